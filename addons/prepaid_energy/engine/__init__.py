@@ -1,0 +1,56 @@
+"""Rating without a database: from register readings to exact money.
+
+Values in, values out; nothing of Odoo is imported here, so that every rule can be tested in
+milliseconds. Units and conventions of the whole package:
+
+- moments are naive ``datetime`` in UTC, zones are ``zoneinfo.ZoneInfo``;
+- quantities (kWh or m3) and money are ``Decimal``, exact unless a function says it rounds;
+- prices are gross, in currency per unit;
+- bad input raises ``ValueError`` with a sentence that names it.
+"""
+
+from .acceptance import Limits, Verdict, judge
+from .credit import Decision, Facts, Terms, decide
+from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
+from .rounding import largest_remainder, round_half_up
+from .splitting import (
+    Cell,
+    Edge,
+    Point,
+    Span,
+    edges,
+    interpolate,
+    local_date,
+    local_midnight,
+    split,
+)
+from .tariff import TariffVersion, Window, day_type
+
+__all__ = [
+    "Cell",
+    "Decision",
+    "Edge",
+    "Facts",
+    "Limits",
+    "Line",
+    "Point",
+    "RatedUnit",
+    "Span",
+    "TariffVersion",
+    "Terms",
+    "Verdict",
+    "Window",
+    "day_type",
+    "decide",
+    "edges",
+    "interpolate",
+    "judge",
+    "largest_remainder",
+    "local_date",
+    "local_midnight",
+    "rate",
+    "round_half_up",
+    "split",
+    "tier_period_end",
+    "tier_period_start",
+]

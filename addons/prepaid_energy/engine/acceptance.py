@@ -1,0 +1,187 @@
+"""Whether a reading can be believed. What cannot is held for a person, neither billed nor lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from .splitting import Point
+
+# A fall may be a rollover without a known maximum power only while the wrapped use stays below
+# this part of the register's range.
+ROLLOVER_PART = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a meter can show and what can flow through it.
+
+    ``modulus`` is the value at which the register starts again at zero (six integer digits:
+    1000000); ``multiplier`` turns a register difference into use; ``max_power`` is use an hour (kW,
+    m3/h), after the multiplier. None means not known.
+    """
+
+    modulus: Decimal | None
+    multiplier: Decimal
+    max_power: Decimal | None
+    clock_tolerance: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``state``: "accepted", "held", "duplicate" or "superseded".
+
+    ``reason`` is "" or the code of a held reading: "not_a_number" (or wider than the register),
+    "negative", "future", "fell", "too_fast", "between" (a late reading that does not lie between
+    its neighbours). ``expected`` is what would have been believed, as figures: "100 - 105.5".
+    """
+
+    state: str
+    reason: str = ""
+    expected: str = ""
+
+
+ACCEPTED = Verdict("accepted")
+
+
+def judge(
+    register: Decimal,
+    moment: datetime,
+    previous: Point | None,
+    following: Point | None,
+    same: Point | None,
+    limits: Limits,
+    now: datetime,
+) -> Verdict:
+    """Judge a reading against its accepted neighbours in time.
+
+    ``previous`` and ``following`` are the accepted readings next before and after ``moment``,
+    ``same`` the one at that very moment: it stays, whatever comes. A first reading is a baseline.
+    """
+    _check_order(moment, previous, following, same)
+    if not register.is_finite():
+        return Verdict("held", "not_a_number", _at_least(Decimal(0)))
+    if same is not None:
+        if register == same.register:
+            return Verdict("duplicate")
+        return Verdict("superseded", "", _figure(same.register))
+    if register < 0:
+        return Verdict("held", "negative", _at_least(Decimal(0)))
+    if limits.modulus is not None and register >= limits.modulus:
+        return Verdict("held", "not_a_number", f"< {_figure(limits.modulus)}")
+    if moment > now + limits.clock_tolerance:
+        return Verdict("held", "future", f"≤ {now + limits.clock_tolerance:%Y-%m-%d %H:%M:%S} UTC")
+    reading = Point(moment, register)
+    if previous is not None and following is not None:
+        return _judge_between(previous, reading, following, limits)
+    if previous is not None:
+        return _judge_step(
+            previous, reading, limits, "fell", _reach_after(previous, moment, limits)
+        )
+    if following is not None:
+        expected = _reach_before(following, moment, limits)
+        return _judge_step(reading, following, limits, "between", expected)
+    return ACCEPTED
+
+
+def _judge_between(previous: Point, reading: Point, following: Point, limits: Limits) -> Verdict:
+    """The step between the neighbours is accepted already; the reading must lie on the way."""
+    wrapped = following.register < previous.register
+    above, below = reading.register >= previous.register, reading.register <= following.register
+    if wrapped:
+        on_the_way = above or below
+        expected = f"≥ {_figure(previous.register)} / ≤ {_figure(following.register)}"
+    else:
+        on_the_way = above and below
+        expected = f"{_figure(previous.register)} - {_figure(following.register)}"
+    if not on_the_way:
+        return Verdict("held", "between", expected)
+    for one, other in ((previous, reading), (reading, following)):
+        if _too_fast(_use(one, other, limits), one, other, limits):
+            return Verdict("held", "too_fast", expected)
+    return ACCEPTED
+
+
+def _judge_step(one: Point, other: Point, limits: Limits, fall: str, expected: str) -> Verdict:
+    if other.register < one.register:
+        if limits.modulus is None:
+            return Verdict("held", fall, expected)
+        wrapped = _use(one, other, limits)
+        if limits.max_power is not None:
+            plausible = not _too_fast(wrapped, one, other, limits)
+        else:
+            plausible = wrapped <= limits.modulus * ROLLOVER_PART
+        return ACCEPTED if plausible else Verdict("held", fall, expected)
+    if _too_fast(_use(one, other, limits), one, other, limits):
+        return Verdict("held", "too_fast", expected)
+    return ACCEPTED
+
+
+def _use(one: Point, other: Point, limits: Limits) -> Decimal:
+    """Return the register difference, over the rollover where the register falls."""
+    use = other.register - one.register
+    return use + limits.modulus if use < 0 and limits.modulus is not None else use
+
+
+def _too_fast(use: Decimal, one: Point, other: Point, limits: Limits) -> bool:
+    most = _most(one.moment, other.moment, limits)
+    return most is not None and Fraction(use) > most
+
+
+def _most(start: datetime, end: datetime, limits: Limits) -> Fraction | None:
+    """Return the largest register difference believed, or None where the power is not known.
+
+    The moments are only as good as the clocks, so the tolerance counts as time in which use
+    could flow; it also keeps one tick of a coarse register within a few seconds from being held.
+    """
+    if limits.max_power is None:
+        return None
+    hours = Fraction(
+        (end - start + limits.clock_tolerance) // timedelta(microseconds=1), 3_600_000_000
+    )
+    return Fraction(limits.max_power) * hours / Fraction(limits.multiplier)
+
+
+def _reach_after(previous: Point, moment: datetime, limits: Limits) -> str:
+    most = _most(previous.moment, moment, limits)
+    if most is None:
+        return _at_least(previous.register)
+    highest = previous.register + _floor(most)
+    if limits.modulus is not None and highest >= limits.modulus:
+        if most >= limits.modulus:
+            return f"0 - {_figure(limits.modulus)}"
+        return f"≥ {_figure(previous.register)} / ≤ {_figure(highest - limits.modulus)}"
+    return f"{_figure(previous.register)} - {_figure(highest)}"
+
+
+def _reach_before(following: Point, moment: datetime, limits: Limits) -> str:
+    most = _most(moment, following.moment, limits)
+    if most is None or following.register <= most:
+        return f"0 - {_figure(following.register)}"
+    return f"{_figure(following.register - _floor(most))} - {_figure(following.register)}"
+
+
+def _floor(value: Fraction) -> Decimal:
+    """Cut a fraction to three decimals, for show."""
+    return Decimal(value * 1000 // 1).scaleb(-3)
+
+
+def _at_least(register: Decimal) -> str:
+    return f"≥ {_figure(register)}"
+
+
+def _figure(value: Decimal) -> str:
+    return f"{value.normalize():f}" if value else "0"
+
+
+def _check_order(
+    moment: datetime, previous: Point | None, following: Point | None, same: Point | None
+) -> None:
+    if (
+        (previous is not None and previous.moment >= moment)
+        or (following is not None and following.moment <= moment)
+        or (same is not None and same.moment != moment)
+    ):
+        raise ValueError(f"The neighbours of a reading at {moment} are not next to it in time.")

@@ -1,0 +1,24 @@
+"""What installing and uninstalling does beyond the models' own tables."""
+
+SQL_LEFT_BEHIND = """
+    DROP TABLE IF EXISTS energy_reading_data CASCADE;
+    DROP SEQUENCE IF EXISTS energy_reading_id_seq;
+    DROP FUNCTION IF EXISTS energy_entry_refuse_change() CASCADE;
+    DROP FUNCTION IF EXISTS energy_command_notify() CASCADE;
+    DROP FUNCTION IF EXISTS energy_clock_notify() CASCADE;
+    DROP FUNCTION IF EXISTS energy_reading_partition(date);
+    DROP FUNCTION IF EXISTS energy_now() CASCADE;
+    DROP FUNCTION IF EXISTS energy_real_now() CASCADE;
+"""
+
+
+def post_init_hook(env):
+    """Give every company that already has a chart of accounts its advances account."""
+    for company in env["res.company"].search([("chart_template", "!=", False)]):
+        company._energy_set_up_advances_account()
+
+
+def uninstall_hook(env):
+    """Drop the database objects that the ORM does not know of."""
+    env.cr.execute(SQL_LEFT_BEHIND)
+    env["ir.config_parameter"].search([("key", "=like", "prepaid_energy.%")]).unlink()

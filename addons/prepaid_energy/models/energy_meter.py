@@ -1,0 +1,113 @@
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import ValidationError
+
+COMMODITIES = [("electricity", "Electricity"), ("water", "Water")]
+UNITS = {"electricity": "kWh", "water": "m³"}
+
+
+class EnergyMeter(models.Model):
+    _name = "energy.meter"
+    _description = "Meter"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "property_id, commodity, name"
+    _check_company_auto = True
+    _rec_names_search = ["name", "property_id.complete_name"]
+
+    name = fields.Char(string="Serial Number", required=True, tracking=True)
+    commodity = fields.Selection(COMMODITIES, required=True, default="electricity")
+    property_id = fields.Many2one(
+        "energy.property", string="Room", required=True, index=True, ondelete="restrict",
+        check_company=True, tracking=True)
+    site_id = fields.Many2one(related="property_id.site_id", store=True, index=True)
+    company_id = fields.Many2one(related="property_id.company_id", store=True, index=True)
+    active = fields.Boolean(default=True)
+    driver = fields.Selection(
+        [("none", "Typed or imported readings")], required=True, default="none",
+        help="How the meter is read and switched.")
+    register_digits = fields.Integer(
+        string="Register Digits", default=6,
+        help="Digits before the decimal point; after them the register starts again at zero. "
+             "0: unknown, then a fall of the register is always held.")
+    max_power = fields.Float(
+        string="Most per Hour", digits=(12, 3),
+        help="The most that can pass in an hour (kWh or m³). A reading above it is held. "
+             "0: not checked.")
+    read_interval = fields.Integer(
+        string="Read Every (Minutes)", default=30,
+        help="Readings are taken at whole multiples of it from the site's midnight.")
+    is_protected = fields.Boolean(
+        string="Protected", tracking=True, help="Never cut for arrears.")
+    cut_priority = fields.Integer(
+        default=10, help="Of several meters of an account, the one with the lowest number is cut "
+        "first.")
+    can_switch = fields.Boolean(
+        compute="_compute_can_switch", store=True, help="Has a relay or a valve that can be driven.")
+    status_id = fields.One2many("energy.meter.status", "meter_id", string="Status")
+    control_id = fields.One2many("energy.meter.control", "meter_id", string="Control")
+    supply_ids = fields.One2many("energy.supply", "meter_id", string="Supplies")
+    account_id = fields.Many2one(
+        "energy.account", string="Present Account", compute="_compute_account_id",
+        search="_search_account_id")
+
+    _name_uniq = models.UniqueIndex(
+        "(company_id, name) WHERE active", "A meter with this serial number exists already.")
+    _check_digits = models.Constraint(
+        "CHECK (register_digits BETWEEN 0 AND 12)", "Register digits: 0 (unknown) to 12.")
+    _check_interval = models.Constraint(
+        "CHECK (read_interval BETWEEN 1 AND 1440)", "A meter is read every 1 to 1440 minutes.")
+    _check_max_power = models.Constraint(
+        "CHECK (max_power >= 0)", "The most per hour cannot be negative.")
+
+    @api.depends("driver")
+    def _compute_can_switch(self):
+        """Typed meters cannot be switched; a driver's add-on says which of its meters can."""
+        self.can_switch = False
+
+    @api.depends("supply_ids.start_at", "supply_ids.end_at")
+    def _compute_account_id(self):
+        present = self.env["energy.supply"]._present(self)
+        for meter in self:
+            meter.account_id = present.get(meter.id, self.env["energy.supply"]).account_id
+
+    def _search_account_id(self, operator, value):
+        if operator not in ("in", "any"):
+            return NotImplemented
+        supplies = self.env["energy.supply"]._search_present([("account_id", operator, value)])
+        return [("supply_ids", "in", supplies.ids)]
+
+    @api.constrains("commodity")
+    def _check_commodity_kept(self):
+        for meter in self:
+            if meter.supply_ids and any(
+                    supply.tariff_id.commodity != meter.commodity for supply in meter.supply_ids):
+                raise ValidationError(_(
+                    "Meter %s serves an account: its commodity can no longer change.", meter.name))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        meters = super().create(vals_list)
+        # sudo: status and control rows belong to the flow, no user creates them
+        self.env["energy.meter.status"].sudo().create([{"meter_id": m.id} for m in meters])
+        self.env["energy.meter.control"].sudo().create([{"meter_id": m.id} for m in meters])
+        return meters
+
+    def _modulus(self):
+        """Return the value at which the register starts again at zero, or None if unknown."""
+        self.ensure_one()
+        return Decimal(10) ** self.register_digits if self.register_digits else None
+
+    def action_open_readings(self):
+        """Open the readings of these meters."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_reading")
+        return dict(action, domain=[("meter_id", "in", self.ids)])
+
+    def action_open_commands(self):
+        """Open the commands of these meters."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_command")
+        return dict(action, domain=[("meter_id", "in", self.ids)])
+
+    def action_operate(self):
+        """Ask which operation to carry out on these meters."""
+        return self.env["energy.operation"]._open(self, self.env.context.get("energy_action"))

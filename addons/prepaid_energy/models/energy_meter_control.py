@@ -1,0 +1,287 @@
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .. import clock
+from ..engine import Facts, Terms, decide
+
+MODES = [("prepaid", "Prepaid"), ("held_on", "Held on"), ("forced_off", "Forced off")]
+CAUSES = [
+    ("arrears", "Arrears"), ("payment", "Payment"), ("person", "Person"), ("policy", "Policy")]
+DECISIONS = [
+    ("enough", "Enough balance"), ("already", "Off until a payment"), ("arrears", "Cut for arrears"),
+    ("would_cut_watch", "Would be cut: site in watch"),
+    ("would_cut_trial", "Would be cut: room not in trial"),
+    ("protected", "Protected"), ("granted", "Supply granted"), ("held_on", "Held on"),
+    ("forced_off", "Forced off"), ("stale", "Figures too old to cut"),
+    ("held_reading", "A reading is held"), ("not_switchable", "Cannot be switched"),
+    ("restored", "Restored"),
+]
+CUT_ORDER_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A meter in service with what its supply is decided on."""
+
+    meter: int
+    account: int
+    wallet: int
+    terms: Terms
+    facts: Facts
+    granted: bool
+    decision: str | None
+
+
+class EnergyMeterControl(models.Model):
+    """What the platform wants of a meter's supply, and why.
+
+    The mode is changed by persons' commands, what is wanted by the step *decide* and by persons;
+    the confirmed state is in `energy.meter.status`.
+    """
+
+    _name = "energy.meter.control"
+    _description = "Meter control"
+    _log_access = False
+    _rec_name = "meter_id"
+
+    meter_id = fields.Many2one(
+        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade")
+    site_id = fields.Many2one(related="meter_id.site_id")
+    company_id = fields.Many2one(related="meter_id.company_id")
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    mode = fields.Selection(MODES, required=True, default="prepaid", readonly=True)
+    wanted = fields.Selection([("on", "On"), ("off", "Off")], readonly=True)
+    wanted_cause = fields.Selection(CAUSES, readonly=True)
+    granted_until = fields.Datetime(
+        readonly=True, help="Supply in arrears, granted by a manager until this moment.")
+    decision = fields.Selection(DECISIONS, readonly=True)
+    decided_at = fields.Datetime(readonly=True)
+    decided_balance = fields.Monetary(
+        readonly=True, help="Balance + overdraft limit at the decision.")
+    missing = fields.Monetary(readonly=True, help="The smallest payment that changes the decision.")
+    decision_reason = fields.Char(compute="_compute_decision_reason", string="Why")
+    last_number = fields.Integer(readonly=True, required=True, default=0)
+
+    _meter_uniq = models.UniqueIndex("(meter_id)", "A meter has one control row.")
+
+    @api.depends("decision", "decided_balance", "missing", "decided_at")
+    def _compute_decision_reason(self):
+        for control in self:
+            control.decision_reason = control._sentence() if control.decision else False
+
+    def _sentence(self):
+        """Return the decision as a sentence a customer can read, with its figures."""
+        self.ensure_one()
+        money = self.currency_id.format
+        values = {"balance": money(self.decided_balance), "missing": money(self.missing)}
+        sentences = {
+            "enough": _("Balance %(balance)s is enough."),
+            "already": _("Supply is off for arrears: %(missing)s more brings it back."),
+            "arrears": _("Balance %(balance)s has reached the cut-off threshold: "
+                         "%(missing)s more brings supply back."),
+            "would_cut_watch": _("Balance %(balance)s: would be cut, but the site only watches."),
+            "would_cut_trial": _("Balance %(balance)s: would be cut, but the room is not in trial."),
+            "protected": _("Balance %(balance)s: not cut, the meter is protected."),
+            "granted": _("Balance %(balance)s: not cut, a manager granted supply."),
+            "held_on": _("Held on by a person."),
+            "forced_off": _("Forced off by a person; no payment undoes it."),
+            "stale": _("Balance %(balance)s: not cut, the last reading is too old."),
+            "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
+            "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
+            "restored": _("Balance %(balance)s is enough again: supply comes back."),
+        }
+        return sentences[self.decision] % values
+
+    # --- deciding ----------------------------------------------------------------------------
+
+    @api.model
+    def _situations(self, account_ids=None, meter_ids=None):
+        """Return what the supply of each meter in service is decided on.
+
+        :param list account_ids: active accounts, or None
+        :param list meter_ids: meters, or None
+        :rtype: list of Situation
+        """
+        self.env["energy.credit.policy"].flush_model()
+        self.env["energy.meter"].flush_model()
+        self.env["energy.property"].flush_model()
+        self.env["energy.account"].flush_model()
+        self.env["energy.supply"].flush_model()
+        self.flush_model()
+        where = SQL("a.id = ANY(%s)", account_ids) if meter_ids is None else SQL(
+            "m.id = ANY(%s)", meter_ids)
+        rows = self.env.execute_query(SQL(
+            """
+            SELECT m.id, a.id, w.id, w.balance::text, COALESCE(p.cut_off, 0)::text,
+                   COALESCE(p.restore, 0)::text, COALESCE(p.overdraft, 0)::text, cur.rounding::text,
+                   c.mode, c.wanted, c.wanted_cause,
+                   COALESCE(c.granted_until > n.now, FALSE), COALESCE(m.is_protected, FALSE),
+                   site.supply_state, COALESCE(room.is_trial, FALSE),
+                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE),
+                   EXISTS (SELECT 1 FROM energy_reading_data h
+                            WHERE h.meter_id = m.id AND h.state = 'held'
+                              AND h.moment > COALESCE(k.settled_until, '-infinity')),
+                   COALESCE(m.can_switch, FALSE), c.decision
+              FROM (SELECT energy_now() AS now) n
+              JOIN energy_account a ON a.state = 'active'
+              JOIN energy_supply s ON s.account_id = a.id AND s.start_at <= n.now
+                   AND (s.end_at IS NULL OR s.end_at > n.now)
+              JOIN energy_meter m ON m.id = s.meter_id
+              JOIN energy_meter_control c ON c.meter_id = m.id
+              JOIN energy_property room ON room.id = m.property_id
+              JOIN energy_property site ON site.id = m.site_id
+              JOIN energy_credit_policy p ON p.id = a.credit_policy_id
+              JOIN res_currency cur ON cur.id = a.currency_id
+              JOIN LATERAL (SELECT id, balance FROM energy_wallet w
+                             WHERE w.account_id = a.id
+                               AND (w.commodity = m.commodity OR w.commodity IS NULL)
+                             ORDER BY w.commodity NULLS LAST LIMIT 1) w ON TRUE
+              LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
+             WHERE %s
+             ORDER BY m.cut_priority, m.id
+            """, where))
+        return [
+            Situation(
+                meter=meter, account=account, wallet=wallet, granted=granted, decision=decision,
+                terms=Terms(Decimal(cut_off), Decimal(restore), Decimal(overdraft),
+                            Decimal(step).normalize()),
+                facts=Facts(
+                    balance=Decimal(balance), mode=mode, wanted=wanted,
+                    wanted_cause=wanted_cause or "", protected=is_protected or granted,
+                    site_state=site_state, in_trial=in_trial, fresh=fresh, held=held,
+                    switchable=switchable))
+            for meter, account, wallet, balance, cut_off, restore, overdraft, step, mode, wanted,
+            wanted_cause, granted, is_protected, site_state, in_trial, fresh, held, switchable,
+            decision in rows]
+
+    @api.model
+    def _decide(self, account_ids, cause="policy", entry_keys=None, user_id=None):
+        """The step *decide*: compare balances with the credit policy and order supply off or on.
+
+        :param list account_ids: accounts; those not active are passed over
+        :param str cause: what supply on is owed to: payment or policy
+        :param dict entry_keys: key of the entry behind it, by wallet id
+        :param int user_id: who caused it; the present user if None
+        """
+        changed, orders = [], []
+        for situation in self._situations(account_ids):
+            decision = decide(situation.terms, situation.facts)
+            reason = decision.reason
+            if reason == "protected" and situation.granted:
+                reason = "granted"
+            wanted, wanted_cause = situation.facts.wanted, situation.facts.wanted_cause or None
+            if decision.wanted:
+                wanted = decision.wanted
+                wanted_cause = "arrears" if wanted == "off" else cause
+                orders.append({
+                    "meter_id": situation.meter, "kind": "supply", "value": wanted,
+                    "mode": "prepaid", "cause": wanted_cause,
+                    "user_id": user_id or self.env.uid,
+                    "entry_key": (entry_keys or {}).get(situation.wallet),
+                    "life": CUT_ORDER_LIFE if wanted == "off" else None})
+            elif reason == situation.decision:
+                continue
+            changed.append((
+                situation.meter, wanted, wanted_cause, reason,
+                situation.facts.balance + situation.terms.overdraft, decision.missing))
+        if changed:
+            self.env.cr.execute_values(
+                """
+                UPDATE energy_meter_control AS c
+                   SET wanted = v.wanted, wanted_cause = v.cause, decision = v.decision,
+                       decided_balance = v.balance, missing = v.missing, decided_at = energy_now()
+                  FROM (VALUES %s) AS v(meter, wanted, cause, decision, balance, missing)
+                 WHERE c.meter_id = v.meter
+                """, changed, template="(%s, %s, %s, %s, %s::numeric, %s::numeric)",
+                page_size=len(changed))
+            self.invalidate_model(flush=False)
+        self.env["energy.command"]._command(orders)
+
+    @api.model
+    def _cut_still_holds(self, meter_id):
+        """Return why a cut for arrears must not be written now; empty if it still holds."""
+        situations = self._situations(meter_ids=[meter_id])
+        if not situations:
+            return _("The meter serves no active account any more.")
+        situation = situations[0]
+        facts = Facts(**{
+            **{name: getattr(situation.facts, name) for name in Facts.__slots__},
+            "wanted": None})
+        decision = decide(situation.terms, facts)
+        if decision.wanted == "off":
+            return ""
+        labels = dict(self._fields["decision"]._description_selection(self.env))
+        return _("No longer to be cut: %s.", labels[decision.reason])
+
+    # --- persons' orders ---------------------------------------------------------------------
+
+    def _order_by_person(self, action, reason, granted_until=None):
+        """Carry out a person's wish for one meter's supply.
+
+        :param str action: read, on, off, hold or prepaid
+        :param str reason: why, in the person's words or from a list
+        :param datetime granted_until: supply on in arrears until then; managers only
+        :return: what was ordered, as a sentence
+        :raise UserError: where it is refused, with the reason
+        """
+        self.ensure_one()
+        meter = self.meter_id
+        if action == "read":
+            if meter.driver == "none":
+                raise UserError(_("Nothing reads this meter: its readings are typed or imported."))
+            self._order_now("read")
+            return _("Reading ordered.")
+        if not meter.can_switch:
+            raise UserError(_("This meter cannot be switched."))
+        situation = next(iter(self._situations(meter_ids=meter.ids)), None)
+        if action == "off":
+            self._write_wish("forced_off", "off")
+            self._order_now("supply", "off", "forced_off", reason)
+            return _("Supply off ordered.")
+        if action == "hold":
+            self._write_wish("held_on", "on")
+            self._order_now("supply", "on", "held_on", reason)
+            return _("Hold on ordered.")
+        if action == "prepaid":
+            is_on = self.wanted != "off"
+            self._write_wish("prepaid", "on" if is_on else "off", "person" if is_on else "arrears")
+            if situation is None:
+                return _("Returned to prepaid; no account uses this meter.")
+            before = self.last_number
+            self.env["energy.account"].browse(situation.account)._decide(user_id=self.env.uid)
+            self.invalidate_recordset(flush=False)
+            return self._sentence() if self.last_number != before or self.decision else ""
+        if action == "on":
+            return self._order_on(situation, reason, granted_until)
+        raise ValueError(f"Unknown action {action!r}")
+
+    def _order_on(self, situation, reason, granted_until):
+        if situation is not None and not granted_until:
+            available = situation.facts.balance + situation.terms.overdraft
+            if available <= situation.terms.restore:
+                missing = situation.terms.restore - available + situation.terms.step
+                raise UserError(_(
+                    "In arrears: %s more is needed before supply comes on.",
+                    self.currency_id.format(float(missing))))
+        self._write_wish("prepaid", "on", granted_until=granted_until)
+        self._order_now("supply", "on", "prepaid", reason)
+        if granted_until:
+            return _("Supply on ordered, granted until %s (UTC).", granted_until)
+        return _("Supply on ordered.")
+
+    def _write_wish(self, mode, wanted, cause="person", granted_until=None):
+        self.write({
+            "mode": mode, "wanted": wanted, "wanted_cause": cause, "granted_until": granted_until,
+            "decision": {"held_on": "held_on", "forced_off": "forced_off"}.get(mode),
+            "decided_at": clock.now(self.env.cr)})
+        self.flush_recordset()
+
+    def _order_now(self, kind, value=None, mode=None, reason=None):
+        self.env["energy.command"]._command([{
+            "meter_id": self.meter_id.id, "kind": kind, "value": value, "mode": mode,
+            "cause": "person", "reason": reason, "user_id": self.env.uid}])

@@ -1,0 +1,450 @@
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from odoo import _, models
+from odoo.tools import SQL
+
+from ..crash_points import reached
+from ..engine import Point, Span, rate, round_half_up, split, tier_period_start
+from ..local_time import local_date, local_midnight, month_first
+from .energy_wallet import Draft
+
+EXACT = Decimal("0.000000000001")
+
+
+@dataclass
+class Work:
+    """A supply whose use is to be rated, and what is known of it."""
+
+    supply: int
+    account: int
+    meter: int
+    meter_name: str
+    commodity: str
+    zone: ZoneInfo
+    start: datetime
+    end: datetime | None
+    modulus: Decimal | None
+    since: datetime
+    mark: Point | None
+    terms: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+    cells: list = field(default_factory=list)
+
+    @property
+    def is_append(self):
+        """Only readings after the mark are new; what was settled before stands."""
+        return self.mark is not None and self.since >= self.mark.moment
+
+    @property
+    def first_day(self) -> date:
+        """The first local day whose use is counted anew (or added to)."""
+        if self.is_append:
+            return local_date(self.mark.moment, self.zone)
+        return local_date(max(self.since, self.start), self.zone)
+
+
+@dataclass
+class Unit:
+    """One unit of rating in work: an account's use of a commodity in one tier period."""
+
+    account: int
+    commodity: str
+    period_start: date
+    first_day: date
+    days: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
+    flags: dict = field(default_factory=dict)
+    old: dict = field(default_factory=dict)
+    months: dict = field(default_factory=dict)
+
+    @property
+    def key(self):
+        return self.account, self.commodity, self.period_start
+
+
+class RatingRefused(Exception):
+    """Use of an account cannot be priced; the text says why and what to do."""
+
+
+class EnergyRating(models.AbstractModel):
+    """The step *rate*: from accepted readings to rated use and the money due for it.
+
+    All arithmetic is in `engine/`; this only moves rows. The caller holds the locks of the
+    accounts' wallets.
+    """
+
+    _name = "energy.rating"
+    _description = "Rating"
+
+    def _rate(self, account_ids, queued):
+        """Rate what is queued for some accounts and write their use.
+
+        :param list account_ids: accounts whose wallets are locked
+        :param dict queued: earliest changed moment of each queued meter id
+        :return: (list of `Draft` for the balances, dict of account id to the reason why its use
+            cannot be priced); nothing is written for the latter
+        """
+        works = self._load_works(account_ids, queued)
+        self._load_points(works)
+        failures = {}
+        for work in works:
+            if work.account in failures or len(work.points) < 2:
+                continue
+            try:
+                work.cells = [cell for cell in self._split(work) if cell.date >= work.first_day]
+            except (RatingRefused, ValueError) as error:
+                failures[work.account] = _("Meter %(meter)s: %(error)s",
+                                           meter=work.meter_name, error=error)
+        works = [work for work in works if work.account not in failures]
+        units = self._gather(works)
+        self._load_usage(units, works)
+        self._load_months(units)
+        lines = {}
+        for key, unit in units.items():
+            lines[key] = self._rate_unit(unit)
+        self._write_usage(units, lines)
+        self._write_marks(works)
+        reached("usage_written")
+        return self._drafts(units), failures
+
+    # --- reading what is there ---------------------------------------------------------------
+
+    def _load_works(self, account_ids, queued):
+        rows = self.env.execute_query(SQL(
+            """
+            SELECT s.id, s.account_id, s.meter_id, m.name, m.commodity, site.tz, s.start_at,
+                   s.end_at, m.register_digits, k.settled_until, k.register::text
+              FROM energy_supply s
+              JOIN energy_meter m ON m.id = s.meter_id
+              JOIN energy_property site ON site.id = s.site_id
+              LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
+             WHERE s.account_id = ANY(%s) AND s.meter_id = ANY(%s)
+             ORDER BY s.id
+            """, account_ids, list(queued)))
+        works = [
+            Work(supply=supply, account=account, meter=meter, meter_name=name,
+                 commodity=commodity, zone=ZoneInfo(tz), start=start, end=end,
+                 modulus=Decimal(10) ** digits if digits else None, since=queued[meter],
+                 mark=Point(until, Decimal(register)) if until else None)
+            for supply, account, meter, name, commodity, tz, start, end, digits, until, register
+            in rows]
+        works = [work for work in works if not (
+            work.end is not None and work.is_append and work.mark.moment >= work.end)]
+        by_supply = {work.supply: work for work in works}
+        for supply, since, tariff, multiplier in self.env.execute_query(SQL(
+                "SELECT supply_id, since, tariff_id, multiplier::text FROM energy_supply_term"
+                " WHERE supply_id = ANY(%s) ORDER BY supply_id, since", list(by_supply))):
+            by_supply[supply].terms.append((since, tariff, Decimal(multiplier)))
+        return works
+
+    def _load_points(self, works):
+        """Fetch the accepted readings that bound what is to be rated."""
+        by_supply = {work.supply: work for work in works}
+        appended = [work for work in works if work.is_append]
+        for work in appended:
+            work.points.append(work.mark)
+        recounted = [work for work in works if not work.is_append]
+        bounds = [
+            (work.supply, work.meter, work.mark.moment, work.end) for work in appended
+        ]
+        if bounds:
+            self.env.cr.execute_values(
+                """
+                SELECT v.supply, r.moment, r.total::text
+                  FROM (VALUES %s) AS v(supply, meter, low, until)
+                  JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
+                       AND r.moment > v.low
+                       AND (v.until IS NULL OR r.moment <= COALESCE(
+                            (SELECT min(n.moment) FROM energy_reading_data n
+                              WHERE n.meter_id = v.meter AND n.state = 'accepted'
+                                AND n.moment >= v.until), 'infinity'))
+                 ORDER BY v.supply, r.moment
+                """, bounds, template="(%s, %s, %s::timestamp, %s::timestamp)",
+                page_size=len(bounds))
+            for supply, moment, total in self.env.cr.fetchall():
+                by_supply[supply].points.append(Point(moment, Decimal(total)))
+        bounds = [
+            (work.supply, work.meter,
+             max(local_midnight(work.first_day, work.zone), work.start), work.end)
+            for work in recounted]
+        if bounds:
+            self.env.cr.execute_values(
+                """
+                SELECT v.supply, r.moment, r.total::text
+                  FROM (VALUES %s) AS v(supply, meter, low, until)
+                  JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
+                       AND r.moment >= COALESCE(
+                            (SELECT max(p.moment) FROM energy_reading_data p
+                              WHERE p.meter_id = v.meter AND p.state = 'accepted'
+                                AND p.moment <= v.low), v.low)
+                       AND (v.until IS NULL OR r.moment <= COALESCE(
+                            (SELECT min(n.moment) FROM energy_reading_data n
+                              WHERE n.meter_id = v.meter AND n.state = 'accepted'
+                                AND n.moment >= v.until), 'infinity'))
+                 ORDER BY v.supply, r.moment
+                """, bounds, template="(%s, %s, %s::timestamp, %s::timestamp)",
+                page_size=len(bounds))
+            for supply, moment, total in self.env.cr.fetchall():
+                by_supply[supply].points.append(Point(moment, Decimal(total)))
+
+    def _split(self, work):
+        """Return the use of a supply between its points, by day, version and rate period."""
+        spans = []
+        first, last = work.points[0].moment, work.points[-1].moment
+        for position, (since, tariff, multiplier) in enumerate(work.terms):
+            start = max(since, work.start)
+            end = work.terms[position + 1][0] if position + 1 < len(work.terms) else work.end
+            if work.end is not None and (end is None or end > work.end):
+                end = work.end
+            if end is not None and (end <= start or end <= first) or start >= last:
+                continue
+            versions = self.env["energy.tariff"]._spans(tariff, start, end, work.zone)
+            priced_from = versions[0][0] if versions else None
+            if priced_from is None or priced_from > max(start, first):
+                raise RatingRefused(_(
+                    "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
+                    tariff=self.env["energy.tariff"].browse(tariff).name, start=max(start, first)))
+            spans.extend(
+                Span(low, high, multiplier, self.env["energy.tariff.version"]._engine(version))
+                for low, high, version in versions)
+        if not spans and (work.end is None or work.end > first) and work.start < last:
+            raise RatingRefused(_("The supply has no tariff."))
+        return split(work.points, spans, work.zone, modulus=work.modulus)
+
+    def _gather(self, works):
+        """Put the cells of all works into their units of rating."""
+        units = {}
+        for work in works:
+            # A day that is counted anew may have lost all its use: its unit is rated as well.
+            days = {(cell.date, cell.version) for cell in work.cells}
+            if not work.cells and not work.is_append and work.points:
+                days = {(work.first_day, None)}
+            for cell in work.cells:
+                version = self.env["energy.tariff.version"]._engine(cell.version)
+                unit = self._unit(units, work, tier_period_start(version, cell.date), cell.date)
+                unit.days[cell.date][work.supply, cell.version, cell.band] += cell.quantity
+                flag = (cell.date, work.supply, cell.version, cell.band)
+                unit.flags[flag] = unit.flags.get(flag, False) or cell.interpolated
+            for day, version in days:
+                if version is None:
+                    self._unit(units, work, month_first(day), day)
+        return units
+
+    @staticmethod
+    def _unit(units, work, period_start, day):
+        key = work.account, work.commodity, period_start
+        unit = units.get(key)
+        if unit is None:
+            unit = units[key] = Unit(work.account, work.commodity, period_start, day)
+        unit.first_day = min(unit.first_day, day)
+        return unit
+
+    def _load_usage(self, units, works):
+        """Add what was counted before and still stands to the units' days."""
+        if not units:
+            return
+        recounted = {work.supply: work.first_day for work in works if not work.is_append}
+        self.env.cr.execute_values(
+            """
+            SELECT g.account_id, g.commodity, g.period_start, x.local_date, x.supply_id,
+                   x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
+                   x.is_interpolated
+              FROM (VALUES %s) AS v(account, commodity, period_start, first_day)
+              JOIN energy_rating_unit g ON g.account_id = v.account
+                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+                   AND g.month >= date_trunc('month', v.first_day)::date
+              JOIN energy_usage x ON x.unit_id = g.id AND x.local_date >= v.first_day
+             ORDER BY x.local_date
+            """, [(*unit.key, unit.first_day) for unit in units.values()],
+            template="(%s, %s, %s::date, %s::date)", page_size=len(units))
+        for (account, commodity, start, day, supply, version, band, tier, quantity, amount,
+             interpolated) in self.env.cr.fetchall():
+            unit = units[account, commodity, start]
+            quantity, amount = Decimal(quantity), Decimal(amount)
+            unit.old[day, supply, version, band, tier] = (quantity, amount, interpolated)
+            if supply in recounted and day >= recounted[supply]:
+                continue
+            unit.days[day][supply, version, band] += quantity
+            flag = (day, supply, version, band)
+            unit.flags[flag] = unit.flags.get(flag, False) or interpolated
+
+    def _load_months(self, units):
+        """Fetch the posting rows of the units, made where they are missing."""
+        needed = sorted({
+            (*unit.key, month_first(day)) for unit in units.values()
+            for day in (*unit.days, unit.first_day)})
+        if not needed:
+            return
+        self.env.cr.execute_values(
+            """
+            INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
+                                            period_start, month, due, posted, revision)
+            SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, v.period_start,
+                   v.month, 0, 0, 0
+              FROM (VALUES %s) AS v(account, commodity, period_start, month)
+              JOIN energy_account a ON a.id = v.account
+                ON CONFLICT DO NOTHING
+            """, needed, template="(%s, %s, %s::date, %s::date)", page_size=len(needed))
+        self.env.cr.execute_values(
+            """
+            SELECT g.account_id, g.commodity, g.period_start, g.month, g.id, g.due::text,
+                   g.posted::text, g.revision, c.rounding::text, g.site_id, g.company_id,
+                   g.currency_id
+              FROM (VALUES %s) AS v(account, commodity, period_start)
+              JOIN energy_rating_unit g ON g.account_id = v.account
+                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+              JOIN res_currency c ON c.id = g.currency_id
+            """, [unit.key for unit in units.values()], template="(%s, %s, %s::date)",
+            page_size=len(units))
+        for (account, commodity, start, month, row, due, posted, revision, step, site, company,
+             currency) in self.env.cr.fetchall():
+            units[account, commodity, start].months[month] = {
+                "id": row, "due": Decimal(due), "posted": Decimal(posted), "revision": revision,
+                "step": Decimal(step).normalize(), "site": site, "company": company,
+                "currency": currency}
+
+    # --- rating ------------------------------------------------------------------------------
+
+    def _rate_unit(self, unit):
+        """Return the unit's new usage lines and put the months' dues into the unit."""
+        engine = self.env["energy.tariff.version"]._engine
+        days = sorted((day, dict(cells)) for day, cells in unit.days.items())
+        versions = {key: engine(key) for _day, cells in days for _supply, key, _band in cells}
+        is_tiered = any(version.tier_limits for version in versions.values())
+        before = self._before(unit) if is_tiered else []
+        versions.update((key, engine(key)) for _m, _s, key, _b, _q in before)
+        rated = rate(versions, before, days)
+        if is_tiered:
+            for month, due in rated.due.items():
+                unit.months[month]["new_due"] = due
+        else:
+            changed = defaultdict(Decimal)
+            for (day, *_rest), (_quantity, amount, _flag) in unit.old.items():
+                changed[month_first(day)] -= amount
+            for line in rated.lines:
+                changed[month_first(line.date)] += line.amount
+            for month, difference in changed.items():
+                unit.months[month]["new_due"] = unit.months[month]["due"] + difference
+        return rated.lines
+
+    def _before(self, unit):
+        """Return the unit's cumulated use before its first day in work."""
+        rows = self.env.execute_query(SQL(
+            """
+            SELECT g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text
+              FROM energy_rating_unit g JOIN energy_usage x ON x.unit_id = g.id
+             WHERE g.account_id = %s AND g.commodity = %s AND g.period_start = %s
+               AND x.local_date < %s
+             GROUP BY g.month, x.supply_id, x.version_id, x.band
+             ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
+            """, *unit.key, unit.first_day))
+        return [(month, supply, version, band, Decimal(quantity))
+                for month, supply, version, band, quantity in rows]
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def _write_usage(self, units, lines):
+        """Bring the usage rows to what was rated: changed ones only."""
+        changed, gone = [], []
+        supplies = {}
+        for key, unit in units.items():
+            new = {}
+            for line in lines[key]:
+                flag = unit.flags.get((line.date, line.supply, line.version, line.band), False)
+                new[line.date, line.supply, line.version, line.band, line.tier] = (
+                    line.quantity, line.amount, flag)
+            for cell, values in new.items():
+                if unit.old.get(cell) != values:
+                    day, supply, version, band, tier = cell
+                    month = unit.months[month_first(day)]
+                    supplies[supply] = None
+                    changed.append((
+                        supply, unit.account, month["id"], month["site"], month["company"],
+                        month["currency"], unit.commodity, day, band, tier, version, *values))
+            gone.extend(cell for cell in unit.old.keys() - new.keys())
+        if gone:
+            self.env.cr.execute_values(
+                """
+                DELETE FROM energy_usage x
+                 USING (VALUES %s) AS v(local_date, supply, version, band, tier)
+                 WHERE x.local_date = v.local_date AND x.supply_id = v.supply
+                   AND x.version_id = v.version AND x.band = v.band AND x.tier = v.tier
+                """, gone, template="(%s::date, %s, %s, %s, %s)", page_size=len(gone))
+        if changed:
+            self.env.cr.execute_values(
+                """
+                INSERT INTO energy_usage (supply_id, account_id, unit_id, site_id, company_id,
+                       currency_id, commodity, local_date, band, tier, version_id, quantity,
+                       amount, is_interpolated, meter_id)
+                SELECT v.*, s.meter_id
+                  FROM (VALUES %s) AS v(supply, account, unit, site, company, currency, commodity,
+                        local_date, band, tier, version, quantity, amount, flag)
+                  JOIN energy_supply s ON s.id = v.supply
+                    ON CONFLICT (supply_id, local_date, band, tier, version_id) DO UPDATE
+                   SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount,
+                       is_interpolated = EXCLUDED.is_interpolated
+                """, changed,
+                template="(%s, %s, %s, %s, %s, %s, %s, %s::date, %s, %s, %s, %s, %s, %s)",
+                page_size=len(changed))
+        self.env["energy.usage"].invalidate_model(flush=False)
+
+    def _write_marks(self, works):
+        rows = [(work.supply, work.points[-1].moment, work.points[-1].register)
+                for work in works if work.points]
+        if rows:
+            self.env.cr.execute_values(
+                """
+                INSERT INTO energy_supply_mark (supply_id, settled_until, register) VALUES %s
+                    ON CONFLICT (supply_id) DO UPDATE
+                   SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register
+                """, rows, page_size=len(rows))
+        self.env["energy.supply.mark"].invalidate_model(flush=False)
+
+    def _drafts(self, units):
+        """Return the balance entries that bring what is posted to what is due."""
+        updates, postings = [], []
+        for unit in units.values():
+            for month, row in unit.months.items():
+                if "new_due" not in row:
+                    continue
+                target = round_half_up(row["new_due"], row["step"])
+                difference = target - row["posted"]
+                revision = row["revision"] + (difference != 0)
+                due = row["new_due"]
+                if not isinstance(due, Decimal):
+                    due = round_half_up(due, EXACT)
+                updates.append((row["id"], due, target, revision))
+                if difference:
+                    touched = max(day for day in unit.days if month_first(day) == month) \
+                        if any(month_first(day) == month for day in unit.days) else unit.first_day
+                    postings.append((unit, month, row["id"], revision, -difference, touched))
+        if updates:
+            self.env.cr.execute_values(
+                """
+                UPDATE energy_rating_unit AS g SET due = v.due, posted = v.posted,
+                       revision = v.revision
+                  FROM (VALUES %s) AS v(id, due, posted, revision) WHERE g.id = v.id
+                """, updates, template="(%s, %s::numeric, %s::numeric, %s)", page_size=len(updates))
+        self.env["energy.rating.unit"].invalidate_model(flush=False)
+        if not postings:
+            return []
+        wallets = self._wallets({unit.account for unit, *_rest in postings})
+        periods = self.env["energy.billing.period"]._open_for(
+            {(unit.account, month) for unit, month, *_rest in postings})
+        return [
+            Draft(
+                wallet_id=wallets.get((unit.account, unit.commodity))
+                or wallets[unit.account, None],
+                kind="use", category=unit.commodity, amount=amount, key=f"use/{row}/{revision}",
+                local_date=touched, note=f"{month:%Y-%m}", user_id=self.env.uid,
+                period_id=periods[unit.account, month], unit_id=row, revision=revision)
+            for unit, month, row, revision, amount, touched in postings]
+
+    def _wallets(self, account_ids):
+        rows = self.env.execute_query(SQL(
+            "SELECT account_id, commodity, id FROM energy_wallet WHERE account_id = ANY(%s)",
+            sorted(account_ids)))
+        return {(account, commodity): wallet for account, commodity, wallet in rows}

@@ -1,0 +1,250 @@
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .. import clock
+from ..bulk import copy_rows
+from ..engine import Limits, Point, judge
+from ..local_time import local_date
+
+STORED = (
+    "meter_id", "moment", "total", "band_1", "band_2", "band_3", "band_4", "band_5", "band_6",
+    "band_7", "band_8", "source", "state", "reason", "expected", "site_id", "company_id", "user_id",
+)
+BANDS = 8
+
+
+class EnergyReading(models.Model):
+    """One row a meter and moment, partitioned by month behind an updatable view.
+
+    `_ingest` is the only code that inserts readings. There is at most one accepted reading of a
+    meter at a moment. Linked to by (meter, moment), never by many2one.
+    """
+
+    _name = "energy.reading"
+    _description = "Reading"
+    _auto = False
+    _log_access = False
+    _order = "moment desc, meter_id"
+    _rec_name = "meter_id"
+
+    meter_id = fields.Many2one("energy.meter", readonly=True, required=True)
+    commodity = fields.Selection(related="meter_id.commodity")
+    property_id = fields.Many2one(related="meter_id.property_id")
+    moment = fields.Datetime(readonly=True, required=True)
+    total = fields.Float(
+        string="Reading", digits=(18, 4), readonly=True, aggregator=False,
+        help="Total register in kWh or m³, before the multiplier.")
+    band_1 = fields.Float(string="Critical Peak Register", digits=(18, 4), readonly=True,
+                          aggregator=False)
+    band_2 = fields.Float(string="Peak Register", digits=(18, 4), readonly=True, aggregator=False)
+    band_3 = fields.Float(string="Flat Register", digits=(18, 4), readonly=True, aggregator=False)
+    band_4 = fields.Float(string="Valley Register", digits=(18, 4), readonly=True, aggregator=False)
+    band_5 = fields.Float(string="Deep Valley Register", digits=(18, 4), readonly=True,
+                          aggregator=False)
+    band_6 = fields.Float(string="Register 6", digits=(18, 4), readonly=True, aggregator=False)
+    band_7 = fields.Float(string="Register 7", digits=(18, 4), readonly=True, aggregator=False)
+    band_8 = fields.Float(string="Register 8", digits=(18, 4), readonly=True, aggregator=False)
+    source = fields.Selection(
+        [("poll", "Polled"), ("typed", "Typed"), ("import", "Imported"),
+         ("estimate", "Estimated")], readonly=True, required=True)
+    state = fields.Selection(
+        [("accepted", "Accepted"), ("held", "Held"), ("rejected", "Rejected"),
+         ("superseded", "Superseded")], readonly=True, required=True)
+    reason = fields.Selection(
+        [("future", "From the future"), ("negative", "Below zero"), ("fell", "Register fell"),
+         ("too_fast", "More than can pass"), ("not_a_number", "Not a number"),
+         ("between", "Does not fit between its neighbours")], readonly=True)
+    expected = fields.Char(readonly=True, help="What would have been believed.")
+    site_id = fields.Many2one("energy.property", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
+    user_id = fields.Many2one("res.users", readonly=True)
+
+    def init(self):
+        bands = ", ".join(f"band_{number} numeric" for number in range(1, BANDS + 1))
+        self.env.cr.execute(f"""
+            CREATE SEQUENCE IF NOT EXISTS energy_reading_id_seq AS bigint;
+
+            CREATE TABLE IF NOT EXISTS energy_reading_data (
+                id bigint NOT NULL DEFAULT nextval('energy_reading_id_seq'),
+                meter_id integer NOT NULL REFERENCES energy_meter ON DELETE RESTRICT,
+                moment timestamp NOT NULL,
+                total numeric,
+                {bands},
+                source varchar NOT NULL,
+                state varchar NOT NULL,
+                reason varchar,
+                expected varchar,
+                site_id integer NOT NULL,
+                company_id integer NOT NULL,
+                user_id integer,
+                PRIMARY KEY (id, moment)
+            ) PARTITION BY RANGE (moment);
+
+            CREATE TABLE IF NOT EXISTS energy_reading_data_default
+                PARTITION OF energy_reading_data DEFAULT;
+
+            CREATE UNIQUE INDEX IF NOT EXISTS energy_reading_data_accepted_uniq
+                ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_held_idx
+                ON energy_reading_data (meter_id, moment) WHERE state = 'held';
+
+            CREATE OR REPLACE FUNCTION energy_reading_partition(first date) RETURNS void
+            LANGUAGE plpgsql AS $$
+            DECLARE
+                part text := 'energy_reading_data_' || to_char(first, 'YYYY_MM');
+                until date := first + interval '1 month';
+            BEGIN
+                IF to_regclass(part) IS NOT NULL THEN RETURN; END IF;
+                EXECUTE format('CREATE TABLE %I (LIKE energy_reading_data INCLUDING DEFAULTS '
+                               'INCLUDING CONSTRAINTS)', part);
+                EXECUTE format('WITH moved AS (DELETE FROM energy_reading_data_default '
+                               'WHERE moment >= %L AND moment < %L RETURNING *) '
+                               'INSERT INTO %I SELECT * FROM moved', first, until, part);
+                EXECUTE format('ALTER TABLE energy_reading_data ATTACH PARTITION %I '
+                               'FOR VALUES FROM (%L) TO (%L)', part, first, until);
+            END $$;
+
+            CREATE OR REPLACE VIEW energy_reading AS SELECT * FROM energy_reading_data;
+            ALTER VIEW energy_reading ALTER COLUMN id SET DEFAULT nextval('energy_reading_id_seq');
+        """)
+        self._make_partitions()
+
+    @api.model
+    def _make_partitions(self, ahead=3):
+        """Make the partitions of last month, this one and the months ahead."""
+        self.env.cr.execute(SQL(
+            "SELECT energy_reading_partition("
+            "  (date_trunc('month', energy_now()) + n * interval '1 month')::date)"
+            "  FROM generate_series(-1, %s) AS n", ahead))
+
+    @api.depends("meter_id.name", "moment")
+    def _compute_display_name(self):
+        for reading in self:
+            reading.display_name = f"{reading.meter_id.name} {reading.moment:%Y-%m-%d %H:%M}"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        raise UserError(_("Readings come from meters, or are taken over when an account is opened."))
+
+    def write(self, vals):
+        raise UserError(_("Readings are never changed."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(_("Readings are never deleted."))
+
+    @api.model
+    def _ingest(self, rows):
+        """The steps *accept* and store: judge each reading, keep it, queue what is to be rated.
+
+        :param list rows: tuples (meter id, moment naive UTC, total Decimal, band registers or
+            None, source)
+        :return: Counter of accepted, held, duplicate and superseded
+        """
+        counts = Counter()
+        if not rows:
+            return counts
+        rows = sorted(rows, key=lambda row: (row[0], row[1]))
+        meters = self._meter_facts({row[0] for row in rows})
+        neighbours = self._neighbours(rows)
+        now = clock.now(self.env.cr)
+        stored, queue = [], []
+        known = {}
+        for meter, moment, total, bands, source in rows:
+            site, company, limits = meters[meter]
+            previous, same, following = neighbours[meter, moment]
+            latest = known.get(meter)
+            if latest is not None and latest.moment == moment:
+                same = latest
+            elif latest is not None and (previous is None or latest.moment > previous.moment):
+                previous = latest
+            verdict = judge(total, moment, previous, following, same, limits, now)
+            counts[verdict.state] += 1
+            if verdict.state == "duplicate":
+                continue
+            if verdict.state == "accepted":
+                known[meter] = Point(moment, total)
+                queue.append((meter, previous.moment if previous else moment))
+            bands = tuple(bands or ())
+            stored.append((
+                meter, moment, total if total is not None and total.is_finite() else None,
+                *bands, *[None] * (BANDS - len(bands)), source, verdict.state,
+                verdict.reason or None, verdict.expected or None, site, company,
+                self.env.uid if source in ("typed", "import") else None))
+        copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
+        self.env["energy.settlement.queue"]._add(queue)
+        return counts
+
+    def _meter_facts(self, meter_ids):
+        rows = self.env.execute_query(SQL(
+            """
+            SELECT m.id, m.site_id, m.company_id, m.register_digits, m.max_power::text,
+                   COALESCE((SELECT t.multiplier::text FROM energy_supply_term t
+                               JOIN energy_supply s ON s.id = t.supply_id
+                              WHERE s.meter_id = m.id ORDER BY t.since DESC LIMIT 1), '1')
+              FROM energy_meter m WHERE m.id = ANY(%s)
+            """, sorted(meter_ids)))
+        facts = {}
+        for meter, site, company, digits, max_power, multiplier in rows:
+            power = Decimal(max_power or 0)
+            facts[meter] = (site, company, Limits(
+                modulus=Decimal(10) ** digits if digits else None,
+                multiplier=Decimal(multiplier), max_power=power or None,
+                clock_tolerance=timedelta(minutes=5)))
+        missing = meter_ids - facts.keys()
+        if missing:
+            raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
+        return facts
+
+    def _neighbours(self, rows):
+        """Return, for each row, the accepted readings before, at and after its moment."""
+        self.env.cr.execute_values(
+            """
+            SELECT v.meter_id, v.moment, p.moment, p.total::text, s.total::text,
+                   f.moment, f.total::text
+              FROM (VALUES %s) AS v(meter_id, moment)
+              LEFT JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter_id AND r.moment < v.moment
+                      AND r.state = 'accepted' ORDER BY r.moment DESC LIMIT 1) p ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter_id AND r.moment = v.moment
+                      AND r.state = 'accepted') s ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter_id AND r.moment > v.moment
+                      AND r.state = 'accepted' ORDER BY r.moment LIMIT 1) f ON TRUE
+            """, sorted({(row[0], row[1]) for row in rows}),
+            template="(%s, %s::timestamp)", page_size=len(rows))
+        return {
+            (meter, moment): (
+                Point(before, Decimal(before_total)) if before else None,
+                Point(moment, Decimal(same)) if same is not None else None,
+                Point(after, Decimal(after_total)) if after else None)
+            for meter, moment, before, before_total, same, after, after_total
+            in self.env.cr.fetchall()}
+
+    def action_open_entries(self):
+        """Open the balance entries that charged the use around this reading."""
+        self.ensure_one()
+        usage = self._usage()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry")
+        return dict(action, domain=[("unit_id", "in", usage.unit_id.ids)])
+
+    def action_open_usage(self):
+        """Open the use of the day of this reading."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_usage")
+        return dict(action, domain=[("id", "in", self._usage().ids)])
+
+    def _usage(self):
+        return self.env["energy.usage"].search([
+            ("meter_id", "=", self.meter_id.id),
+            ("local_date", "=", local_date(self.moment, self.site_id._zone()))])

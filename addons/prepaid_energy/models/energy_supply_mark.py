@@ -1,0 +1,19 @@
+from odoo import fields, models
+
+
+class EnergySupplyMark(models.Model):
+    """Up to which accepted reading a supply is settled. Written by settling only."""
+
+    _name = "energy.supply.mark"
+    _description = "Settled until"
+    _log_access = False
+    _rec_name = "supply_id"
+
+    supply_id = fields.Many2one(
+        "energy.supply", required=True, readonly=True, index=True, ondelete="cascade")
+    site_id = fields.Many2one(related="supply_id.site_id")
+    company_id = fields.Many2one(related="supply_id.company_id")
+    settled_until = fields.Datetime(required=True, readonly=True)
+    register = fields.Float(digits=(18, 6), required=True, readonly=True)
+
+    _supply_uniq = models.UniqueIndex("(supply_id)", "A supply has one mark.")

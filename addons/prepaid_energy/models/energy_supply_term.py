@@ -1,0 +1,49 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+
+class EnergySupplyTerm(models.Model):
+    """Tariff and multiplier of a supply from a moment on."""
+
+    _name = "energy.supply.term"
+    _description = "Terms of a supply"
+    _order = "supply_id, since"
+    _check_company_auto = True
+    _rec_name = "tariff_id"
+
+    supply_id = fields.Many2one("energy.supply", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="supply_id.company_id", store=True)
+    site_id = fields.Many2one(related="supply_id.site_id", store=True)
+    since = fields.Datetime(required=True)
+    tariff_id = fields.Many2one(
+        "energy.tariff", required=True, index=True, ondelete="restrict", check_company=True)
+    multiplier = fields.Float(digits=(12, 4), required=True, default=1)
+
+    _since_uniq = models.UniqueIndex(
+        "(supply_id, since)", "A supply has one set of terms from a moment on.")
+    _check_multiplier = models.Constraint(
+        "CHECK (multiplier > 0)", "The multiplier is more than zero.")
+
+    @api.constrains("tariff_id")
+    def _check_commodity(self):
+        for term in self:
+            if term.tariff_id.commodity != term.supply_id.commodity:
+                raise ValidationError(_(
+                    "“%(tariff)s” does not price what meter %(meter)s measures.",
+                    tariff=term.tariff_id.name, meter=term.supply_id.meter_id.name))
+
+    def write(self, vals):
+        self._check_unsettled()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_settled(self):
+        self._check_unsettled()
+
+    def _check_unsettled(self):
+        for term in self:
+            mark = term.supply_id.mark_id
+            if mark and mark.settled_until > term.since:
+                raise UserError(_(
+                    "Use of meter %s has been priced by these terms: they stay. Add new terms "
+                    "from a later moment.", term.supply_id.meter_id.name))

@@ -1,0 +1,195 @@
+from decimal import Decimal
+
+from odoo import _, api, fields, models, tools
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+from ..engine import TariffVersion, Window
+
+ALL_MONTHS = frozenset(range(1, 13))
+ALL_DAYS = frozenset({"workday", "weekend", "holiday"})
+
+
+class EnergyTariffVersion(models.Model):
+    """The rate periods, tiers and prices of a tariff from a date on; immutable once used."""
+
+    _name = "energy.tariff.version"
+    _description = "Tariff version"
+    _order = "tariff_id, date_from desc"
+    _check_company_auto = True
+
+    tariff_id = fields.Many2one(
+        "energy.tariff", required=True, index=True, ondelete="cascade", check_company=True)
+    company_id = fields.Many2one(related="tariff_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="tariff_id.currency_id")
+    date_from = fields.Date(string="Effective From", required=True)
+    state = fields.Selection(
+        [("draft", "Draft"), ("approved", "Approved")], required=True, default="draft",
+        copy=False, help="Only approved versions price anything.")
+    is_used = fields.Boolean(compute="_compute_is_used")
+    band_ids = fields.One2many("energy.tariff.band", "version_id", string="Rate Periods", copy=True)
+    window_ids = fields.One2many("energy.tariff.window", "version_id", string="Windows", copy=True)
+    tier_ids = fields.One2many("energy.tariff.tier", "version_id", string="Tiers", copy=True)
+    price_ids = fields.One2many("energy.tariff.price", "version_id", string="Prices", copy=True)
+    problems = fields.Text(
+        compute="_compute_problems", help="What keeps this version from being approved.")
+
+    _date_uniq = models.UniqueIndex(
+        "(tariff_id, date_from)", "A tariff has one version a date.")
+
+    @api.depends("tariff_id.name", "date_from")
+    def _compute_display_name(self):
+        for version in self:
+            version.display_name = f"{version.tariff_id.name} ({version.date_from or '…'})"
+
+    @api.depends("state")
+    def _compute_is_used(self):
+        used = self._used()
+        for version in self:
+            version.is_used = version in used
+
+    @api.depends(
+        "tariff_id.tier_period", "tariff_id.allocation", "band_ids.name", "band_ids.is_rest",
+        "window_ids.band_id", "window_ids.hour_from", "window_ids.hour_to",
+        "window_ids.day_type", "window_ids.month_from", "window_ids.month_to",
+        "window_ids.sequence", "tier_ids.limit", "price_ids.price", "price_ids.tier",
+        "price_ids.band_id")
+    def _compute_problems(self):
+        for version in self:
+            version.problems = "\n".join(version._problems()) or False
+
+    def _used(self):
+        """Return those of these versions that have priced use."""
+        if not self.ids:
+            return self.browse()
+        rows = self.env.execute_query(SQL(
+            "SELECT id FROM energy_tariff_version v WHERE id = ANY(%s)"
+            "   AND EXISTS (SELECT 1 FROM energy_usage u WHERE u.version_id = v.id)", self.ids))
+        return self.browse(row[0] for row in rows)
+
+    def _problems(self):
+        """Return every reason, as a sentence, why this version cannot price use."""
+        self.ensure_one()
+        if not self.band_ids:
+            return [_("There is no rate period. A flat tariff has one, valid at all times.")]
+        if len(self.band_ids.filtered("is_rest")) > 1:
+            return [_("Only one rate period can take the rest of the day.")]
+        if len(set(self.band_ids.mapped("name"))) < len(self.band_ids):
+            return [_("Two rate periods have the same name.")]
+        return self._build().check()
+
+    def _build(self):
+        """Return this version as the engine's value."""
+        self.ensure_one()
+        bands = self.band_ids.sorted(lambda band: (band.sequence, band.id))
+        limits = [tier.limit for tier in self.tier_ids.sorted("number")][:-1]
+        rest = bands.filtered("is_rest") or (bands if len(bands) == 1 else bands.browse())
+        return TariffVersion(
+            key=self._origin.id or 0,
+            bands=tuple(band.key for band in bands),
+            windows=tuple(
+                window._build() for window in self.window_ids.sorted(
+                    lambda window: (window.sequence, window.id))),
+            rest_band=rest.key or None,
+            tier_limits=tuple(Decimal(f"{limit:.3f}") for limit in limits),
+            prices={(price.band_id.key, price.tier): Decimal(f"{price.price:.6f}")
+                    for price in self.price_ids},
+            tier_period=self.tariff_id.tier_period,
+            allocation=self.tariff_id.allocation,
+        )
+
+    @api.model
+    @tools.ormcache("version_id")
+    def _engine(self, version_id):
+        """Return an approved version as the engine's value; cached, approved ones do not change.
+
+        :param int version_id:
+        :rtype: TariffVersion
+        """
+        return self.browse(version_id)._build()
+
+    def action_approve(self):
+        """Put these versions in force."""
+        for version in self:
+            problems = version._problems()
+            if problems:
+                raise UserError(_("“%(version)s” cannot be approved:\n%(problems)s",
+                                  version=version.display_name, problems="\n".join(problems)))
+        self.state = "approved"
+        self.env.registry.clear_cache()
+        # sudo: the queue belongs to the flow
+        self.env["energy.settlement.queue"].sudo()._add_version(self)
+
+    def action_draft(self):
+        """Take unused versions out of force to edit them."""
+        if self._used():
+            raise UserError(_("A version that has priced use cannot be changed. "
+                              "Make a new version with its own date."))
+        self.state = "draft"
+        self.env.registry.clear_cache()
+
+    @api.constrains("tariff_id", "date_from")
+    def _check_unused(self):
+        if self._used():
+            raise ValidationError(_("A version that has priced use cannot be changed. "
+                                    "Make a new version with its own date."))
+
+    def _check_editable(self):
+        """Refuse to change a part of an approved version.
+
+        :raise UserError: naming the version
+        """
+        for version in self:
+            if version.state == "approved":
+                raise UserError(_("“%s” is approved. Set it back to draft, or make a new version.",
+                                  version.display_name))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_approved(self):
+        self._check_editable()
+
+    def copy_data(self, default=None):
+        """A copy begins the day after the version it is made from."""
+        default = dict(default or {})
+        copies = super().copy_data(default)
+        for version, values in zip(self, copies, strict=True):
+            values.setdefault("date_from", False)
+            if "date_from" not in default:
+                values["date_from"] = fields.Date.add(version.date_from, days=1)
+        return copies
+
+
+class EnergyTariffPart(models.AbstractModel):
+    """A part of a tariff version: editable only while the version is a draft."""
+
+    _name = "energy.tariff.part"
+    _description = "Part of a tariff version"
+
+    version_id = fields.Many2one(
+        "energy.tariff.version", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="version_id.company_id")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        parts = super().create(vals_list)
+        parts.version_id._check_editable()
+        return parts
+
+    def write(self, vals):
+        self.version_id._check_editable()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_approved(self):
+        self.version_id._check_editable()
+
+
+def build_window(band, month_from, month_to, day_type, start_minute, end_minute):
+    """Return the engine's window for a season (both months included), a day type and a time."""
+    if month_from <= month_to:
+        months = frozenset(range(month_from, month_to + 1))
+    else:
+        months = ALL_MONTHS - frozenset(range(month_to + 1, month_from))
+    days = ALL_DAYS if day_type == "all" else frozenset({day_type})
+    return Window(band=band, months=months, day_types=days,
+                  start_minute=start_minute, end_minute=end_minute)

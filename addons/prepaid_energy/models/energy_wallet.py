@@ -1,0 +1,196 @@
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .. import clock
+from ..bulk import copy_rows
+from ..crash_points import reached
+from .energy_meter import COMMODITIES
+
+ENTRY_COLUMNS = (
+    "wallet_id", "account_id", "site_id", "company_id", "currency_id", "number", "kind",
+    "category", "amount", "balance_after", "key", "moment", "local_date", "period_id", "unit_id",
+    "revision", "journal_id", "reference", "note", "user_id", "hash",
+)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A balance entry to be posted; `amount` is signed and already rounded."""
+
+    wallet_id: int
+    kind: str
+    category: str
+    amount: Decimal
+    key: str
+    local_date: date
+    note: str
+    user_id: int
+    moment: datetime | None = None
+    period_id: int | None = None
+    unit_id: int | None = None
+    revision: int | None = None
+    journal_id: int | None = None
+    reference: str | None = None
+
+
+class EnergyWallet(models.Model):
+    """The balance of an account, or of one commodity of it: a small, hot row.
+
+    `_post` is the only code that changes it, always together with the entries that explain it.
+    """
+
+    _name = "energy.wallet"
+    _description = "Prepaid balance"
+    _log_access = False
+    _allow_sudo_commands = False
+    _rec_name = "account_id"
+
+    account_id = fields.Many2one(
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+    commodity = fields.Selection(
+        COMMODITIES, readonly=True, help="Empty: pays for everything of the account.")
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="account_id.currency_id", store=True)
+    site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
+    partner_id = fields.Many2one(related="account_id.partner_id")
+    balance = fields.Monetary(readonly=True, required=True, default=0)
+    last_number = fields.Integer(readonly=True, required=True, default=0)
+    head = fields.Char(readonly=True, required=True, default="", help="Hash of the last entry.")
+    entry_ids = fields.One2many("energy.wallet.entry", "wallet_id", string="Balance Entries")
+
+    _account_uniq = models.UniqueIndex(
+        "(account_id, COALESCE(commodity, ''))", "An account has one balance a commodity.")
+
+    @api.model
+    def _lock(self, wallet_ids):
+        """Lock wallets in id order and return them as the database has them.
+
+        Must come before anything else of the transaction reads them.
+
+        :return: dict of id to [balance Decimal, last number, head, account id, site, company,
+            currency]
+        """
+        self.env.cr.execute(SQL(
+            """
+            SELECT id, balance::text, last_number, head, account_id, site_id, company_id,
+                   currency_id
+              FROM energy_wallet WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+            """, sorted(wallet_ids)))
+        return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
+
+    @api.model
+    def _post(self, drafts, locked):
+        """The step *post*: write entries and move the balances with them.
+
+        :param list drafts: `Draft` values, in the order of their numbers
+        :param dict locked: what `_lock` returned for their wallets; brought up to date
+        :return: the drafts' keys
+        :raise UserError: where a key is used again with another amount, kind or wallet
+        """
+        drafts = self._without_known(drafts)
+        if not drafts:
+            return []
+        now = clock.now(self.env.cr)
+        rows = []
+        for draft in drafts:
+            state = locked[draft.wallet_id]
+            balance, number, head, account, site, company, currency = state
+            balance += draft.amount
+            number += 1
+            moment = draft.moment or now
+            row = (
+                draft.wallet_id, account, site, company, currency, number, draft.kind,
+                draft.category, draft.amount, balance, draft.key, moment, draft.local_date,
+                draft.period_id, draft.unit_id, draft.revision, draft.journal_id, draft.reference,
+                draft.note, draft.user_id)
+            head = entry_hash(head, row)
+            rows.append((*row, head))
+            state[0:3] = balance, number, head
+        copy_rows(self.env.cr, "energy_wallet_entry", ENTRY_COLUMNS, rows)
+        reached("entry_written")
+        touched = sorted({draft.wallet_id for draft in drafts})
+        self.env.cr.execute_values(
+            "UPDATE energy_wallet AS w SET balance = new.balance, last_number = new.number,"
+            " head = new.head"
+            "  FROM (VALUES %s) AS new(id, balance, number, head) WHERE w.id = new.id",
+            [(wallet, *locked[wallet][0:3]) for wallet in touched],
+            template="(%s, %s::numeric, %s, %s)")
+        self.env["energy.wallet.entry"].invalidate_model(flush=False)
+        self.invalidate_model(["balance", "last_number", "head"], flush=False)
+        return [draft.key for draft in drafts]
+
+    def _without_known(self, drafts):
+        self.env.cr.execute(SQL(
+            "SELECT key, wallet_id, kind, amount::text FROM energy_wallet_entry WHERE key = ANY(%s)",
+            [draft.key for draft in drafts]))
+        known = {key: (wallet, kind, Decimal(amount))
+                 for key, wallet, kind, amount in self.env.cr.fetchall()}
+        fresh = []
+        for draft in drafts:
+            if draft.key not in known:
+                fresh.append(draft)
+            elif known[draft.key] != (draft.wallet_id, draft.kind, draft.amount):
+                raise UserError(_(
+                    "The key %(key)s was used before for another entry. Nothing was posted.",
+                    key=draft.key))
+        return fresh
+
+    def _decimal(self, amount):
+        """Return an amount typed by a person as a decimal of this wallet's currency.
+
+        :param float amount: as the web client sends it
+        :raise UserError: where it is finer than the currency's smallest unit
+        """
+        self.ensure_one()
+        rounded = self.currency_id.round(amount)
+        if abs(rounded - amount) > 1e-9:
+            raise UserError(_("%(amount)s is finer than the smallest unit of %(currency)s.",
+                              amount=amount, currency=self.currency_id.name))
+        return Decimal(f"{rounded:.{self.currency_id.decimal_places}f}")
+
+    def _top_up(self, amount, key, journal, reference=None):
+        """Credit a payment, order supply on where it was missing, and let the books follow.
+
+        Nothing of accounting is touched here: power does not wait for bookkeeping.
+
+        :param float amount: more than zero, in the wallet's currency
+        :param str key: chosen by the form or the payment provider; a repeated request finds it
+        :param journal: the journal into which the money comes
+        :param str reference: typed reference of the payment
+        :return: the entry, new or found by its key
+        :rtype: recordset of `energy.wallet.entry`
+        """
+        self.ensure_one()
+        locked = self._lock(self.ids)
+        money = self._decimal(amount)
+        if money <= 0:
+            raise UserError(_("A top-up is an amount above zero."))
+        account = self.account_id
+        if account.state not in ("active", "suspended"):
+            raise UserError(_("%s is not open: it takes no top-up.", account.display_name))
+        posted = self._post([Draft(
+            wallet_id=self.id, kind="top_up", category=self.commodity or "other", amount=money,
+            key=key, local_date=account.site_id._today(), note=_("Top-up, %s", journal.name),
+            user_id=self.env.uid, journal_id=journal.id, reference=reference or None)], locked)
+        entry = self.env["energy.wallet.entry"].search([("key", "=", key)])
+        if posted:
+            account._decide(
+                cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
+            self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()
+        return entry
+
+
+def entry_hash(head, row):
+    """Return the hash of an entry over the one before it in its wallet.
+
+    :param str head: hash of the entry before, empty for the first
+    :param tuple row: the entry's values in the order of `ENTRY_COLUMNS`, without the hash
+    """
+    text = "|".join([head, *("" if value is None else str(value) for value in row)])
+    return hashlib.sha256(text.encode()).hexdigest()

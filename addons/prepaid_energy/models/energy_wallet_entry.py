@@ -1,0 +1,157 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .energy_wallet import ENTRY_COLUMNS, entry_hash
+
+KINDS = [("top_up", "Top-up"), ("use", "Use")]
+
+
+class EnergyWalletEntry(models.Model):
+    """One line of a balance's ledger. Append-only: the database refuses to change or delete it."""
+
+    _name = "energy.wallet.entry"
+    _description = "Balance entry"
+    _order = "id desc"
+    _log_access = False
+    _allow_sudo_commands = False
+    _rec_name = "key"
+
+    wallet_id = fields.Many2one(
+        "energy.wallet", string="Balance", required=True, readonly=True, ondelete="restrict")
+    account_id = fields.Many2one(
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+    partner_id = fields.Many2one(related="account_id.partner_id")
+    site_id = fields.Many2one(
+        "energy.property", required=True, readonly=True, index=True, ondelete="restrict")
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True, ondelete="restrict")
+    currency_id = fields.Many2one(
+        "res.currency", required=True, readonly=True, ondelete="restrict")
+    number = fields.Integer(required=True, readonly=True, help="Without gaps in its balance.")
+    kind = fields.Selection(KINDS, required=True, readonly=True)
+    category = fields.Selection(
+        [("electricity", "Electricity"), ("water", "Water"), ("other", "Other")],
+        string="Class", required=True, readonly=True)
+    amount = fields.Monetary(required=True, readonly=True)
+    balance_after = fields.Monetary(required=True, readonly=True, aggregator=False)
+    key = fields.Char(required=True, readonly=True, help="What it may be posted for only once.")
+    moment = fields.Datetime(required=True, readonly=True)
+    local_date = fields.Date(string="Date", required=True, readonly=True)
+    period_id = fields.Many2one(
+        "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict")
+    unit_id = fields.Many2one(
+        "energy.rating.unit", readonly=True, index="btree_not_null", ondelete="restrict")
+    revision = fields.Integer(readonly=True)
+    journal_id = fields.Many2one("account.journal", readonly=True, ondelete="restrict")
+    reference = fields.Char(readonly=True)
+    note = fields.Char(readonly=True)
+    user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
+    hash = fields.Char(required=True, readonly=True)
+    payment_id = fields.Many2one("account.payment", compute="_compute_payment_id")
+    command_ids = fields.Many2many("energy.command", compute="_compute_command_ids")
+
+    _key_uniq = models.UniqueIndex("(key)", "This was posted already.")
+    _number_uniq = models.UniqueIndex(
+        "(wallet_id, number)", "A balance has one entry of a number.")
+    _check_amount = models.Constraint("CHECK (amount <> 0)", "An entry moves the balance.")
+
+    def init(self):
+        self.env.cr.execute("""
+            ALTER TABLE energy_wallet_entry ALTER COLUMN id TYPE bigint;
+
+            CREATE OR REPLACE FUNCTION energy_entry_refuse_change() RETURNS trigger
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'Balance entries are never changed or deleted: '
+                                'post a reversal or an adjustment instead.'
+                      USING ERRCODE = 'restrict_violation';
+            END $$;
+
+            CREATE OR REPLACE TRIGGER energy_entry_refuse_change
+            BEFORE UPDATE OR DELETE ON energy_wallet_entry
+            FOR EACH ROW EXECUTE FUNCTION energy_entry_refuse_change();
+
+            CREATE OR REPLACE TRIGGER energy_entry_refuse_truncate
+            BEFORE TRUNCATE ON energy_wallet_entry
+            FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change();
+        """)
+
+    def _compute_payment_id(self):
+        payments = self.env["account.payment"].search(
+            [("energy_entry_key", "in", self.mapped("key"))])
+        by_key = {payment.energy_entry_key: payment for payment in payments}
+        for entry in self:
+            entry.payment_id = by_key.get(entry.key)
+
+    def _compute_command_ids(self):
+        commands = self.env["energy.command"].search([("entry_key", "in", self.mapped("key"))])
+        for entry in self:
+            entry.command_ids = commands.filtered(lambda command, e=entry: command.entry_key == e.key)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        raise UserError(_("Balance entries are posted by the flow only."))
+
+    def write(self, vals):
+        raise UserError(_("Balance entries are never changed. Post a reversal instead."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(_("Balance entries are never deleted. Post a reversal instead."))
+
+    @api.model
+    def _broken_links(self, wallet_ids=None):
+        """Return what is wrong with the chains of entries.
+
+        :param list wallet_ids: all wallets if None
+        :return: list of (entry id, wallet id, what is wrong)
+        """
+        columns = SQL(", ").join(
+            SQL("%s::text", SQL.identifier(name)) if name in ("amount", "balance_after")
+            else SQL.identifier(name) for name in ENTRY_COLUMNS)
+        where = SQL("wallet_id = ANY(%s)", wallet_ids) if wallet_ids is not None else SQL("TRUE")
+        rows = self.env.execute_query(SQL(
+            "SELECT id, %s FROM energy_wallet_entry WHERE %s ORDER BY wallet_id, number",
+            columns, where))
+        broken = []
+        wallet, head, number = None, "", 0
+        for entry, *values in rows:
+            *row, own_hash = values
+            if row[0] != wallet:
+                wallet, head, number = row[0], "", 0
+            number += 1
+            if row[5] != number:
+                broken.append((entry, wallet, "number"))
+                number = row[5]
+            if entry_hash(head, tuple(row)) != own_hash:
+                broken.append((entry, wallet, "hash"))
+            head = own_hash
+        return broken
+
+    def action_open_usage(self):
+        """Open the use that these entries charge."""
+        self.ensure_one()
+        return self.unit_id.action_open_usage()
+
+    def action_open_readings(self):
+        """Open the readings from which the use of this entry was made."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_reading")
+        meters = self.unit_id.usage_ids.meter_id
+        start, end = self.unit_id._moments()
+        return dict(action, domain=[
+            ("meter_id", "in", meters.ids), ("moment", ">=", start), ("moment", "<=", end)])
+
+    def action_open_commands(self):
+        """Open the commands that this entry caused."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_command")
+        return dict(action, domain=[("entry_key", "=", self.key)])
+
+    def action_open_payment(self):
+        """Open the payment that books this entry."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window", "res_model": "account.payment",
+            "res_id": self.payment_id.id, "view_mode": "form", "name": _("Payment")}

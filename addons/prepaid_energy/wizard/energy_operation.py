@@ -1,0 +1,115 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from .. import clock
+
+ACTIONS = [
+    ("read", "Read now"), ("on", "Supply on"), ("off", "Supply off"), ("hold", "Hold on"),
+    ("prepaid", "Return to prepaid"), ("set_tariff", "Set tariff"), ("go_live", "Go live"),
+]
+GROUPS = {
+    "read": ("operator", "engineer"),
+    "on": ("operator", "engineer"), "off": ("operator", "engineer"),
+    "hold": ("operator", "engineer"), "prepaid": ("operator", "engineer"),
+    "set_tariff": ("manager",), "go_live": ("manager",),
+}
+ASKS = ("off", "hold", "set_tariff", "go_live")
+
+
+class EnergyOperation(models.TransientModel):
+    """One operation on a selection of meters, with a result a line."""
+
+    _name = "energy.operation"
+    _description = "Operation on rooms"
+
+    action = fields.Selection(ACTIONS, required=True, readonly=True)
+    state = fields.Selection([("ask", "Ask"), ("done", "Done")], default="ask", required=True)
+    site_id = fields.Many2one("energy.property", readonly=True)
+    reason = fields.Selection(
+        [("arrears", "Arrears"), ("request", "Customer's request"), ("works", "Works on site"),
+         ("safety", "Safety"), ("moving", "Moving in or out"), ("test", "Test"),
+         ("other", "Other")], default="request")
+    remark = fields.Char()
+    tariff_id = fields.Many2one("energy.tariff")
+    since = fields.Datetime(string="From", default=lambda self: clock.now(self.env.cr))
+    can_grant = fields.Boolean(compute="_compute_can_grant")
+    granted_until = fields.Datetime(
+        help="Supply on although in arrears, until then. Managers only.")
+    line_ids = fields.One2many("energy.operation.line", "operation_id")
+    count = fields.Integer(compute="_compute_count")
+    failed_count = fields.Integer(compute="_compute_count")
+
+    @api.depends("line_ids.is_done", "line_ids.result")
+    def _compute_count(self):
+        for operation in self:
+            operation.count = len(operation.line_ids)
+            operation.failed_count = len(operation.line_ids.filtered(
+                lambda line: line.result and not line.is_done))
+
+    def _compute_can_grant(self):
+        self.can_grant = self.env.user.has_group("prepaid_energy.group_energy_manager")
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        if values.get("action") == "go_live" and values.get("site_id"):
+            meters = self._would_be_cut(self.env["energy.property"].browse(values["site_id"]))
+            values["line_ids"] = [(0, 0, {"meter_id": meter.id}) for meter in meters]
+        return values
+
+    @api.model
+    def _would_be_cut(self, site):
+        accounts = self.env["energy.account"].search(
+            [("site_id", "=", site.id), ("state", "=", "active")])
+        # sudo: what would be cut is shown to a manager of the site
+        controls = self.env["energy.meter.control"].sudo().search([
+            ("meter_id.site_id", "=", site.id),
+            ("decision", "in", ("would_cut_watch", "would_cut_trial"))])
+        return controls.meter_id if accounts else controls.meter_id.browse()
+
+    @api.model
+    def _open(self, meters, action):
+        """Return the action that asks for details, or carries the operation out where none are.
+
+        :param meters: recordset of `energy.meter`
+        :param str action: one of ACTIONS
+        """
+        meters.check_access("read")
+        operation = self.create({
+            "action": action, "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in meters]})
+        if action not in ASKS and not (action == "on" and operation.can_grant):
+            return operation.action_confirm()
+        return operation._show()
+
+    def _show(self):
+        self.ensure_one()
+        labels = dict(self._fields["action"]._description_selection(self.env))
+        return {
+            "type": "ir.actions.act_window", "name": labels[self.action],
+            "res_model": self._name, "res_id": self.id, "view_mode": "form", "target": "new"}
+
+    def action_confirm(self):
+        """Carry the operation out, line by line; a refusal is the line's result."""
+        self.ensure_one()
+        if self.state == "done":
+            raise UserError(_("This was carried out already."))
+        if not any(self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
+                   for role in GROUPS[self.action]):
+            raise AccessError(_("You do not have the right for this operation."))
+        if self.granted_until and not self.can_grant:
+            raise AccessError(_("Only a manager grants supply in arrears."))
+        if self.action == "set_tariff" and not self.tariff_id:
+            raise UserError(_("Choose a tariff."))
+        if self.action == "go_live":
+            self.site_id.check_access("write")
+            self.site_id.supply_state = "live"
+            self.line_ids.write({"is_done": True, "result": _("Decided anew: see the room list.")})
+        else:
+            for line in self.line_ids.sorted(lambda line: (line.meter_id.cut_priority, line.id)):
+                line._carry_out()
+        self.state = "done"
+        return self._show()
+
+    def _reason_text(self):
+        labels = dict(self._fields["reason"]._description_selection(self.env))
+        return ": ".join(filter(None, [labels.get(self.reason), self.remark]))

@@ -1,0 +1,47 @@
+from odoo import _, fields, models
+from odoo.exceptions import UserError
+
+
+class EnergyOperationLine(models.TransientModel):
+    _name = "energy.operation.line"
+    _description = "Result of an operation"
+    _order = "is_done, id"
+
+    operation_id = fields.Many2one("energy.operation", required=True, ondelete="cascade")
+    meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="cascade")
+    property_id = fields.Many2one(related="meter_id.property_id")
+    account_id = fields.Many2one(related="meter_id.account_id")
+    balance = fields.Monetary(related="account_id.balance")
+    currency_id = fields.Many2one(related="meter_id.company_id.currency_id")
+    is_done = fields.Boolean(readonly=True)
+    result = fields.Char(readonly=True)
+
+    def _carry_out(self):
+        """Carry the operation out on one meter; what is refused is noted, not raised."""
+        self.ensure_one()
+        operation = self.operation_id
+        try:
+            with self.env.cr.savepoint():
+                if operation.action == "set_tariff":
+                    result = self._set_tariff()
+                else:
+                    self.meter_id.check_access("read")
+                    # sudo: persons order, only the flow writes control and command rows; the
+                    # group and the access to the meter have been checked
+                    result = self.meter_id.control_id.sudo()._order_by_person(
+                        operation.action, operation._reason_text(), operation.granted_until)
+        except UserError as error:
+            self.write({"is_done": False, "result": str(error)})
+        else:
+            self.write({"is_done": True, "result": result})
+
+    def _set_tariff(self):
+        operation = self.operation_id
+        supply = self.env["energy.supply"]._present(self.meter_id).get(self.meter_id.id)
+        if not supply:
+            raise UserError(_("The meter serves no account."))
+        # sudo: tariffs are set by managers, supplies are not edited by anybody else
+        if supply.sudo()._set_tariff(operation.tariff_id, operation.since):
+            return _("“%(tariff)s” from %(since)s (UTC) on.", tariff=operation.tariff_id.name,
+                     since=operation.since)
+        return _("Has this tariff already.")

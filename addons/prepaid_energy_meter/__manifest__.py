@@ -1,0 +1,23 @@
+{
+    "name": "Prepaid Energy: Meters over Modbus",
+    "version": "19.0.1.0.0",
+    "category": "Services/Utilities",
+    "summary": "Read meters, switch relays and valves over Modbus TCP",
+    "author": "Prepaid Energy",
+    "website": "https://github.com/prepaid-energy/prepaid-energy",
+    "license": "LGPL-3",
+    "depends": ["prepaid_energy"],
+    "external_dependencies": {"python": ["pymodbus"]},
+    "data": [
+        "security/ir.model.access.csv",
+        "security/energy_field_rules.xml",
+        "data/energy_meter_profile_data.xml",
+        "data/ir_cron_data.xml",
+        "views/energy_gateway_views.xml",
+        "views/energy_meter_profile_views.xml",
+        "views/energy_meter_views.xml",
+        "views/energy_field_menus.xml",
+    ],
+    "demo": ["demo/energy_field_demo.xml"],
+    "uninstall_hook": "uninstall_hook",
+}

@@ -1,0 +1,6 @@
+"""What uninstalling does beyond the models' own tables."""
+
+
+def uninstall_hook(env):
+    """Drop the settings of this add-on; its meters go back to typed readings by themselves."""
+    env["ir.config_parameter"].search([("key", "=like", "prepaid_energy_meter.%")]).unlink()

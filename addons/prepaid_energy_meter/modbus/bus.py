@@ -1,0 +1,308 @@
+"""One gateway's worker: what is done next, and what a failure means.
+
+One thing at a time. Orders go before read-backs, these before readings that somebody waits
+for, these before due readings. A meter that does not answer waits longer and longer; while
+it waits it costs the others nothing.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .driver import Driver, FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder
+from .errors import CodecError, FieldError, ModbusException, NotHolder, Refused, Unreachable
+from .monotonic import monotonic
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds and counts of the back-off.
+
+    ``offline_after``: misses in a row that make a meter or a gateway offline. The wait
+    after the first miss is ``first_wait``, then doubles up to ``longest_wait``; a gateway's
+    wait is spread by up to a fifth so that many do not return at once.
+    """
+
+    offline_after: int = 3
+    first_wait: float = 5.0
+    longest_wait: float = 600.0
+    gateway_first_wait: float = 1.0
+    gateway_longest_wait: float = 60.0
+    busy_wait: float = 1.0
+
+    def meter_wait(self, misses: int) -> float:
+        return min(self.first_wait * 2 ** min(misses - 1, 20), self.longest_wait)
+
+    def gateway_wait(self, misses: int) -> float:
+        wait = min(self.gateway_first_wait * 2 ** min(misses - 1, 20), self.gateway_longest_wait)
+        return wait * random.uniform(0.8, 1.0)
+
+
+@dataclass
+class Health:
+    """How a meter or a gateway answers. ``online`` is None until something is known."""
+
+    online: bool | None = None
+    misses: int = 0
+    wait_until: float = 0.0
+    error: str = ""
+    good: int = 0
+    bad: int = 0
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the bus tells its owner, within its own loop; none of them may block.
+
+    - ``snapshot(Snapshot)``: a reading;
+    - ``missed(FieldMeter, Health)``: a reading failed (a meter goes offline, or is at fault);
+    - ``finished(SupplyOrder, Outcome)``: an order ended;
+    - ``gateway(Health)``: the gateway itself was reached, or not.
+    """
+
+    snapshot: Callable[[Snapshot], None]
+    missed: Callable[[FieldMeter, Health], None]
+    finished: Callable[[SupplyOrder, Outcome], None]
+    gateway: Callable[[Health], None]
+
+
+@dataclass
+class _Device:
+    meter: FieldMeter
+    health: Health = field(default_factory=Health)
+
+
+class Bus:
+    """The worker of one gateway. All methods belong to one event loop.
+
+    :param moment: the caller's clock for readings (naive UTC)
+    :param now: monotonic seconds; tests hand in their own
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        events: Events,
+        hooks: OrderHooks,
+        moment: Callable[[], datetime],
+        *,
+        limits: Limits | None = None,
+        now: Callable[[], float] = monotonic,
+    ):
+        self.driver = driver
+        self.events = events
+        self.hooks = hooks
+        self.moment = moment
+        self.limits = limits or Limits()
+        self.now = now
+        self.health = Health()
+        self._devices: dict[int, _Device] = {}
+        self._orders: dict[int, SupplyOrder] = {}
+        self._pending: dict[int, Pending] = {}
+        self._urgent: dict[int, None] = {}
+        self._due: dict[int, None] = {}
+        self._silent: set[int] = set()
+        self._wake = asyncio.Event()
+
+    def set_meters(self, meters: Iterable[FieldMeter]) -> None:
+        """Replace the meters of the bus; those that stay keep their health."""
+        new = {}
+        for meter in meters:
+            old = self._devices.get(meter.key)
+            if old is not None and (old.meter.unit, old.meter.profile.code) == (
+                meter.unit,
+                meter.profile.code,
+            ):
+                new[meter.key] = _Device(meter, old.health)
+            else:
+                new[meter.key] = _Device(meter)
+        self._devices = new
+        for waiting in (self._urgent, self._due):
+            for key in [key for key in waiting if key not in new]:
+                del waiting[key]
+
+    def health_of(self, key: int) -> Health:
+        """:raise KeyError: no such meter on this bus"""
+        return self._devices[key].health
+
+    def ask_read(self, key: int, urgent: bool = False) -> None:
+        """Have a meter read: when its turn comes and, unless urgent, it is not waiting out a
+        failure. Asking twice before that is asking once."""
+        if key in self._devices:
+            (self._urgent if urgent else self._due)[key] = None
+            self._wake.set()
+
+    def give_order(self, order: SupplyOrder) -> None:
+        """Have an order carried out next. ``events.finished`` is called exactly once for it."""
+        self._orders[order.key] = order
+        self._wake.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing to do now or later, but for meters that wait out a failure."""
+        return not (self._orders or self._pending or self._urgent) and not any(
+            self._devices[key].health.misses == 0 for key in self._due
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                self._wake.clear()
+                if await self.work():
+                    # A driver that never waits must not keep the loop to itself.
+                    await asyncio.sleep(0)
+                    continue
+                wait = self.seconds_to_next()
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            await self.driver.close()
+
+    async def work(self) -> bool:
+        """Do the one next thing. :return: False when there is nothing to do now"""
+        now = self.now()
+        if self._orders:
+            order = self._orders.pop(next(iter(self._orders)))
+            await self._start(order)
+            return True
+        for pending in self._pending.values():
+            if pending.look_at <= now:
+                await self._look(pending)
+                return True
+        if self._urgent:
+            key = next(iter(self._urgent))
+            del self._urgent[key]
+            self._due.pop(key, None)
+            await self._read(self._devices[key])
+            return True
+        if self.health.wait_until <= now:
+            for key in self._due:
+                device = self._devices[key]
+                if device.health.wait_until <= now:
+                    del self._due[key]
+                    await self._read(device)
+                    return True
+        return False
+
+    def seconds_to_next(self) -> float | None:
+        """Seconds until something can be done without being asked; None = never."""
+        moments = [pending.look_at for pending in self._pending.values()]
+        if self._due:
+            first = min(self._devices[key].health.wait_until for key in self._due)
+            moments.append(max(first, self.health.wait_until))
+        return max(min(moments) - self.now(), 0) if moments else None
+
+    async def _read(self, device: _Device) -> None:
+        meter, health = device.meter, device.health
+        try:
+            snapshot = await self.driver.read(meter, self.moment)
+        except NotHolder:
+            # The lease is over, and with it this worker.
+            raise
+        except FieldError as error:
+            self._failed(device, error)
+            return
+        self._gateway_answered()
+        health.good += 1
+        health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
+        self.events.snapshot(snapshot)
+
+    def _failed(self, device: _Device, error: FieldError) -> None:
+        """Sort a failed reading: the gateway's fault, the meter's, or the profile's."""
+        meter, health = device.meter, device.health
+        health.error = str(error)
+        if isinstance(error, Unreachable | Refused):
+            # Not the meter's fault: it is neither counted nor put off.
+            self._gateway_missed(error)
+            self._due[meter.key] = None
+            return
+        health.bad += 1
+        code = error.code if isinstance(error, ModbusException) else None
+        if code is not None or isinstance(error, CodecError):
+            self._gateway_answered()
+        else:
+            self._gateway_silent(meter, error)
+        if code in ModbusException.BUSY:
+            health.wait_until = self.now() + self.limits.busy_wait
+            self._due[meter.key] = None
+        elif isinstance(error, CodecError) or (
+            code is not None and code not in ModbusException.TARGET_SILENT
+        ):
+            # It answers, only not to this map: somebody has to look at the profile.
+            health.online = True
+            health.misses = 0
+            health.wait_until = self.now() + self.limits.meter_wait(1)
+        else:
+            health.misses += 1
+            health.wait_until = self.now() + self.limits.meter_wait(health.misses)
+            if health.misses >= self.limits.offline_after:
+                health.online = False
+            self._due[meter.key] = None
+        self.events.missed(meter, health)
+
+    def _gateway_silent(self, meter: FieldMeter, error: FieldError) -> None:
+        """A meter did not answer: when none does any more, it is the gateway."""
+        self.health.bad += 1
+        self._silent.add(meter.key)
+        enough = min(self.limits.offline_after, len(self._devices))
+        if len(self._silent) >= enough > 1 and self.health.online is not False:
+            self.health.online = False
+            self.health.error = f"no meter answers any more; the last one: {error}"
+            self.events.gateway(self.health)
+
+    def _gateway_answered(self) -> None:
+        self.health.good += 1
+        self._silent.clear()
+        changed = self.health.online is not True or self.health.misses
+        self.health.online, self.health.misses, self.health.error = True, 0, ""
+        self.health.wait_until = 0.0
+        if changed:
+            self.events.gateway(self.health)
+
+    def _gateway_missed(self, error: FieldError) -> None:
+        health = self.health
+        health.bad += 1
+        health.misses += 1
+        health.error = str(error)
+        health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
+        if health.misses >= self.limits.offline_after:
+            health.online = False
+        self.events.gateway(health)
+
+    async def _start(self, order: SupplyOrder) -> None:
+        device = self._devices.get(order.meter)
+        if device is None:
+            self.events.finished(order, Outcome("untouched", error="the meter left this gateway"))
+            return
+        self._settle(order, await self.driver.start(device.meter, order, self.hooks))
+
+    async def _look(self, pending: Pending) -> None:
+        device = self._devices.get(pending.order.meter)
+        if device is None:
+            outcome = Outcome(
+                "unknown",
+                request=pending.request,
+                response=pending.response,
+                error="the meter left this gateway before its read-back",
+            )
+        else:
+            outcome = await self.driver.look(device.meter, pending, self.hooks)
+        self._settle(pending.order, outcome)
+
+    def _settle(self, order: SupplyOrder, result: Outcome | Pending) -> None:
+        if isinstance(result, Pending):
+            self._pending[order.key] = result
+            return
+        self._pending.pop(order.key, None)
+        if result.state == "confirmed":
+            self._gateway_answered()
+        self.events.finished(order, result)

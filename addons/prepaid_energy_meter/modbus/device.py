@@ -1,0 +1,228 @@
+"""The Modbus driver: reading and switching one meter through its profile."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from .client import Exchange, GatewayClient
+from .codec import Value, decode
+from .driver import FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder, SupplyState
+from .errors import (
+    CodecError,
+    FieldError,
+    ModbusException,
+    NoAnswer,
+    NotHolder,
+    Refused,
+    WrongAnswer,
+)
+from .monotonic import monotonic
+from .profile import Register
+from .vocabulary import BANDS
+
+#: Values a snapshot has a place of its own for.
+_OWN_PLACE = frozenset(
+    {"total", *BANDS, "power", "flow", "voltage", "current", "supply_state", "serial"}
+)
+
+
+#: Looks in a row without an answer after which a written order is left for a later attempt,
+#: so that a meter that died holds the others up for so many time-outs only.
+MOST_SILENT_LOOKS = 2
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What was read: each block's words by function code and address."""
+
+    by_place: Mapping[tuple[int, int], Sequence[int]]
+
+    def of(self, register: Register) -> Value:
+        for (function, address), words in self.by_place.items():
+            start = register.address - address
+            if function == register.function and 0 <= start <= len(words) - register.words:
+                return decode(words[start : start + register.words], register.encoding)
+        raise CodecError(f"{register.meaning} at {register.address:04X} was not read")
+
+    def raw(self) -> dict[str, str]:
+        return {
+            f"{function:02X}:{address:04X}": " ".join(f"{word:04x}" for word in words)
+            for (function, address), words in self.by_place.items()
+        }
+
+
+class ModbusDriver:
+    """A driver (see :mod:`.driver`) over one gateway's connection.
+
+    :param now: monotonic seconds; tests hand in their own
+    """
+
+    def __init__(self, client: GatewayClient, *, now: Callable[[], float] = monotonic):
+        self.client = client
+        self.now = now
+
+    async def close(self) -> None:
+        self.client.close()
+
+    async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
+        """One reading: every polled register, in the profile's blocks.
+
+        ``moment`` is asked once, when the block with the total has arrived.
+        """
+        profile = meter.profile
+        place = profile.named("total")
+        by_place: dict[tuple[int, int], Sequence[int]] = {}
+        when: datetime | None = None
+        for block in profile.poll_blocks:
+            words = await self.client.read_block(meter.unit, profile, block)
+            by_place[block.function, block.address] = words
+            if block.holds(place):
+                when = moment()
+        words = _Words(by_place)
+        values = {register.meaning: words.of(register) for register in profile.polled}
+        total = values["total"]
+        if total is None or when is None:
+            raise CodecError("the device says that it has no total")
+        flags = values.get("supply_state")
+        return Snapshot(
+            meter=meter.key,
+            moment=when,
+            total=total,
+            bands=_without_tail(values.get(band) for band in BANDS),
+            power=values.get("power", values.get("flow")),
+            voltage=values.get("voltage"),
+            current=values.get("current"),
+            supply_state=_state(meter, flags),
+            serial=values.get("serial"),
+            values={name: value for name, value in values.items() if name not in _OWN_PLACE},
+            raw=words.raw(),
+        )
+
+    async def start(
+        self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        control = meter.profile.control
+        if control is None:
+            return Outcome("failed", error=f"{meter.profile.name} has no relay or valve to switch")
+        try:
+            await self._compare(meter, order)
+            if order.maybe_sent:
+                state, _fault, response = await self._supply_state(meter)
+                if state == order.wanted:
+                    return Outcome("confirmed", state, response=response)
+        except WrongMeter as error:
+            return Outcome("failed", error=str(error))
+        except ModbusException as error:
+            passing = error.code in ModbusException.BUSY | ModbusException.TARGET_SILENT
+            return Outcome("untouched" if passing else "failed", error=str(error))
+        except FieldError as error:
+            return Outcome("untouched", error=str(error))
+        words = control.words(order.wanted)
+        request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
+        reason = await hooks.may_write(order, request)
+        if reason:
+            return Outcome("dropped", error=reason)
+        response = ""
+        try:
+            exchange = await self.client.write_registers(
+                meter.unit,
+                meter.profile,
+                control.function,
+                control.address,
+                words,
+                on_sent=lambda: hooks.reached("write_sent"),
+            )
+            response = exchange.response
+        except ModbusException as error:
+            if error.code not in ModbusException.BUSY | ModbusException.TARGET_SILENT:
+                return Outcome("failed", request=request, error=str(error))
+            response = str(error)
+        except (NoAnswer, WrongAnswer) as error:
+            # It may have arrived all the same: only the read-back knows.
+            response = str(error)
+        except (NotHolder, Refused) as error:
+            return Outcome("untouched", request=request, error=str(error))
+        except FieldError as error:
+            return Outcome("untouched", request=request, error=str(error))
+        hooks.reached("before_read_back")
+        now = self.now()
+        return Pending(order, request, response, look_at=now, give_up_at=now + control.settle)
+
+    async def look(
+        self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        control = meter.profile.control
+        state: SupplyState = "unknown"
+        response = pending.response
+        error = ""
+        silent = 0
+        try:
+            state, fault, response = await self._supply_state(meter)
+        except FieldError as problem:
+            fault = False
+            error = str(problem)
+            silent = pending.silent + 1
+        if state == pending.order.wanted:
+            hooks.reached("after_read_back")
+            return Outcome("confirmed", state, pending.request, response)
+        look_at = self.now() + control.poll
+        if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:
+            return replace(pending, response=response, look_at=look_at, silent=silent)
+        if not error:
+            hooks.reached("after_read_back")
+            error = f"after {control.settle:g} s the device shows {state}"
+            if fault:
+                error += " and reports a fault"
+        return Outcome("unknown", state, pending.request, response, error)
+
+    async def _compare(self, meter: FieldMeter, order: SupplyOrder) -> None:
+        """Make sure that it is this meter that answers.
+
+        :raise WrongMeter: another serial number, or a register that does not go on from the
+            last one
+        """
+        profile = meter.profile
+        serial = profile.named("serial")
+        if serial is not None and serial.certainty == "C":
+            # Nobody has seen this register on a device: no order hangs on it.
+            serial = None
+        register = serial or profile.named("total")
+        value, _exchange = await self._one(meter, register)
+        if serial is not None:
+            if str(value or "").lstrip("0") != meter.name.lstrip("0"):
+                raise WrongMeter(f"serial number {value} answers, expected {meter.name}")
+        elif order.last_total is not None and (value is None or value < order.last_total):
+            raise WrongMeter(
+                f"its register {value} lies below the last one {order.last_total}: "
+                "perhaps another meter answers"
+            )
+
+    async def _supply_state(self, meter: FieldMeter) -> tuple[SupplyState, bool, str]:
+        """The state, whether the device reports a fault of its relay or valve, the bytes."""
+        flags, exchange = await self._one(meter, meter.profile.named("supply_state"))
+        fault = flags is not None and bool(int(flags) & meter.profile.control.fault_mask)
+        return _state(meter, flags) or "unknown", fault, exchange.response
+
+    async def _one(self, meter: FieldMeter, register: Register) -> tuple[Value, Exchange]:
+        (block,) = meter.profile.blocks([register])
+        words, exchange = await self.client.read_exchange(meter.unit, meter.profile, block)
+        return decode(words, register.encoding), exchange
+
+
+class WrongMeter(FieldError):
+    """Another device answers at the meter's address."""
+
+
+def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
+    control = meter.profile.control
+    if control is None or flags is None:
+        return None
+    return control.state_of(int(flags))  # type: ignore[return-value]
+
+
+def _without_tail(bands: Iterable[Value]) -> tuple[Decimal | None, ...]:
+    kept = list(bands)
+    while kept and kept[-1] is None:
+        kept.pop()
+    return tuple(kept)

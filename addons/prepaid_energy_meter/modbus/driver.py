@@ -1,0 +1,132 @@
+"""What the field side asks of any protocol: read a meter, carry out an order.
+
+A driver does one thing at a time on one bus. Whoever calls it decides the order of work
+(:mod:`.bus`); another protocol plugs in by another driver with the same three methods.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from .profile import Profile
+
+SupplyState = Literal["on", "off", "moving", "unknown"]
+
+
+@dataclass(frozen=True)
+class FieldMeter:
+    """A meter as the bus knows it.
+
+    ``key``: whatever the caller tells meters apart by. ``name``: the serial number on the
+    plate.
+    """
+
+    key: int
+    name: str
+    unit: int
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One reading. Quantities in kWh or m3, ``moment`` on the caller's clock (naive UTC).
+
+    ``power`` in kW, or m3/h of a water meter. ``bands``: band_1 to band_8 as far as the device
+    has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
+    block, hexadecimal, by function code and address.
+    """
+
+    meter: int
+    moment: datetime
+    total: Decimal
+    bands: tuple[Decimal | None, ...] = ()
+    power: Decimal | None = None
+    voltage: Decimal | None = None
+    current: Decimal | None = None
+    supply_state: SupplyState | None = None
+    serial: str | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+    raw: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SupplyOrder:
+    """Turn a supply on or off.
+
+    ``maybe_sent``: an earlier attempt may have reached the device, so look first and write
+    only when it is not in the wanted state. ``last_total``: the last believed register, where
+    one is known; a meter without a serial number to compare must not show less.
+    """
+
+    key: int
+    meter: int
+    wanted: Literal["on", "off"]
+    maybe_sent: bool = False
+    last_total: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an order ended.
+
+    - ``confirmed``: the read-back shows the wanted state;
+    - ``dropped``: the last check before the write said no; nothing was written;
+    - ``untouched``: the meter could not be reached before the write; nothing was written;
+    - ``unknown``: written, but no read-back showed the wanted state; may be tried again;
+    - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
+    """
+
+    state: Literal["confirmed", "dropped", "untouched", "unknown", "failed"]
+    supply_state: SupplyState | None = None
+    request: str = ""
+    response: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A written order that waits for its read-back, due at ``look_at`` (monotonic seconds).
+
+    ``silent``: how often in a row the look was not answered.
+    """
+
+    order: SupplyOrder
+    request: str
+    response: str
+    look_at: float
+    give_up_at: float
+    silent: int = 0
+
+
+@dataclass(frozen=True)
+class OrderHooks:
+    """What the caller does around a write.
+
+    ``may_write(order, request)`` checks the order once more and records it as sent;
+    a text is the reason why not, "" means go. ``reached(point)`` marks crash points.
+    """
+
+    may_write: Callable[[SupplyOrder, str], Awaitable[str]]
+    reached: Callable[[str], None] = lambda point: None
+
+
+class Driver(Protocol):
+    """One bus of one protocol."""
+
+    async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
+        """:raise FieldError: nothing readable came; a snapshot is whole or not at all"""
+
+    async def start(
+        self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        """Compare the meter, ask ``hooks.may_write``, write. Raises no FieldError."""
+
+    async def look(
+        self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        """Read the state back once. Raises no FieldError."""
+
+    async def close(self) -> None:
+        """Let go of the bus."""

@@ -1,0 +1,203 @@
+import ipaddress
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
+
+from ..database_identity import database_identity
+
+ALLOWED_ADDRESSES = "prepaid_energy_meter.allowed_addresses"
+FIELD_CHANNEL = "energy_field"
+#: Real seconds of one run of the scheduled action, well below what Odoo lets a job run.
+CRON_SECONDS = 40
+
+
+class EnergyGateway(models.Model):
+    """The master of a bus of meters, reached over the network.
+
+    Nothing is written through it unless a person has armed it on this very database, and no
+    supply is cut for arrears until that is released as well.
+    """
+
+    _name = "energy.gateway"
+    _description = "Gateway"
+    _inherit = ["mail.thread"]
+    _order = "site_id, name"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, tracking=True)
+    site_id = fields.Many2one(
+        "energy.property", required=True, index=True, ondelete="restrict",
+        domain=[("kind", "=", "site")], check_company=True)
+    company_id = fields.Many2one(related="site_id.company_id", store=True, index=True)
+    kind = fields.Selection([("tcp", "Modbus TCP")], required=True, default="tcp")
+    host = fields.Char(string="Address", required=True, tracking=True)
+    port = fields.Integer(required=True, default=502, tracking=True)
+    timeout = fields.Float(
+        string="Time-out (s)", digits=(6, 3), required=True, default=1.0,
+        help="Seconds from a request to its whole answer.")
+    active = fields.Boolean(default=True, tracking=True)
+    meter_ids = fields.One2many("energy.meter", "gateway_id", string="Meters")
+    meter_count = fields.Integer(compute="_compute_meter_count")
+    status_id = fields.One2many("energy.gateway.status", "gateway_id", string="Status")
+    armed_identity = fields.Char(
+        readonly=True, copy=False, groups="prepaid_energy.group_energy_engineer",
+        help="The database that may write to the meters of this gateway.")
+    cut_release_identity = fields.Char(
+        readonly=True, copy=False, groups="prepaid_energy.group_energy_engineer",
+        help="The database that may turn supplies off for arrears through this gateway.")
+    armed = fields.Selection(
+        [("no", "Reads only"), ("on_only", "Reads, turns on"), ("all", "Reads and switches"),
+         ("other", "Armed on another database: reads only")],
+        compute="_compute_armed", string="May Write")
+
+    _endpoint_uniq = models.UniqueIndex(
+        "(lower(host), port) WHERE active", "Another gateway has this address and port.")
+    _check_port = models.Constraint("CHECK (port BETWEEN 1 AND 65535)", "Ports: 1 to 65535.")
+    _check_timeout = models.Constraint(
+        "CHECK (timeout > 0 AND timeout <= 60)", "The time-out is above 0 and at most 60 seconds.")
+
+    @api.depends("meter_ids")
+    def _compute_meter_count(self):
+        counts = dict(self.env["energy.meter"]._read_group(
+            [("gateway_id", "in", self.ids)], ["gateway_id"], ["__count"]))
+        for gateway in self:
+            gateway.meter_count = counts.get(gateway, 0)
+
+    @api.depends("armed_identity", "cut_release_identity")
+    def _compute_armed(self):
+        identity = database_identity(self.env.cr)
+        # sudo: everybody may see what the gateway may do, only engineers the identities behind it
+        for gateway, gateway_sudo in zip(self, self.sudo(), strict=True):
+            if not gateway_sudo.armed_identity:
+                gateway.armed = "no"
+            elif gateway_sudo.armed_identity != identity:
+                gateway.armed = "other"
+            elif gateway_sudo.cut_release_identity != identity:
+                gateway.armed = "on_only"
+            else:
+                gateway.armed = "all"
+
+    @api.constrains("host")
+    def _check_host(self):
+        for gateway in self:
+            if not gateway.host.strip() or any(c in gateway.host for c in "/@ \t\n"):
+                raise ValidationError(_(
+                    "%s is neither an IP address nor a host name.", gateway.host))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        gateways = super().create([
+            {key: value for key, value in vals.items()
+             if key not in ("armed_identity", "cut_release_identity")}
+            for vals in vals_list])
+        # sudo: the status row belongs to the connector, no user creates it
+        self.env["energy.gateway.status"].sudo().create(
+            [{"gateway_id": gateway.id} for gateway in gateways])
+        self._notify_field()
+        return gateways
+
+    def write(self, vals):
+        if not self.env.su and {"armed_identity", "cut_release_identity"} & vals.keys():
+            raise AccessError(_("A gateway is armed with its button."))
+        result = super().write(vals)
+        self._notify_field()
+        return result
+
+    def unlink(self):
+        self._notify_field()
+        return super().unlink()
+
+    @api.model
+    def _notify_field(self):
+        """Have connectors load the field anew once this transaction is committed."""
+        self.env.cr.execute(SQL("SELECT pg_notify(%s, '')", FIELD_CHANNEL))
+
+    # --- arming --------------------------------------------------------------------------------
+
+    def action_arm(self):
+        """Let this database write to the meters: turn on, and whatever a person orders."""
+        if not self.env.user.has_group("prepaid_energy.group_energy_engineer"):
+            raise AccessError(_("Only engineers arm a gateway."))
+        identity = database_identity(self.env.cr)
+        for gateway in self:
+            gateway.check_access("write")
+            # sudo: the identities are written by these buttons only
+            gateway.sudo().write({"armed_identity": identity})
+            gateway.message_post(body=_("Armed: this database may now write to the meters."))
+
+    def action_release_cuts(self):
+        """Let this database turn supplies off for arrears."""
+        if not self.env.user.has_group("prepaid_energy.group_energy_manager"):
+            raise AccessError(_("Only managers release cuts."))
+        identity = database_identity(self.env.cr)
+        for gateway in self:
+            gateway.check_access("write")
+            if gateway.sudo().armed_identity != identity:
+                raise UserError(_("Arm the gateway %s first.", gateway.name))
+            # sudo: the identities are written by these buttons only
+            gateway.sudo().write({"cut_release_identity": identity})
+            gateway.message_post(body=_("Released: supplies may be turned off for arrears."))
+
+    def action_disarm(self):
+        """Write to no meter of this gateway any more."""
+        if not self.env.user.has_group("prepaid_energy.group_energy_engineer"):
+            raise AccessError(_("Only engineers disarm a gateway."))
+        for gateway in self:
+            gateway.check_access("write")
+            # sudo: the identities are written by these buttons only
+            gateway.sudo().write({"armed_identity": False, "cut_release_identity": False})
+            gateway.message_post(body=_("Disarmed: meters are read and not written to."))
+
+    def _write_refusal(self, value, cause):
+        """Return why this database must not switch a meter of the gateway; empty if it may.
+
+        :param str value: "on" or "off"
+        :param str cause: the command's cause
+        """
+        self.ensure_one()
+        if self.armed in ("no", "other"):
+            return _("Gateway %s is not armed for this database.", self.name)
+        if value == "off" and cause == "arrears" and self.armed != "all":
+            return _("Gateway %s is armed, but cuts for arrears are not released.", self.name)
+        return ""
+
+    # --- the connector's own -------------------------------------------------------------------
+
+    @api.model
+    def _allowed_networks(self):
+        """Return the networks that gateways may lie in; without the setting there are none.
+
+        :raise UserError: the setting is no list of networks
+        """
+        text = self.env["ir.config_parameter"].sudo().get_param(ALLOWED_ADDRESSES) or ""
+        try:
+            return tuple(
+                ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+        except ValueError as error:
+            raise UserError(_(
+                "The system parameter %(key)s is no list of networks: %(error)s",
+                key=ALLOWED_ADDRESSES, error=error)) from error
+
+    @api.model
+    def _cron_collect(self):
+        """Scheduled action: do the connector's work where no connector does it."""
+        from ..connector import Connector
+
+        cr = self.env.cr
+        cr.execute(
+            "SELECT EXISTS (SELECT 1 FROM energy_gateway WHERE active),"
+            "       EXISTS (SELECT 1 FROM energy_gateway_status"
+            "                WHERE lease_until > energy_real_now())")
+        has_gateways, is_alive = cr.fetchone()
+        # The connector works in transactions of its own; this one must not stay open meanwhile.
+        self.env["ir.cron"]._commit_progress(0)
+        if not has_gateways or is_alive:
+            return
+        Connector(cr.dbname, seconds=CRON_SECONDS).run()
+        self.env.ref("prepaid_energy_meter.ir_cron_collect_readings")._trigger()
+
+    def action_open_meters(self):
+        """Open the meters of this gateway."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_meter")
+        return dict(action, domain=[("gateway_id", "in", self.ids)])

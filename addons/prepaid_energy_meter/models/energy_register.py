@@ -1,0 +1,102 @@
+from odoo import api, fields, models
+
+from ..modbus.codec import TYPE_WORDS, WORD_ORDERS
+from ..modbus.vocabulary import CERTAINTIES, MEANINGS, unit_of
+
+#: Optional texts of the map, kept as texts because they are exact.
+TEXTS = ("scale", "offset", "resolution")
+
+
+class EnergyRegister(models.Model):
+    _name = "energy.register"
+    _description = "Register"
+    _order = "profile_id, sequence, id"
+    _rec_name = "meaning"
+
+    profile_id = fields.Many2one(
+        "energy.meter.profile", required=True, index=True, ondelete="cascade")
+    sequence = fields.Integer(default=10)
+    meaning = fields.Selection([(name, name) for name in MEANINGS], required=True)
+    function = fields.Integer(string="Function Code", required=True, default=3)
+    address = fields.Char(
+        required=True, help="Wire address, counted from 0: decimal, or hexadecimal after 0x.")
+    type = fields.Selection([(name, name) for name in TYPE_WORDS], required=True, default="u16")
+    words = fields.Integer(
+        help="Number of registers, where the type does not say it. 0: as the type says.")
+    word_order = fields.Selection(
+        [(name, name) for name in WORD_ORDERS], required=True, default="ABCD",
+        help="The bytes of a 32-bit value, A the most significant, in the order sent.")
+    scale = fields.Char(help="Value = raw × scale + offset.")
+    offset = fields.Char()
+    resolution = fields.Char(help="Round half up to a multiple of it.")
+    sentinels = fields.Char(help="Raw values that mean “no value”, with commas between them.")
+    index = fields.Integer(
+        help="Which bit (0 the least significant), which byte (0 the high one).")
+    length = fields.Integer(string="Bytes", help="How many bytes. 0: to the end.")
+    unit = fields.Char(compute="_compute_unit")
+    certainty = fields.Selection(
+        [(name, name) for name in CERTAINTIES], required=True, default="C",
+        help="A: vendor manual or two independent sources. B: one good public source. "
+             "C: one secondary source; never relied on.")
+    polled = fields.Boolean(default=True, help="Part of every reading.")
+
+    @api.depends("meaning", "profile_id.commodity")
+    def _compute_unit(self):
+        for register in self:
+            commodity = register.profile_id.commodity
+            register.unit = register.meaning and commodity and unit_of(
+                register.meaning, commodity)
+
+    @api.constrains(
+        "meaning", "function", "address", "type", "words", "word_order", "scale", "offset",
+        "resolution", "sentinels", "index", "length", "certainty", "polled")
+    def _check_profile(self):
+        self.profile_id._check_map()
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        registers = super().create(vals_list)
+        registers.profile_id._refuse_shipped()
+        self.env["energy.gateway"]._notify_field()
+        return registers
+
+    def write(self, vals):
+        self.profile_id._refuse_shipped()
+        self.env["energy.gateway"]._notify_field()
+        return super().write(vals)
+
+    def unlink(self):
+        self.profile_id._refuse_shipped()
+        self.env["energy.gateway"]._notify_field()
+        return super().unlink()
+
+    def _as_dict(self):
+        """Return this register as the profile's file would have it."""
+        self.ensure_one()
+        row = {
+            "meaning": self.meaning, "function": self.function, "address": self.address,
+            "type": self.type, "word_order": self.word_order, "certainty": self.certainty,
+            "polled": self.polled, "index": self.index,
+        }
+        row.update({name: self[name] for name in TEXTS if self[name]})
+        row.update({name: self[name] for name in ("words", "length", "unit") if self[name]})
+        if self.sentinels:
+            row["sentinels"] = self.sentinels.replace(",", " ").split()
+        return row
+
+    @api.model
+    def _from_dict(self, row):
+        """Return the values of a register from its row in a profile's file."""
+        values = {
+            name: row[name] for name in ("meaning", "type", "words", "word_order", "index",
+                                         "length", "certainty", "polled") if name in row}
+        values["function"] = row.get("function", 3)
+        values["address"] = _address(row["address"])
+        values.update({name: str(row[name]) for name in TEXTS if row.get(name) is not None})
+        if row.get("sentinels"):
+            values["sentinels"] = ", ".join(str(value) for value in row["sentinels"])
+        return values
+
+
+def _address(value):
+    return value if isinstance(value, str) else f"0x{value:04X}"

@@ -1,0 +1,1 @@
+pytest_plugins = ["tools.pytest_gates", "pytester"]

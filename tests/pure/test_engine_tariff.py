@@ -1,0 +1,231 @@
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from engine import TariffVersion, Window, day_type, round_half_up
+from engine_cases import ALL_DAYS, ALL_MONTHS, LAW, every_day, tariff, tariffs
+from hypothesis import given
+from hypothesis import strategies as st
+
+# Windows of 13 provinces, transcribed from the notes under the grid companies' monthly price
+# tables; in a season, bands listed later override earlier ones.
+PROVINCES = json.loads(
+    (Path(__file__).parent / "data" / "windows_2025.json").read_text(encoding="utf-8")
+)["tariffs"]
+BANDS = ("sharp", "peak", "flat", "valley", "deep")
+
+
+def minutes(clock: str) -> int:
+    hour, minute = clock.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+def provincial(plan: dict) -> TariffVersion:
+    windows = []
+    rests = {season.get("rest") for season in plan["seasons"]}
+    assert len(rests) == 1
+    for season in plan["seasons"]:
+        for band, spans in season.items():
+            if band in ("months", "rest"):
+                continue
+            for span in spans:
+                start, end = map(minutes, span.split("-"))
+                windows.append(Window(band, frozenset(season["months"]), ALL_DAYS, start, end))
+    return TariffVersion(
+        1,
+        BANDS,
+        tuple(windows),
+        rests.pop(),
+        (),
+        {(band, 1): Decimal(1) for band in BANDS},
+        "month",
+    )
+
+
+def painted(plan: dict, month: int) -> list[str]:
+    """Return the band of each minute of a day, painted minute by minute from the notice."""
+    (season,) = (season for season in plan["seasons"] if month in season["months"])
+    day = [season.get("rest")] * 1440
+    for band, spans in season.items():
+        if band in ("months", "rest"):
+            continue
+        for span in spans:
+            start, end = map(minutes, span.split("-"))
+            minute = start
+            while minute % 1440 != end % 1440:
+                day[minute % 1440] = band
+                minute += 1
+    return day
+
+
+@pytest.mark.parametrize("plan", PROVINCES, ids=[plan["area"].split()[0] for plan in PROVINCES])
+def test_provincial_plans_cover_each_minute_of_the_year_once(plan):
+    version = provincial(plan)
+    assert version.check() == []
+    plans = {month: painted(plan, month) for month in range(1, 13)}
+    day = date(2024, 1, 1)  # a leap year
+    while day.year == 2024:
+        kind = day_type(day, frozenset())
+        rows = version.day_plan(day.month, kind)
+        assert rows[0][0] == 0 and rows[-1][1] == 1440
+        covered = [band for start, end, band in rows for _ in range(start, end)]
+        assert covered == plans[day.month]
+        day += timedelta(1)
+    assert [version.band_at(day, "workday", m) for m in range(1440)] == plans[1]
+
+
+def test_there_are_thirteen_provincial_plans():
+    assert len(PROVINCES) == 13
+
+
+@pytest.mark.parametrize(
+    ("base", "peak", "valley"),
+    # Shenzhen and Zhuhai under Guangdong's order [2021] 331: peak 1.7 and valley 0.38 times the
+    # flat price, "in fen, rounded to two decimals".
+    [("0.6542", "1.1121", "0.2486"), ("0.6002", "1.0203", "0.2281")],
+)
+def test_guangdong_prices_follow_from_base_and_ratio(base, peak, valley):
+    step = Decimal("0.0001")
+    assert round_half_up(Decimal(base) * Decimal("1.7"), step) == Decimal(peak)
+    assert round_half_up(Decimal(base) * Decimal("0.38"), step) == Decimal(valley)
+
+
+def test_a_window_over_midnight_judges_each_part_by_its_own_date():
+    version = tariff(
+        {"flat": ["1"], "valley": ["1"]},
+        windows=(Window("valley", frozenset({1}), frozenset({"workday"}), 22 * 60, 6 * 60),),
+    )
+    friday, saturday = date(2025, 1, 31), date(2025, 2, 1)
+    assert version.band_at(friday, "workday", 23 * 60) == "valley"
+    assert version.band_at(friday, "workday", 5 * 60 + 59) == "valley"
+    assert version.band_at(friday, "workday", 6 * 60) == "flat"
+    assert version.band_at(friday, "weekend", 23 * 60) == "flat"
+    assert version.band_at(saturday, "workday", 0) == "flat"  # February
+
+
+def test_later_windows_override_earlier_ones():
+    version = tariff(
+        {"flat": ["1"], "peak": ["1"], "sharp": ["1"]},
+        windows=(every_day("peak", 8, 12), every_day("sharp", 9, 10)),
+    )
+    assert version.day_plan(7, "workday") == (
+        (0, 480, "flat"),
+        (480, 540, "peak"),
+        (540, 600, "sharp"),
+        (600, 720, "peak"),
+        (720, 1440, "flat"),
+    )
+
+
+def test_a_window_from_a_minute_to_itself_is_the_whole_day():
+    version = tariff(
+        {"flat": ["1"], "peak": ["1"]},
+        windows=(Window("peak", ALL_MONTHS, ALL_DAYS, 480, 480),),
+    )
+    assert version.day_plan(1, "workday") == ((0, 1440, "peak"),)
+
+
+def test_day_types():
+    holidays = frozenset({date(2025, 10, 1), date(2025, 10, 4)})
+    assert day_type(date(2025, 10, 1), holidays) == "holiday"
+    assert day_type(date(2025, 10, 4), holidays) == "holiday"  # a Saturday
+    assert day_type(date(2025, 10, 11), holidays) == "weekend"
+    assert day_type(date(2025, 10, 12), holidays) == "weekend"
+    assert day_type(date(2025, 10, 13), holidays) == "workday"
+
+
+def test_a_hole_is_an_error_not_a_default():
+    version = replace(tariff({"peak": ["1"]}, windows=(every_day("peak", 0, 23),)), rest_band=None)
+    with pytest.raises(ValueError, match="no band from 23:00 to 24:00 on a workday in month 3"):
+        version.day_plan(3, "workday")
+    with pytest.raises(ValueError, match="minutes 0 to 1439"):
+        version.band_at(date(2025, 3, 3), "workday", 1440)
+
+
+GOOD = tariff({"peak": ["1", "2"], "flat": ["1", "2"]}, ["100"], rest="flat")
+WINDOW = Window("peak", ALL_MONTHS, ALL_DAYS, 480, 720)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        ({}, []),
+        ({"windows": (WINDOW,)}, []),
+        ({"bands": ()}, ["There is no band"]),
+        ({"bands": ("peak", "flat", "flat")}, ["'flat' is listed more than once"]),
+        ({"rest_band": "dawn"}, ["'dawn' of all other hours is unknown"]),
+        (
+            {"rest_band": None, "windows": (WINDOW,)},
+            [
+                "No band from 00:00 to 08:00 on a workday in month 1, 2, 3",
+                "No band from 12:00 to 24:00 on a holiday",
+            ],
+        ),
+        (
+            {"windows": (replace(WINDOW, band="dawn"),)},
+            ["Window 1 ('dawn', 08:00-12:00) has an unknown band"],
+        ),
+        (
+            {"windows": (replace(WINDOW, months=frozenset()),)},
+            ["Window 1 ('peak', 08:00-12:00) is empty: it has no month"],
+        ),
+        ({"windows": (replace(WINDOW, day_types=frozenset()),)}, ["is empty: it has no day type"]),
+        ({"windows": (replace(WINDOW, months=frozenset({0, 13})),)}, ["month 0", "month 13"]),
+        ({"windows": (replace(WINDOW, day_types=frozenset({"feast"})),)}, ["day type 'feast'"]),
+        ({"windows": (replace(WINDOW, start_minute=1440),)}, ["starts at minute 1440"]),
+        ({"windows": (replace(WINDOW, end_minute=0),)}, ["ends at minute 0"]),
+        ({"tier_limits": (Decimal("-5"),)}, ["limit of tier 1 must be above zero, not -5"]),
+        ({"tier_limits": (Decimal(0),)}, ["limit of tier 1 must be above zero, not 0"]),
+        ({"tier_limits": (Decimal("Infinity"),)}, ["limit of tier 1 is Infinity"]),
+        (
+            {"tier_limits": (Decimal(100), Decimal(100))},
+            [
+                "limit 100 of tier 2 is the one of the tier before",
+                "no price for band 'peak', tier 3",
+            ],
+        ),
+        (
+            {"tier_limits": (Decimal(100), Decimal(90))},
+            ["limit 90 of tier 2 is below 100", "no price for band 'flat', tier 3"],
+        ),
+        ({"tier_limits": ()}, ["price for band 'peak', tier 2, which has no limit"]),
+        (
+            {"prices": {**GOOD.prices, ("dawn", 1): Decimal(1)}},
+            ["price for the unknown band 'dawn'"],
+        ),
+        (
+            {"prices": {**GOOD.prices, ("peak", 2): Decimal("-1")}},
+            ["'peak', tier 2 must be zero or more"],
+        ),
+        (
+            {"prices": {**GOOD.prices, ("peak", 2): Decimal("NaN")}},
+            ["'peak', tier 2 must be zero or more"],
+        ),
+        ({"prices": {**GOOD.prices, ("peak", 2): Decimal("0.1234567")}}, ["more than 6 decimals"]),
+        ({"prices": {**GOOD.prices, ("peak", 2): Decimal("0.12345600")}}, []),
+        ({"tier_period": "week"}, ["tier period 'week'"]),
+        ({"tier_year_month": 13}, ["month 13"]),
+        ({"allocation": "chronological"}, ["allocation 'chronological'"]),
+    ],
+)
+def test_check_names_what_is_wrong(change, sentences):
+    problems = replace(GOOD, **change).check()
+    for sentence in sentences:
+        assert any(sentence in problem for problem in problems), problems
+    if not sentences:
+        assert problems == []
+
+
+@LAW
+@given(tariffs(), st.integers(1, 12), st.sampled_from(sorted(ALL_DAYS)))
+def test_a_day_plan_covers_the_day_once(version, month, kind):
+    assert version.check() == []
+    rows = version.day_plan(month, kind)
+    assert rows[0][0] == 0 and rows[-1][1] == 1440
+    for one, other in zip(rows, rows[1:], strict=False):
+        assert one[1] == other[0]
+        assert one[2] != other[2]
+    assert all(start < end for start, end, _band in rows)

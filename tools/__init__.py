@@ -1,0 +1,1 @@
+"""The commands behind `./dev`: one idea a module."""
