@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import log_gate, odoo_command, postgres
 from .folders import LOG
+from .locks import alone
 from .progress import Refusal, step
 from .stamps import digest, is_done, mark_done
 
@@ -96,6 +97,11 @@ def install(name: str, modules: tuple[str, ...], log: Path, *, demo: bool = True
 
 def ensure_template() -> None:
     """Make the template database; it is made anew when the list of modules changes."""
+    with alone("template", "Waiting for another ./dev to make the template ...", wait=True):
+        _ensure_template()
+
+
+def _ensure_template() -> None:
     key = digest(BASE_MODULES, odoo_command.addons_path(), postgres.environment())
     if is_done("template", key) and exists(TEMPLATE):
         return

@@ -12,6 +12,7 @@ import shutil
 import time
 from pathlib import Path
 
+from . import system_packages
 from .commands import run
 from .folders import DOWNLOADS
 from .progress import Refusal, step
@@ -73,10 +74,8 @@ def _private_apt() -> tuple[Path, list[str]]:
                 " set ODOO_HOME to the folder of an Odoo 19 you have."
             )
     if not KEYRING.is_file():
-        raise Refusal(
-            "The keys of the Debian archive are missing: install the package"
-            " debian-archive-keyring and start again."
-        )
+        # Ubuntu does not bring the keys of the Debian archive along.
+        system_packages.install("debian-archive-keyring")
     home = DOWNLOADS / "apt"
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (home / folder).mkdir(parents=True, exist_ok=True)

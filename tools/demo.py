@@ -150,7 +150,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=PORT, help=f"of the server (default {PORT})")
     parser.add_argument("--fresh", action="store_true", help="make the demo database anew")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     with alone("demo", "A demo of this checkout runs already: `./dev stop` stops it."):
         if not processes.is_port_free(options.port):
             raise Refusal(

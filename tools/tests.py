@@ -7,7 +7,7 @@ run over the pure tests, Odoo's tests and the whole-system tests. It ends in pyt
 import argparse
 import subprocess
 
-from . import databases, folders, lint, odoo_command, postgres, system_packages
+from . import databases, folders, lint, odoo_command, odoo_lint, postgres, system_packages
 from .locks import alone
 from .progress import Refusal, say, step
 
@@ -22,6 +22,8 @@ def _prepare_databases() -> None:
     with step("Installing the add-ons with demo data on a fresh database"):
         databases.copy(databases.TEMPLATE, TEMPLATE, throw_away=True)
         databases.install(TEMPLATE, folders.OUR_ADDONS, folders.LOG / "install.log")
+    with step("Linting the installed add-ons by Odoo's own rules"):
+        odoo_lint.run(TEMPLATE)
     databases.copy(TEMPLATE, DATABASE, throw_away=True)
 
 

@@ -15,6 +15,10 @@
         "data/ir_cron_data.xml",
     ],
     "demo": [
+        "demo/energy_company_demo.xml",
+        "demo/energy_user_demo.xml",
+        "demo/energy_tariff_demo.xml",
+        "demo/energy_property_demo.xml",
     ],
     "assets": {
         "web.assets_backend": ["prepaid_energy/static/src/**/*"],

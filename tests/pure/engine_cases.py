@@ -1,14 +1,16 @@
 """Tariffs, use and settling for the tests of the engine, and hypothesis strategies for them."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from engine import TariffVersion, Window, rate, round_half_up
 from hypothesis import settings
 from hypothesis import strategies as st
+
+from engine import TariffVersion, Window, rate, round_half_up
 
 LAW = settings(deadline=None, max_examples=60, print_blob=True)
 
@@ -84,7 +86,7 @@ def settle(versions, days, cuts=(), step=CENT):
     posted = defaultdict(Decimal)
     lines = []
     positions = [0, *sorted({cut for cut in cuts if 0 < cut < len(days)}), len(days)]
-    for first, end in zip(positions, positions[1:], strict=False):
+    for first, end in itertools.pairwise(positions):
         unit = rate(versions, by_month(days[:first]), days[first:end])
         lines.extend(unit.lines)
         for month, due in unit.due.items():

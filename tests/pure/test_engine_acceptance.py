@@ -2,10 +2,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from engine import Limits, Point, judge
 from engine_cases import LAW, decimals
 from hypothesis import given
 from hypothesis import strategies as st
+
+from engine import Limits, Point, judge
 
 NOON = datetime(2025, 5, 21, 12)
 MILLION = Decimal(10**6)

@@ -7,8 +7,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine import Point, Span, rate, round_half_up, split
 from engine_cases import CENT, every_day, settle, tariff, utc
+
+from engine import Point, Span, rate, round_half_up, split
 
 MAY = date(2025, 5, 1)
 
@@ -123,7 +124,8 @@ def test_the_worked_example_of_the_documentation():
     day = (date(2025, 5, 21), {(1, 1, c.band): c.quantity for c in cells})
     unit = rate({1: version}, before, [day])
     due = round_half_up(unit.due[MAY], CENT)
-    # By hand: (180.06 x (260 x 0.617 + 13.4 x 0.677) + 93.34 x (260 x 0.307 + 13.4 x 0.337)) / 273.4
+    # By hand:
+    # (180.06 x (260 x 0.617 + 13.4 x 0.677) + 93.34 x (260 x 0.307 + 13.4 x 0.337)) / 273.4
     assert f"{float(unit.due[MAY]):.6f}" == "140.419155"
     assert (posted, due, due - posted) == (Decimal("120.18"), Decimal("140.42"), Decimal("20.24"))
     figures = ["5270.06", "30.06", "3.34", "273.40", "120.18", "140.419155", "140.42", "20.24"]

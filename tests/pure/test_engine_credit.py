@@ -3,10 +3,11 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from engine import Decision, Facts, Terms, decide
 from engine_cases import LAW, decimals
 from hypothesis import given
 from hypothesis import strategies as st
+
+from engine import Decision, Facts, Terms, decide
 
 TERMS = Terms(cut_off=Decimal(0), restore=Decimal(10), overdraft=Decimal(0))
 LIVE = Facts(

@@ -1,3 +1,4 @@
+import itertools
 from collections import defaultdict
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -6,15 +7,6 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine import (
-    Point,
-    Span,
-    rate,
-    round_half_up,
-    split,
-    tier_period_end,
-    tier_period_start,
-)
 from engine_cases import (
     CENT,
     LAW,
@@ -32,6 +24,16 @@ from engine_cases import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from engine import (
+    Point,
+    Span,
+    rate,
+    round_half_up,
+    split,
+    tier_period_end,
+    tier_period_start,
+)
+
 MAY = date(2025, 5, 1)
 # Shanghai's household prices: the steps between tiers differ from peak to valley.
 SHANGHAI = tariff(
@@ -45,26 +47,28 @@ def due(versions, days):
     return sum((Fraction(value) for value in rate(versions, [], days).due.values()), Fraction(0))
 
 
-def expected_due(version, days):
-    """Price days of one version with fractions, straight from the definition of the allocation."""
-    parts = defaultdict(list)
+def expected_due(versions, days):
+    """Price a unit with fractions, straight from the definition of segments and shares."""
+    segments = {}
     for day, use in days:
-        by_month = version.allocation == "proportional" and version.tier_limits
-        parts[day.replace(day=1) if by_month else None].append(use)
-    bounds = [Fraction(0), *map(Fraction, version.tier_limits), None]
+        for key in sorted({key for _supply, key, _band in use}):
+            version = versions[key]
+            by_month = version.allocation == "proportional" and version.tier_limits
+            place = (key, day.month if by_month else None)
+            bands = segments.setdefault(place, defaultdict(Fraction))
+            for (_supply, cell_key, band), quantity in use.items():
+                if cell_key == key:
+                    bands[band] += Fraction(quantity)
     counter, total = Fraction(0), Fraction(0)
-    for part in parts.values():
-        bands = defaultdict(Fraction)
-        for use in part:
-            for (_supply, _version, band), quantity in use.items():
-                bands[band] += Fraction(quantity)
+    for (key, _month), bands in segments.items():
+        bounds = [Fraction(0), *map(Fraction, versions[key].tier_limits), None]
         volume = sum(bands.values())
-        for tier, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False), 1):
+        for tier, (low, high) in enumerate(itertools.pairwise(bounds), 1):
             top = counter + volume if high is None else min(high, counter + volume)
             in_tier = max(top - max(low, counter), Fraction(0))
             for band, quantity in bands.items():
                 if in_tier:
-                    price = Fraction(version.prices[band, tier])
+                    price = Fraction(versions[key].prices[band, tier])
                     total += price * in_tier * quantity / volume
         counter += volume
     return total
@@ -161,6 +165,38 @@ def test_all_supplies_of_a_unit_share_the_counter():
         (6, 1): 25,
         (6, 2): 5,
     }
+
+
+def test_two_versions_beside_each_other_stand_in_the_order_of_first_use():
+    """Two supplies of one account on different tariffs: the first one's growth moves the other."""
+    one = tariff({"flat": ["1", "2"]}, ["100"], key=1)
+    two = tariff({"flat": ["3", "5"]}, ["100"], key=2)
+    days = [
+        (date(2025, 5, 1), {(5, 1, "flat"): Decimal(60)}),
+        (date(2025, 5, 2), {(6, 2, "flat"): Decimal(40)}),
+        (date(2025, 5, 3), {(5, 1, "flat"): Decimal(40)}),
+    ]
+    unit = rate({1: one, 2: two}, [], days)
+    assert unit.due == {MAY: 100 * 1 + 40 * 5}
+    assert [line[1:] for line in unit.lines if line.date.day == 3] == [
+        (5, 1, "flat", 1, 40, 40),
+        (6, 2, "flat", 2, 40, 200),
+        (6, 2, "flat", 1, -40, -120),
+    ]
+
+
+def test_tiers_add_up_to_the_use_beyond_twelve_decimals():
+    """A multiplier with many decimals makes quantities with more decimals than a line's shares."""
+    version = tariff({"flat": ["1", "2"], "peak": ["3", "4"]}, ["1"])
+    use = {(5, 1, "flat"): Decimal("1.00000000000007"), (5, 1, "peak"): Decimal("2.1")}
+    lines = rate({1: version}, [], [(MAY, use)]).lines
+    flat = sum(line.quantity for line in lines if line.band == "flat")
+    assert flat == Decimal("1.00000000000007")
+
+
+def test_a_tier_that_is_just_not_reached_needs_no_price():
+    version = tariff({"flat": ["1"]}, ["100"])
+    assert rate({1: version}, [], [(MAY, {(5, 1, "flat"): Decimal(100)})]).due == {MAY: 100}
 
 
 def test_due_names_the_months_before_too():
@@ -273,7 +309,7 @@ def test_bad_input_is_refused(versions, before, days, sentence):
 
 @st.composite
 def units(draw, length=8):
-    """Draw the versions and days of one unit: up to two versions, the second from a day on.
+    """Draw the versions and days of one unit: up to two versions, one after or beside the other.
 
     Days begin shortly before a month end, so that longer tier periods run over it.
     """
@@ -282,11 +318,12 @@ def units(draw, length=8):
     versions = {1: draw(tariffs(1, period)), 2: draw(tariffs(2, period))}
     if period != "month":
         assume(all(version.tier_limits for version in versions.values()))
-    days = draw(uses(versions[1], first, draw(st.integers(1, length))))
-    if days and draw(st.booleans()):
-        start = days[-1][0] + timedelta(1)
-        days += draw(uses(versions[2], start, draw(st.integers(1, length))))
-    return versions, days
+    days = dict(draw(uses(versions[1], first, draw(st.integers(1, length)))))
+    start = first + timedelta(draw(st.integers(0, length)))
+    if draw(st.booleans()):
+        for day, use in draw(uses(versions[2], start, draw(st.integers(1, length)))):
+            days[day] = {**use, **days.get(day, {})}
+    return versions, sorted(days.items(), key=lambda item: item[0])
 
 
 @LAW
@@ -325,19 +362,19 @@ def test_lines_add_up_to_use_and_money(unit):
 
 
 @LAW
-@given(tariffs(), st.data())
-def test_money_is_what_the_definition_says(version, data):
-    first = date(2025, 4, 27) if version.tier_limits and version.tier_period != "month" else MAY
-    days = data.draw(uses(version, first, 10))
-    assert due({1: version}, days) == expected_due(version, days)
+@given(units())
+def test_money_is_what_the_definition_says(unit):
+    versions, days = unit
+    assert due(versions, days) == expected_due(versions, days)
 
 
 @LAW
-@given(tariffs(period="month"), st.data())
-def test_the_order_of_cells_does_not_matter(version, data):
-    days = data.draw(uses(version, MAY, 5))
+@given(units())
+def test_the_order_of_cells_does_not_matter(unit):
+    versions, days = unit
     turned = [(day, dict(reversed(use.items()))) for day, use in days]
-    assert due({1: version}, turned) == due({1: version}, days)
+    assert due(versions, turned) == due(versions, days)
+    assert set(rate(versions, [], turned).lines) == set(rate(versions, [], days).lines)
 
 
 @LAW

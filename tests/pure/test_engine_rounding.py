@@ -2,10 +2,11 @@ from decimal import Decimal, getcontext
 from fractions import Fraction
 
 import pytest
-from engine import largest_remainder, round_half_up
 from engine_cases import LAW, decimals
 from hypothesis import given
 from hypothesis import strategies as st
+
+from engine import largest_remainder, round_half_up
 
 STEPS = [Decimal(step) for step in ("0.01", "0.05", "1", "0.001", "0.000001")]
 
@@ -65,6 +66,8 @@ def test_rounding_moves_by_half_a_step_at_most(value, step):
         ("100.00", ["1", "1", "1"], "0.01", ["33.34", "33.33", "33.33"]),
         ("100.00", ["1", "2", "4"], "0.01", ["14.29", "28.57", "57.14"]),
         ("100.00", ["0", "1", "0"], "0.01", ["0.00", "100.00", "0.00"]),
+        ("0.02", ["1", "3"], "0.01", ["0.00", "0.02"]),  # equal remainders: the larger weight
+        ("0.02", ["3", "1"], "0.01", ["0.02", "0.00"]),
         ("0.01", ["0.000001", "1000000"], "0.01", ["0.00", "0.01"]),
         ("1", ["1", "1"], "0.05", ["0.50", "0.50"]),
         ("10", ["1", "1", "1"], "1", ["4", "3", "3"]),

@@ -1,3 +1,4 @@
+import itertools
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -5,10 +6,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine import Point, Span, day_type, edges, interpolate, local_midnight, split
 from engine_cases import LAW, ZONES, decimals, every_day, tariff, tariffs, utc
 from hypothesis import given
 from hypothesis import strategies as st
+
+from engine import Point, Span, day_type, edges, interpolate, local_midnight, split
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FLAT = tariff({"flat": ["1"]})
@@ -67,6 +69,10 @@ def test_a_boundary_register_is_rounded_half_up_to_six_decimals():
     third = Point(datetime(2025, 1, 1, 0, 0, 3), Decimal("1"))
     assert interpolate(before, third, datetime(2025, 1, 1, 0, 0, 1)) == Decimal("0.333333")
     assert interpolate(before, third, datetime(2025, 1, 1, 0, 0, 2)) == Decimal("0.666667")
+    high = Point(datetime(2025, 1, 1), Decimal(500_000))
+    higher = Point(datetime(2025, 1, 1, 0, 0, 1), Decimal(500_001))
+    middle = datetime(2025, 1, 1, 0, 0, 0, 500_000)
+    assert interpolate(high, higher, middle) == Decimal("500000.5")
 
 
 def test_an_interpolated_register_never_leaves_its_readings():
@@ -97,6 +103,24 @@ def test_marking(hours, marked):
     ]
     cells = split(points, forever(DAY_NIGHT), SHANGHAI)
     assert [cell.interpolated for cell in cells] == marked
+
+
+def test_holidays_and_weekends_have_their_own_bands():
+    version = tariff(
+        {"workday": ["1"], "weekend": ["1"], "holiday": ["1"]},
+        windows=tuple(
+            replace(every_day(kind, 0, 24), day_types=frozenset({kind}))
+            for kind in ("workday", "weekend", "holiday")
+        ),
+    )
+    points = [  # Thursday to Monday
+        Point(utc("Asia/Shanghai", 2025, 4, 3), Decimal(0)),
+        Point(utc("Asia/Shanghai", 2025, 4, 8), Decimal(120)),
+    ]
+    cells = split(points, forever(version), SHANGHAI, holidays=HOLIDAYS)
+    assert [cell.band for cell in cells] == ["workday", "holiday", "weekend", "weekend", "workday"]
+    ordinary = split(points, forever(version), SHANGHAI)
+    assert [cell.band for cell in ordinary][:2] == ["workday", "workday"]
 
 
 def test_nothing_used_is_a_cell_of_zero():
@@ -283,7 +307,7 @@ def histories(draw):
     bounds = [datetime(1900, 1, 1), *cuts, None]
     return [
         Span(start, end, draw(decimals("1", "200", 1)), draw(tariffs(key=key)))
-        for key, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False), 1)
+        for key, (start, end) in enumerate(itertools.pairwise(bounds), 1)
     ]
 
 
@@ -293,7 +317,7 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 @LAW
 @given(readings(), histories(), zones, st.data())
 def test_cutting_in_pieces_gives_what_cutting_at_once_gives(points, spans, zone, data):
-    cuts = sorted(data.draw(st.sets(st.integers(1, len(points) - 1)))) + [len(points) - 1]
+    cuts = [*sorted(data.draw(st.sets(st.integers(1, len(points) - 1)))), len(points) - 1]
     pieces, first = [], 0
     for cut in cuts:
         pieces += split(points[first : cut + 1], spans, zone, holidays=HOLIDAYS)

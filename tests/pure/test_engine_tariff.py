@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 from datetime import date, timedelta
@@ -5,10 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from engine import TariffVersion, Window, day_type, round_half_up
 from engine_cases import ALL_DAYS, ALL_MONTHS, LAW, every_day, tariff, tariffs
 from hypothesis import given
 from hypothesis import strategies as st
+
+from engine import TariffVersion, Window, day_type, round_half_up
 
 # Windows of 13 provinces, transcribed from the notes under the grid companies' monthly price
 # tables; in a season, bands listed later override earlier ones.
@@ -225,7 +227,7 @@ def test_a_day_plan_covers_the_day_once(version, month, kind):
     assert version.check() == []
     rows = version.day_plan(month, kind)
     assert rows[0][0] == 0 and rows[-1][1] == 1440
-    for one, other in zip(rows, rows[1:], strict=False):
+    for one, other in itertools.pairwise(rows):
         assert one[1] == other[0]
         assert one[2] != other[2]
     assert all(start < end for start, end, _band in rows)

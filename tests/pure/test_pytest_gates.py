@@ -2,6 +2,8 @@
 
 import pytest
 
+from tools.folders import ROOT
+
 LOGS = """
 import logging, unittest
 
@@ -31,6 +33,7 @@ def test_other():
 @pytest.fixture
 def suite(pytester, monkeypatch):
     """Run pytest with the gates on one file."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(source, *options):
         folder = pytester.mkdir("suite")

@@ -53,6 +53,7 @@ def test_a_kept_answer_is_not_older_than_clock_or_command():
             assert await client.ask(relay) == "03 02 20 09"
             gateway.clock.step(3600)
             assert await client.ask(total) == "03 04 00 00 27 ec"  # 102.20
+            assert await client.ask(relay) == "03 02 20 09"
             assert await client.ask(FORCE_OFF) == "10 00 57 00 02"
             assert await client.ask(relay) == "03 02 00 08"
             assert await client.ask(relay, unit=2) == "03 02 20 09"
@@ -121,11 +122,13 @@ def test_frames_in_pieces_and_in_one_go():
 
 
 @pytest.mark.parametrize(
-    "header", ["0001 0001 0006 01 03", "0001 0000 0001 01 03", "0001 0000 00ff 01 03"]
+    "header",
+    ["0001 0001 0006 01 03 0224 0001", "0001 0000 0001 01 03", "0001 0000 00ff 01 03"],
 )
 def test_what_is_no_modbus_ends_the_connection(header, caplog):
     async def scenario(gateway):
         async with RawClient(gateway.port) as client:
+            await client.ask("03 0224 0001")  # its answer is kept
             client.send(bytes.fromhex(header))
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await client.receive()

@@ -1,7 +1,6 @@
 """The simulator as a process of its own: control port, command line, and independent clients."""
 
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -123,7 +122,6 @@ def test_pymodbus_switches_and_reads_back(control):
 
 
 @pytest.mark.needs("mbpoll")
-@pytest.mark.skipif(not shutil.which("mbpoll"), reason="Debian package mbpoll is not installed")
 def test_mbpoll_reads_the_same_registers(control):
     control.set_clock(LATER)
     port = control.list()[0]["port"]

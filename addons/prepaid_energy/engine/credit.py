@@ -26,7 +26,8 @@ class Terms:
     def __post_init__(self) -> None:
         if not self.restore >= self.cut_off:
             raise ValueError(
-                f"The restore threshold {self.restore} is below the cut-off threshold {self.cut_off}."
+                f"The restore threshold {self.restore} is below the cut-off threshold "
+                f"{self.cut_off}."
             )
         if not self.overdraft >= 0:
             raise ValueError(f"The overdraft must be zero or more, not {self.overdraft}.")
@@ -38,7 +39,8 @@ class Facts:
 
     ``wanted`` is the state ordered last (None: never), ``wanted_cause`` who wanted it: "arrears",
     "payment", "person", "policy". ``fresh`` is False where the last accepted reading is too old,
-    ``held`` is True where a held reading waits for a person. ``in_trial`` counts on a site in trial.
+    ``held`` is True where a held reading waits for a person. ``in_trial`` counts in site state
+    "trial" only.
 
     A person who returns a supply to prepaid hands it to the balance: mode "prepaid", and a supply
     that is off is from then on off for "arrears".
@@ -63,8 +65,8 @@ class Decision:
     ``reason`` is one of "enough", "arrears" (off), "restored" (on), "already" (off for arrears and
     stays so), "held_on", "forced_off" (off by a person or another cause than arrears: money does
     not turn it on), "protected", "not_switchable", "held_reading", "stale", "would_cut_watch",
-    "would_cut_trial". ``missing`` is the smallest payment that would bring the supply back, or, while
-    it is on, would take it out of the reach of a cut; 0 where none is missing.
+    "would_cut_trial". ``missing`` is the smallest payment that would bring the supply back, or,
+    while it is on, would take it out of the reach of a cut; 0 where none is missing.
     """
 
     wanted: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -112,7 +113,7 @@ class TariffVersion:
         raise AssertionError("a day plan ends at minute 1440")
 
     def check(self) -> list[str]:
-        """Return every problem as a sentence naming the minute, band or tier; [] when fit for use."""
+        """Return every problem as a sentence naming its minute, band or tier; [] when fit."""
         return [
             *self._band_problems(),
             *self._window_problems(),
@@ -131,7 +132,7 @@ class TariffVersion:
         ]
         cuts = sorted({0, MINUTES_A_DAY, *(minute for part in parts for minute in part[:2])})
         rows: list[tuple[int, int, str | None]] = []
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             band = self.rest_band
             for part_start, part_end, part_band in reversed(parts):
                 if part_start <= start and end <= part_end:

@@ -29,5 +29,6 @@ from . import energy_rating
 from . import energy_settlement
 from . import energy_room
 from . import energy_checker
+from . import energy_demo
 from . import account_payment
 from . import account_move_line

@@ -50,6 +50,7 @@ class EnergyAccount(models.Model):
         compute="_compute_balance", help="As of the last posted reading.")
     is_low = fields.Boolean(compute="_compute_balance")
     problem_id = fields.One2many("energy.settlement.problem", "account_id")
+    problem_message = fields.Char(related="problem_id.message", string="Use Not Charged")
     note = fields.Html()
 
     _name_uniq = models.UniqueIndex(

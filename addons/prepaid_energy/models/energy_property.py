@@ -169,6 +169,10 @@ class EnergyProperty(models.Model):
             "context": {"default_action": "go_live", "default_site_id": self.id},
         }
 
+    def action_trial(self):
+        """Send arrears cuts to the rooms chosen for the trial only."""
+        self.filtered(lambda place: place.kind == "site").supply_state = "trial"
+
     def action_watch(self):
         """Stop sending arrears cuts at this site."""
         self.filtered(lambda place: place.kind == "site").supply_state = "watch"

@@ -37,7 +37,7 @@ class EnergyReading(models.Model):
     property_id = fields.Many2one(related="meter_id.property_id")
     moment = fields.Datetime(readonly=True, required=True)
     total = fields.Float(
-        string="Reading", digits=(18, 4), readonly=True, aggregator=False,
+        string="Reading", digits=(18, 4), readonly=True, aggregator="max",
         help="Total register in kWh or m³, before the multiplier.")
     band_1 = fields.Float(string="Critical Peak Register", digits=(18, 4), readonly=True,
                           aggregator=False)
@@ -149,6 +149,7 @@ class EnergyReading(models.Model):
         counts = Counter()
         if not rows:
             return counts
+        self.env.flush_all()
         rows = sorted(rows, key=lambda row: (row[0], row[1]))
         meters = self._meter_facts({row[0] for row in rows})
         neighbours = self._neighbours(rows)

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .energy_meter import COMMODITIES
@@ -8,6 +8,9 @@ FEE_STATES = [
     ("not_opened", "Not opened"), ("normal", "Normal"), ("arrears", "In arrears"), ("off", "Off"),
     ("held_on", "Held on"), ("forced_off", "Forced off"),
 ]
+# Colours of Odoo's palette on the monitor's cards.
+COLORS = {"normal": 10, "arrears": 2, "off": 1, "held_on": 8, "forced_off": 9}
+CHANGED = "prepaid_energy/rooms"
 
 
 class EnergyRoom(models.Model):
@@ -25,6 +28,7 @@ class EnergyRoom(models.Model):
         "energy.meter": ["property_id", "commodity", "active"],
         "energy.account": ["state", "partner_id", "credit_policy_id"],
         "energy.supply": ["account_id", "meter_id", "start_at", "end_at"],
+        "energy.supply.term": ["supply_id", "since", "tariff_id"],
         "energy.property": ["name", "supply_state", "is_trial"],
     }
 
@@ -43,6 +47,8 @@ class EnergyRoom(models.Model):
     partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
     supply_id = fields.Many2one("energy.supply", string="Contract Supply", readonly=True)
     fee_state = fields.Selection(FEE_STATES, string="State", readonly=True)
+    is_driven = fields.Boolean(
+        string="Read Automatically", readonly=True, help="Otherwise its readings are typed or imported.")
     is_online = fields.Boolean(string="Online", readonly=True)
     seen_at = fields.Datetime(string="Last Seen", readonly=True)
     supply_state = fields.Selection(
@@ -55,6 +61,9 @@ class EnergyRoom(models.Model):
         readonly=True)
     decision_reason = fields.Char(string="Why", compute="_compute_decision_reason")
     is_waiting = fields.Boolean(string="Command Waiting", readonly=True)
+    is_in_arrears = fields.Boolean(
+        string="In Arrears", readonly=True, help="Has reached the cut-off threshold, cut or not.")
+    color = fields.Integer(compute="_compute_color")
     balance = fields.Monetary(
         readonly=True, aggregator=False, help="As of the last posted reading.")
     reading = fields.Float(digits=(18, 2), readonly=True, aggregator=False)
@@ -65,7 +74,7 @@ class EnergyRoom(models.Model):
     use_today = fields.Float(
         string="Use Today", digits=(16, 2), readonly=True, aggregator=False, help="kWh or m³.")
     amount_today = fields.Float(string="Cost Today", digits=(16, 2), readonly=True)
-    tariff_id = fields.Many2one("energy.tariff", compute="_compute_tariff_id")
+    tariff_id = fields.Many2one("energy.tariff", readonly=True)
     active = fields.Boolean(readonly=True)
 
     @property
@@ -82,6 +91,9 @@ class EnergyRoom(models.Model):
                         WHEN w.balance + COALESCE(p.overdraft, 0) <= COALESCE(p.cut_off, 0)
                         THEN 'arrears'
                         ELSE 'normal' END AS fee_state,
+                   COALESCE(a.state = 'active' AND w.balance + COALESCE(p.overdraft, 0)
+                            <= COALESCE(p.cut_off, 0), FALSE) AS is_in_arrears,
+                   term.tariff_id, (m.driver <> 'none') AS is_driven,
                    COALESCE(st.is_online, FALSE) AS is_online, st.seen_at, st.supply_state,
                    c.mode, c.decision, site.supply_state AS site_supply_state,
                    EXISTS (SELECT 1 FROM energy_command o WHERE o.meter_id = m.id
@@ -102,6 +114,10 @@ class EnergyRoom(models.Model):
               LEFT JOIN energy_supply s ON s.meter_id = m.id AND s.start_at <= n.now
                    AND (s.end_at IS NULL OR s.end_at > n.now)
               LEFT JOIN energy_account a ON a.id = s.account_id
+              LEFT JOIN LATERAL (
+                   SELECT t.tariff_id FROM energy_supply_term t
+                    WHERE t.supply_id = s.id AND t.since <= n.now
+                    ORDER BY t.since DESC LIMIT 1) term ON TRUE
               LEFT JOIN energy_credit_policy p ON p.id = a.credit_policy_id
               LEFT JOIN LATERAL (
                    SELECT w.balance FROM energy_wallet w
@@ -123,9 +139,22 @@ class EnergyRoom(models.Model):
         for room in self:
             room.decision_reason = reasons.get(room.meter_id.id)
 
-    def _compute_tariff_id(self):
+    @api.depends("fee_state")
+    def _compute_color(self):
         for room in self:
-            room.tariff_id = room.supply_id.tariff_id
+            room.color = COLORS.get(room.fee_state, 0)
+
+    @api.model
+    def _tell(self):
+        """The step *tell*, to staff: room lists on screens read themselves again.
+
+        Sent with the commit, at most once a transaction however often it is called.
+        """
+        pending = self.env.cr.precommit.data
+        if not pending.get(CHANGED):
+            pending[CHANGED] = True
+            # sudo: every settling and confirming transaction tells, whoever runs it
+            self.env.ref("prepaid_energy.group_energy_viewer").sudo()._bus_send(CHANGED, {})
 
     def action_operate(self):
         """Ask for the details of the operation named in the context and carry it out."""
@@ -158,3 +187,12 @@ class EnergyRoom(models.Model):
     def action_open_commands(self):
         """Open the commands of this row's meter."""
         return self.meter_id.action_open_commands()
+
+    def action_open_usage(self):
+        """Open the consumption of this row's meter."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_usage")
+        return dict(action, domain=[("meter_id", "in", self.meter_id.ids)])
+
+    def action_open_entries(self):
+        """Open the balance entries of this room's account."""
+        return self.account_id.action_open_entries()

@@ -133,7 +133,6 @@ class EnergySupply(models.Model):
             rows.append((
                 supply.meter_id.id, supply.start_at,
                 Decimal(f"{supply.opening_register:.4f}"), None, "typed"))
-        self.flush_model()
         counts = self.env["energy.reading"]._ingest(rows)
         if counts["held"] or counts["superseded"]:
             raise UserError(_(

@@ -76,6 +76,7 @@ class EnergyWallet(models.Model):
         :return: dict of id to [balance Decimal, last number, head, account id, site, company,
             currency]
         """
+        self.flush_model()
         self.env.cr.execute(SQL(
             """
             SELECT id, balance::text, last_number, head, account_id, site_id, company_id,

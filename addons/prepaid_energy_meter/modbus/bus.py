@@ -144,10 +144,9 @@ class Bus:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing to do now or later, but for meters that wait out a failure."""
-        return not (self._orders or self._pending or self._urgent) and not any(
-            self._devices[key].health.misses == 0 for key in self._due
-        )
+        """Nothing to do now or later, but for what waits out a failure."""
+        waits = self.health.misses or all(self._devices[key].health.misses for key in self._due)
+        return bool(waits) and not (self._orders or self._pending or self._urgent)
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -1,5 +1,8 @@
-from . import energy_gateway
-from . import energy_gateway_status
-from . import energy_meter_profile
-from . import energy_register
-from . import energy_meter
+from . import (
+    energy_demo,
+    energy_gateway,
+    energy_gateway_status,
+    energy_meter,
+    energy_meter_profile,
+    energy_register,
+)

@@ -40,6 +40,13 @@ class EnergyGateway(models.Model):
     meter_ids = fields.One2many("energy.meter", "gateway_id", string="Meters")
     meter_count = fields.Integer(compute="_compute_meter_count")
     status_id = fields.One2many("energy.gateway.status", "gateway_id", string="Status")
+    is_online = fields.Boolean(related="status_id.is_online")
+    seen_at = fields.Datetime(related="status_id.seen_at")
+    misses = fields.Integer(related="status_id.misses")
+    error = fields.Char(related="status_id.error")
+    reads_good = fields.Integer(related="status_id.reads_good")
+    reads_bad = fields.Integer(related="status_id.reads_bad")
+    lease_holder = fields.Char(related="status_id.lease_holder")
     armed_identity = fields.Char(
         readonly=True, copy=False, groups="prepaid_energy.group_energy_engineer",
         help="The database that may write to the meters of this gateway.")

@@ -10,6 +10,8 @@ from ..modbus.vocabulary import CERTAINTIES
 
 FOLDER = Path(__file__).parent.parent / "profiles"
 STATES = ("on", "off", "moving")
+# In the context it lets the loader change shipped profiles; no request can carry this object.
+_LOADING = object()
 
 
 class EnergyMeterProfile(models.Model):
@@ -92,7 +94,8 @@ class EnergyMeterProfile(models.Model):
         self._refuse_shipped()
 
     def _refuse_shipped(self):
-        if not self.env.context.get("energy_load_shipped") and any(self.mapped("is_shipped")):
+        loading = self.env.context.get("energy_loading") is _LOADING
+        if not loading and any(self.mapped("is_shipped")):
             raise UserError(_("A shipped profile is not edited: copy it and edit the copy."))
 
     def copy_data(self, default=None):
@@ -172,7 +175,7 @@ class EnergyMeterProfile(models.Model):
 
         :raise ProfileError: a file's map contradicts itself
         """
-        shipped = self.with_context(energy_load_shipped=True, active_test=False)
+        shipped = self.with_context(energy_loading=_LOADING, active_test=False)
         for file in sorted(FOLDER.glob("*.json")):
             data = json.loads(file.read_text(encoding="utf-8"))
             wanted = Profile.from_dict(data)

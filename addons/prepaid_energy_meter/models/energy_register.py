@@ -16,7 +16,8 @@ class EnergyRegister(models.Model):
     profile_id = fields.Many2one(
         "energy.meter.profile", required=True, index=True, ondelete="cascade")
     sequence = fields.Integer(default=10)
-    meaning = fields.Selection([(name, name) for name in MEANINGS], required=True)
+    meaning = fields.Selection(
+        [(name, name.replace("_", " ").capitalize()) for name in MEANINGS], required=True)
     function = fields.Integer(string="Function Code", required=True, default=3)
     address = fields.Char(
         required=True, help="Wire address, counted from 0: decimal, or hexadecimal after 0x.")

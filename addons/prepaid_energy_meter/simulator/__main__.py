@@ -79,8 +79,7 @@ async def run(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    # The answer to `stop` is sent first.
-    control = ControlServer(site, lambda: loop.call_soon(stopped.set) and None)
+    control = ControlServer(site, stopped.set)
     follower = None
     try:
         if options.clock_database:

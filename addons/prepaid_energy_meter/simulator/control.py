@@ -23,6 +23,7 @@ from .site import Site
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 15019
+Rows = list[dict[str, Any]]
 
 
 class ControlError(Exception):
@@ -62,23 +63,23 @@ class Control:
             raise ControlError(reply["error"])
         return reply["result"]
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> Rows:
         """Gateways with port, baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
         serial, curve, scale, offset_hours)."""
         return self.call("list")
 
-    def relay(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def relay(self, serial: str | None = None) -> Rows:
         """gateway, unit, type, serial, supply ("on" or "off"), state (the device's word: forced on,
         forced off, prepaid; open, closed, opening, closing) and commands (how many) of each meter
         or of one."""
         return self.call("relay", serial=serial)
 
-    def registers(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def registers(self, serial: str | None = None) -> Rows:
         """gateway, unit, serial, at, register (as displayed), the bands of an electricity meter,
         exact and used (since the site's start) as text for Fraction, in `unit_of_measure`."""
         return self.call("registers", serial=serial)
 
-    def commands(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def commands(self, serial: str | None = None) -> Rows:
         """Every command the meters obeyed, those that changed nothing too, a meter after another:
         gateway, unit, serial, at, command."""
         return self.call("commands", serial=serial)
@@ -125,11 +126,11 @@ class Control:
         """Remove one fault, or all of a gateway or of the site; how many."""
         return self.call("clear_faults", gateway=gateway, id=id)
 
-    def faults(self) -> list[dict[str, Any]]:
+    def faults(self) -> Rows:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
 
-    def stats(self) -> list[dict[str, Any]]:
+    def stats(self) -> Rows:
         """Counts of each gateway: requests, writes, refused, unanswered, connections (now, _total,
         _peak), in_flight, overlaps."""
         return self.call("stats")
@@ -158,7 +159,7 @@ class ControlServer:
             "clear_faults": self._clear_faults,
             "faults": self._faults,
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
-            "stop": stop,
+            "stop": self._end,
         }
 
     async def listen(self, port: int) -> int:
@@ -183,6 +184,10 @@ class ControlServer:
         except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
+    def _end(self) -> None:
+        # The answer is sent first.
+        asyncio.get_running_loop().call_soon(self._stop)
+
     @property
     def _project(self) -> ProjectClock:
         return self._site.clock
@@ -206,7 +211,7 @@ class ControlServer:
             raise ValueError(f"no meter with serial number {serial!r}")
         return chosen
 
-    def _list(self) -> list[dict[str, Any]]:
+    def _list(self) -> Rows:
         return [
             {
                 "port": gateway.port,
@@ -229,10 +234,10 @@ class ControlServer:
             for gateway in self._site.gateways
         ]
 
-    def _relay(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def _relay(self, serial: str | None = None) -> Rows:
         return [{**place, **meter.report()} for place, meter in self._chosen(serial)]
 
-    def _registers(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def _registers(self, serial: str | None = None) -> Rows:
         at = iso(self._project.second())
         return [
             {
@@ -246,7 +251,7 @@ class ControlServer:
             for place, meter in self._chosen(serial)
         ]
 
-    def _commands(self, serial: str | None = None) -> list[dict[str, Any]]:
+    def _commands(self, serial: str | None = None) -> Rows:
         return [
             {**place, "at": iso(second), "command": command}
             for place, meter in self._chosen(serial)
@@ -281,7 +286,7 @@ class ControlServer:
         among = self._site.gateways if gateway is None else [self._gateway(gateway)]
         return sum(of.faults.clear(id) for of in among)
 
-    def _faults(self) -> list[dict[str, Any]]:
+    def _faults(self) -> Rows:
         return [
             {"gateway": gateway.port, **injected.report()}
             for gateway in self._site.gateways

@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 DATA = Path(__file__).parent / "data"
 EPOCH = datetime(1970, 1, 1)
@@ -23,6 +24,7 @@ DAY = 24 * HOUR
 WEEK = 7 * DAY
 # Every curve begins on a Monday, so its cycles are counted from one: Monday 1970-01-05 00:00 UTC.
 CYCLE_START = 4 * DAY
+Number = TypeVar("Number", int, Fraction)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Curve:
             raise ValueError(f"curve {self.name}: negative use")
         object.__setattr__(self, "_before", tuple(accumulate(self.thousandths, initial=0)))
 
-    def cumulative(self, second: int | Fraction, offset_hours: int = 0) -> int | Fraction:
+    def cumulative(self, second: Number, offset_hours: int = 0) -> Number:
         """Use from the cycle's origin to a moment (seconds since 1970, UTC), in thousandths of
         the unit times seconds; negative before the origin. Only differences mean anything."""
         hour, rest = divmod(second - CYCLE_START + offset_hours * HOUR, HOUR)
@@ -81,8 +83,8 @@ def energy(
     """
     if t1 < t0:
         raise ValueError(f"energy: {t1} is before {t0}")
-    used = curve.cumulative(seconds(t1), offset_hours) - curve.cumulative(seconds(t0), offset_hours)
-    return Fraction(used) * Fraction(scale) / (1000 * HOUR)
+    begin, end = (curve.cumulative(Fraction(seconds(moment)), offset_hours) for moment in (t0, t1))
+    return (end - begin) * Fraction(scale) / (1000 * HOUR)
 
 
 def displayed(value: Fraction, resolution: Decimal) -> Decimal:

@@ -1,0 +1,152 @@
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from odoo import Command
+from odoo.tests import TransactionCase
+
+START = datetime(2026, 3, 1, 0, 0) - timedelta(hours=8)  # midnight of 1 March in Shanghai, in UTC
+
+
+class EnergyCase(TransactionCase):
+    """A company with books, a live site in Shanghai, tariffs, and a way to open accounts."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, lang="en_US"))
+        cls.company = cls.env["res.company"].create({
+            "name": "Harbour Estates", "currency_id": cls.env.ref("base.CNY").id})
+        cls.env.ref("base.CNY").active = True
+        cls.env.user.company_ids += cls.company
+        cls.env.user.company_id = cls.company
+        cls.env = cls.env(context=dict(cls.env.context, allowed_company_ids=cls.company.ids))
+        cls.env["account.chart.template"].try_loading(
+            "generic_coa", company=cls.company, install_demo=False)
+        cls.company.currency_id = cls.env.ref("base.CNY")
+        cls.company._energy_set_up_advances_account()
+        cls.cash = cls.env["account.journal"].create({
+            "name": "Cash", "type": "cash", "code": "CSH9", "company_id": cls.company.id})
+        cls.policy = cls.env["energy.credit.policy"].create({
+            "name": "Off at zero", "company_id": cls.company.id, "fresh_hours": 24})
+        cls.company.energy_credit_policy_id = cls.policy
+        cls.site = cls.env["energy.property"].create({
+            "name": "Harbour Gardens", "kind": "site", "tz": "Asia/Shanghai",
+            "company_id": cls.company.id, "supply_state": "live"})
+        cls.flat_tariff = cls.make_tariff("Flat", {"flat": ["0.600000"]})
+        cls.set_clock(START)
+
+    @classmethod
+    def set_clock(cls, moment):
+        """Freeze the project clock of the test's transaction."""
+        cls.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
+        cls.env["energy.clock"]._set(moment, 0)
+
+    @classmethod
+    def make_tariff(cls, name, prices, limits=(), windows=(), rest=None, commodity="electricity",
+                    date_from="2020-01-01", allocation="to_date"):
+        """Make an approved tariff.
+
+        :param dict prices: list of prices by tier, by key of the rate period
+        :param limits: upper limits of all tiers but the last
+        :param windows: tuples (key, hour from, hour to)
+        :param str rest: key of the rate period that takes the rest of the day
+        """
+        tariff = cls.env["energy.tariff"].create({
+            "name": name, "commodity": commodity, "company_id": cls.company.id,
+            "allocation": allocation})
+        cls.add_version(tariff, prices, limits, windows, rest, date_from)
+        return tariff
+
+    @classmethod
+    def add_version(cls, tariff, prices, limits=(), windows=(), rest=None,
+                    date_from="2020-01-01"):
+        version = cls.env["energy.tariff.version"].create({
+            "tariff_id": tariff.id, "date_from": date_from,
+            "band_ids": [Command.create({
+                "name": key, "key": key, "is_rest": key == rest or len(prices) == 1})
+                for key in prices],
+            "tier_ids": [Command.create({"number": number + 1, "limit": limit})
+                         for number, limit in enumerate([*limits, 0])] if limits else [],
+        })
+        bands = {band.key: band.id for band in version.band_ids}
+        version.window_ids = [
+            Command.create({"band_id": bands[key], "hour_from": start, "hour_to": end,
+                            "sequence": position})
+            for position, (key, start, end) in enumerate(windows)]
+        version.price_ids = [
+            Command.create({"band_id": bands[key], "tier": tier + 1, "price": float(price)})
+            for key, tiers in prices.items() for tier, price in enumerate(tiers)]
+        version.action_approve()
+        return version
+
+    @classmethod
+    def make_meter(cls, name, commodity="electricity", **values):
+        room = cls.env["energy.property"].create({
+            "name": f"Room {name}", "kind": "room", "parent_id": cls.site.id,
+            "company_id": cls.company.id})
+        meter = cls.env["energy.meter"].create({
+            "name": name, "commodity": commodity, "property_id": room.id, **values})
+        # What a driver's add-on would say of a meter with a relay.
+        cls.env.flush_all()
+        cls.env.cr.execute("UPDATE energy_meter SET can_switch = TRUE WHERE id = %s", [meter.id])
+        meter.invalidate_recordset()
+        return meter
+
+    @classmethod
+    def open_account(cls, *meters, tariff=None, start=START, register=0.0, policy=None,
+                     activate=True, **values):
+        account = cls.env["energy.account"].create({
+            "partner_id": cls.env["res.partner"].create({"name": f"Tenant {meters[0].name}"}).id,
+            "company_id": cls.company.id, "site_id": cls.site.id,
+            "room_ids": [Command.set([meter.property_id.id for meter in meters])],
+            "credit_policy_id": (policy or cls.policy).id,
+            "supply_ids": [Command.create({
+                "meter_id": meter.id, "start_at": start, "opening_register": register,
+                "tariff_id": (tariff or cls.flat_tariff).id, "multiplier": 1})
+                for meter in meters],
+            **values})
+        if activate:
+            account.action_activate()
+        return account
+
+    @classmethod
+    def read(cls, meter, moment, total, source="poll"):
+        """Deliver one reading; the clock is moved up to it where it lies ahead."""
+        now = cls.env["energy.clock"].search([], limit=1).project_anchor
+        if moment > now:
+            cls.set_clock(moment)
+        return cls.env["energy.reading"]._ingest(
+            [(meter.id, moment, Decimal(total), None, source)])
+
+    @classmethod
+    def settle(cls):
+        """Settle everything that is queued, in the test's transaction."""
+        settlement = cls.env["energy.settlement"]
+        for _round in range(100):
+            count, has_more = settlement._settle()
+            if not has_more or not count:
+                break
+        cls.env.invalidate_all()
+
+    def top_up(self, account, amount, key=None):
+        wallet = account.wallet_ids[:1]
+        return wallet._top_up(amount, key or f"test/{account.id}/{amount}", self.cash)
+
+    def entries(self, account, kind="use"):
+        """Return the amounts of an account's entries, oldest first."""
+        entries = self.env["energy.wallet.entry"].search(
+            [("account_id", "=", account.id), ("kind", "=", kind)], order="id")
+        return [f"{entry.amount:.2f}" for entry in entries]
+
+    def commands(self, meter):
+        """Return a meter's commands as (number, kind, value, state), oldest first."""
+        return [
+            (command.number, command.kind, command.value, command.state)
+            for command in self.env["energy.command"].search(
+                [("meter_id", "=", meter.id)], order="number")]
+
+    def assertChecked(self):
+        """Every rule of the checker holds."""
+        findings = {result["name"]: result["findings"]
+                    for result in self.env["energy.checker"]._check() if result["findings"]}
+        self.assertFalse(findings)

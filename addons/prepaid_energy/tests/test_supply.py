@@ -1,0 +1,148 @@
+from datetime import timedelta
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from .common import START, EnergyCase
+
+
+@tagged("post_install", "-at_install")
+class TestSupply(EnergyCase):
+    """Deciding, persons' orders, and what the outbox does with them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.meter = cls.make_meter("S1")
+        cls.account = cls.open_account(cls.meter)
+        cls.control = cls.meter.control_id
+
+    def use(self, hours, total):
+        self.read(self.meter, START + timedelta(hours=hours), total)
+        self.settle()
+
+    def test_site_in_watch_decides_and_cuts_nobody(self):
+        self.site.supply_state = "watch"
+        self.use(1, "10")
+        self.assertEqual(self.account.balance, -6)
+        self.assertEqual(self.control.decision, "would_cut_watch")
+        self.assertEqual(self.commands(self.meter), [])
+        self.site.supply_state = "live"
+        self.assertEqual(self.commands(self.meter), [(1, "supply", "off", "queued")])
+
+    def test_site_in_trial_cuts_chosen_rooms_only(self):
+        self.site.supply_state = "trial"
+        self.use(1, "10")
+        self.assertEqual(self.control.decision, "would_cut_trial")
+        self.meter.property_id.is_trial = True
+        self.assertEqual(self.commands(self.meter), [(1, "supply", "off", "queued")])
+
+    def test_protected_stale_and_held_figures_are_never_cut(self):
+        self.meter.is_protected = True
+        self.use(1, "10")
+        self.assertEqual(self.control.decision, "protected")
+        self.meter.is_protected = False
+        self.set_clock(START + timedelta(hours=40))
+        self.account._decide()
+        self.assertEqual(self.control.decision, "stale")
+        self.set_clock(START + timedelta(hours=2))
+        self.read(self.meter, START + timedelta(hours=2), "5")
+        self.account._decide()
+        self.assertEqual(self.control.decision, "held_reading")
+        self.assertEqual(self.commands(self.meter), [])
+
+    def test_cut_is_asked_again_before_the_write(self):
+        self.use(1, "10")
+        order = self.env["energy.command"]._take(self.meter.ids)[0]
+        command = self.env["energy.command"].browse(order["id"])
+        self.assertEqual(command._check(), "")
+        self.meter.is_protected = True
+        self.assertIn("Protected", command._check())
+        self.assertEqual(command.state, "overtaken")
+        self.meter.is_protected = False
+        self.account._decide()
+        self.assertEqual(len(self.commands(self.meter)), 2)
+
+    def test_payment_overtakes_a_cut(self):
+        self.use(1, "10")
+        cut = self.env["energy.command"].search([("meter_id", "=", self.meter.id)])
+        entry = self.top_up(self.account, 50)
+        self.assertIn("later command", cut._check())
+        taken = self.env["energy.command"]._take(self.meter.ids)
+        self.assertEqual([(order["number"], order["value"]) for order in taken], [(2, "on")])
+        self.assertEqual(entry.command_ids.number, 2)
+        self.assertEqual(entry.command_ids.cause, "payment")
+
+    def test_forced_off_is_not_undone_by_a_payment(self):
+        self.control._order_by_person("off", "Works on site")
+        self.assertEqual(self.control.mode, "forced_off")
+        self.top_up(self.account, 50)
+        self.assertEqual(self.commands(self.meter), [(1, "supply", "off", "queued")])
+        self.control._order_by_person("prepaid", "")
+        self.assertEqual(self.commands(self.meter)[-1], (2, "supply", "on", "queued"))
+        self.assertEqual(self.control.mode, "prepaid")
+
+    def test_supply_on_in_arrears_needs_the_missing_amount_or_a_grant(self):
+        self.use(1, "10")
+        with self.assertRaisesRegex(UserError, "6.01"):
+            self.control._order_by_person("on", "")
+        self.control._order_by_person("on", "", START + timedelta(hours=5))
+        self.assertEqual(self.commands(self.meter)[-1], (2, "supply", "on", "queued"))
+        self.use(2, "11")
+        self.assertEqual(self.control.decision, "granted")
+        self.use(6, "12")
+        self.assertEqual(self.commands(self.meter)[-1], (3, "supply", "off", "queued"))
+
+    def test_held_on_is_never_cut_and_returns_to_the_balance(self):
+        self.control._order_by_person("hold", "Hospital bed")
+        self.use(1, "10")
+        self.assertEqual(self.commands(self.meter), [(1, "supply", "on", "queued")])
+        self.control._order_by_person("prepaid", "")
+        self.assertEqual(self.commands(self.meter)[-1], (2, "supply", "off", "queued"))
+
+    def test_expired_cut_is_decided_anew(self):
+        self.use(1, "10")
+        self.set_clock(START + timedelta(hours=26))
+        self.assertEqual(self.env["energy.command"]._take(self.meter.ids), [])
+        self.assertEqual(self.commands(self.meter)[0][3], "expired")
+        self.use(26, "10.5")
+        self.assertEqual(self.commands(self.meter)[-1], (2, "supply", "off", "queued"))
+
+    def test_restore_needs_more_than_the_restore_threshold(self):
+        self.policy.write({"cut_off": 0, "restore": 20})
+        self.use(1, "10")
+        self.top_up(self.account, 26)
+        self.assertEqual(len(self.commands(self.meter)), 1)
+        self.assertEqual(self.control.decision, "already")
+        self.assertEqual(f"{self.control.missing:.2f}", "0.01")
+        self.top_up(self.account, 0.01)
+        self.assertEqual(self.commands(self.meter)[-1], (2, "supply", "on", "queued"))
+
+    def test_missing_price_sets_the_account_aside_until_there_is_one(self):
+        tariff = self.make_tariff("Later", {"flat": ["1.000000"]}, date_from="2026-03-02")
+        meter = self.make_meter("S2")
+        account = self.open_account(meter, tariff=tariff)
+        self.read(meter, START + timedelta(hours=30), "30")
+        self.read(self.meter, START + timedelta(hours=30), "3")
+        self.settle()
+        problem = self.env["energy.settlement.problem"].search([])
+        self.assertEqual(problem.account_id, account)
+        self.assertIn("no approved price", problem.message)
+        self.assertEqual(self.entries(account), [])
+        self.assertEqual(self.entries(self.account), ["-1.80"])
+        self.add_version(tariff, {"flat": ["0.500000"]}, date_from="2026-02-01")
+        self.settle()
+        self.assertFalse(self.env["energy.settlement.problem"].search([]))
+        # 24 h at 0.50 on 1 March, 6 h at 1.00 on 2 March
+        self.assertEqual(self.entries(account), ["-18.00"])
+        self.assertChecked()
+
+    def test_tariff_changes_from_a_moment_on(self):
+        self.use(1, "10")
+        dear = self.make_tariff("Dear", {"flat": ["6.000000"]})
+        self.env["energy.supply"].search([("meter_id", "=", self.meter.id)])._set_tariff(
+            dear, START + timedelta(hours=2))
+        self.use(3, "30")
+        # 20 kWh at 0.60, then 10 of the 20 kWh between 1:00 and 3:00 at 6.00
+        self.assertEqual(self.account.balance, -(20 * 0.6 + 10 * 6))
+        self.assertChecked()

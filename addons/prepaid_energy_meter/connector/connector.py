@@ -1,0 +1,276 @@
+"""The connector: every gateway it can hold, each on a task of its own."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+import uuid
+
+from odoo.addons.prepaid_energy.clock import monotonic
+
+from ..modbus.bus import Events
+from . import store
+from .collector import Collector
+from .database import Database
+from .due import Schedule
+from .listener import Listener
+from .orders import OrderDesk
+from .project_clock import ProjectClock, look
+from .worker import Worker
+
+_logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+CHANNELS = ("energy_command", "energy_clock", "energy_field")
+
+
+class Connector:
+    """Reads and switches the meters of a database.
+
+    Any number may run, on any hosts: a gateway belongs to the one that holds its lease.
+
+    :param str dbname: the database
+    :param seconds: stop after so many real seconds; None runs until stopped
+    :param bool until_idle: stop when nothing is left to do
+    :param bool handle_signals: stop cleanly on SIGTERM and SIGINT (main thread only)
+    """
+
+    def __init__(self, dbname, seconds=None, until_idle=False, handle_signals=False):
+        self.dbname = dbname
+        self.seconds = seconds
+        self.until_idle = until_idle
+        self.handle_signals = handle_signals
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+    def run(self):
+        """Work until the end; returns when everything is let go of."""
+        # Odoo's log names the database by the thread.
+        thread = threading.current_thread()
+        before = getattr(thread, "dbname", None)
+        thread.dbname = self.dbname
+        try:
+            asyncio.run(self._main())
+        finally:
+            thread.dbname = before
+
+    async def _main(self):
+        self._stop = asyncio.Event()
+        self._tick = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._clock_moved = asyncio.Event()
+        self.database = Database(self.dbname)
+        self.clock = ProjectClock()
+        self.schedule = Schedule()
+        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters)
+        self.collector = Collector(self.database, self.desk)
+        self.workers: dict[int, Worker] = {}
+        self._worker_of: dict[int, Worker] = {}
+        self._gateways, self._networks = {}, ((), "")
+        self._changing = asyncio.Lock()
+        self._faults = {}
+        if self.handle_signals:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._stop.set)
+        try:
+            self.clock.set(*await self.database.run(look))
+            await self._load()
+            await self._beat()
+            await self._work()
+        finally:
+            for worker in list(self.workers.values()):
+                await worker.stop()
+            await self.desk.drain()
+            await self.collector.flush()
+            await self.desk.drain()
+            await self.database.run(store.release, self.holder)
+            await asyncio.get_running_loop().run_in_executor(None, self.database.close)
+            _logger.info("Connector %s stopped", self.holder)
+
+    async def _work(self):
+        listener = Listener(self.dbname, CHANNELS, self._heard)
+        tasks = [asyncio.create_task(coroutine) for coroutine in (
+            listener.run(), self._beat_loop(), self._load_loop(), self._clock_loop(),
+            self._due_loop(), self.desk.run(), self.collector.run(),
+            self.collector.run_settling())]
+        tasks.append(asyncio.create_task(self._end()))
+        _logger.info(
+            "Connector %s is ready: database %s, %s of %s gateways", self.holder, self.dbname,
+            len(self.workers), len(self._gateways))
+        try:
+            done, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end(self):
+        """Return when it is time to stop."""
+        idle = asyncio.create_task(self._idle()) if self.until_idle else None
+        try:
+            async with asyncio.timeout(self.seconds):
+                if idle:
+                    stop = asyncio.create_task(self._stop.wait())
+                    await asyncio.wait({idle, stop}, return_when=asyncio.FIRST_COMPLETED)
+                    stop.cancel()
+                else:
+                    await self._stop.wait()
+        except TimeoutError:
+            return
+        finally:
+            if idle:
+                idle.cancel()
+
+    async def _idle(self):
+        """Return when nothing is left to do, seen twice with a look for orders between."""
+        quiet = 0
+        while quiet < 2:
+            await asyncio.sleep(0.2)
+            is_quiet = (
+                self.desk.is_idle and self.collector.is_idle
+                and all(worker.bus.is_idle for worker in self.workers.values()))
+            quiet = quiet + 1 if is_quiet else 0
+            if quiet == 1:
+                self.desk.announce()
+
+    # --- what goes on beside the buses -----------------------------------------------------------
+
+    def _heard(self, channel, payload):
+        if channel == "energy_command":
+            self.desk.announce(int(payload) if payload else None)
+        elif channel == "energy_clock":
+            self._clock_moved.set()
+        else:
+            self._reload.set()
+
+    async def _beat_loop(self):
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self._beat()
+
+    async def _beat(self):
+        """Hold what can be held, let go of what is lost, and set the clock right."""
+        async with self._changing:
+            before = monotonic()
+            await self.database.refresh()
+            rows = [worker.health_row() for worker in self.workers.values()]
+            held, moment, speed, networks = await self.database.run(
+                store.beat, self.holder, list(self._gateways), rows)
+            self.clock.set(moment, speed)
+            if networks != self._networks:
+                self._reload.set()
+            for gateway_id, worker in list(self.workers.items()):
+                if worker.task.done() or gateway_id not in held:
+                    await self._drop(gateway_id)
+            for gateway_id in held & self._gateways.keys():
+                if gateway_id not in self.workers:
+                    self._take(self._gateways[gateway_id])
+                self.workers[gateway_id].held_until(before + store.LEASE_SECONDS)
+            self._schedule_mine()
+
+    def _take(self, gateway):
+        events = Events(
+            snapshot=self._snapshot, missed=self._missed, finished=self.desk.finished,
+            gateway=lambda health: self._gateway_changed(gateway.name, health))
+        worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
+        self.workers[gateway.id] = worker
+        self._worker_of.update(dict.fromkeys(worker.keys, worker))
+        worker.start()
+        self.desk.announce()
+        _logger.info("Gateway %s: taken, %s meters", gateway.name, len(worker.keys))
+
+    async def _drop(self, gateway_id):
+        worker = self.workers.pop(gateway_id)
+        await worker.stop()
+        for key in worker.keys:
+            self._worker_of.pop(key, None)
+        self.desk.lost(worker.keys)
+        self.schedule.forget(worker.keys)
+        _logger.info("Gateway %s: let go", worker.gateway.name)
+
+    async def _load_loop(self):
+        while True:
+            await self._reload.wait()
+            # Many changes of one moment are one change.
+            await asyncio.sleep(0.05)
+            await self._load()
+            await self._beat()
+
+    async def _load(self):
+        """Load gateways, meters and profiles anew; buses that stay go on."""
+        self._reload.clear()
+        async with self._changing:
+            networks = await self.database.run(store.allowed_networks)
+            if networks[1] and networks != self._networks:
+                _logger.warning("No gateway is connected to: %s", networks[1])
+            self._networks = networks
+            self._gateways, faults = await self.database.run(store.load_field)
+            for code, error in faults.items():
+                if self._faults.get(code) != error:
+                    _logger.warning("Profile %s cannot be used: %s", code, error)
+            self._faults = faults
+            for gateway_id, worker in list(self.workers.items()):
+                gateway = self._gateways.get(gateway_id)
+                old = worker.keys
+                if gateway is None or not worker.takes_over(gateway, networks[0]):
+                    await self._drop(gateway_id)
+                    continue
+                for key in old - worker.keys:
+                    self._worker_of.pop(key, None)
+                self.desk.lost(old - worker.keys)
+                self._worker_of.update(dict.fromkeys(worker.keys, worker))
+        self.desk.announce()
+
+    def _schedule_mine(self):
+        self.schedule.set_meters(
+            meter for worker in self.workers.values() for meter in worker.gateway.due)
+        self._tick.set()
+
+    async def _clock_loop(self):
+        while True:
+            await self._clock_moved.wait()
+            self._clock_moved.clear()
+            self.clock.set(*await self.database.run(look))
+            self._tick.set()
+
+    async def _due_loop(self):
+        while True:
+            self._tick.clear()
+            for key in self.schedule.due(self.clock.now()):
+                if key in self._worker_of:
+                    self._worker_of[key].bus.ask_read(key)
+            try:
+                async with asyncio.timeout(self.schedule.pause(self.clock.speed)):
+                    await self._tick.wait()
+            except TimeoutError:
+                continue
+
+    # --- what the buses tell ---------------------------------------------------------------------
+
+    def _bus_of(self, meter):
+        worker = self._worker_of.get(meter)
+        return worker.bus if worker else None
+
+    def _my_meters(self):
+        return list(self._worker_of)
+
+    def _snapshot(self, snapshot):
+        self.schedule.has_read(snapshot.meter, snapshot.moment)
+        self.collector.snapshot(snapshot)
+        self.desk.answered(snapshot.meter)
+
+    def _missed(self, meter, health):
+        if health.misses in (0, 3):
+            _logger.info("Meter %s: %s", meter.name, health.error)
+        self.collector.miss(meter, health)
+        self.desk.missed(meter.key, health.error)
+
+    def _gateway_changed(self, name, health):
+        if health.online is False and health.error:
+            _logger.info("Gateway %s does not answer: %s", name, health.error)
+        elif health.online:
+            _logger.info("Gateway %s answers", name)

@@ -1,0 +1,200 @@
+"""The way of an order: taken from the outbox, written, read back, confirmed."""
+
+import asyncio
+import logging
+
+from odoo.addons.prepaid_energy.clock import monotonic
+from odoo.addons.prepaid_energy.crash_points import reached
+
+from ..modbus.driver import OrderHooks, SupplyOrder
+from . import store
+
+_logger = logging.getLogger(__name__)
+
+#: Real seconds between two looks for orders that nobody announced (their pause is over).
+SWEEP_SECONDS = 2.0
+#: Real seconds after which an order of a meter that does not answer is tried again; doubles.
+FIRST_WAIT, LONGEST_WAIT = 4.0, 300.0
+
+
+class OrderDesk:
+    """Gives orders to the buses and brings back what came of them.
+
+    At most one supply order of a meter is under way; an ordered reading keeps none waiting.
+
+    :param database: :class:`.database.Database`
+    :param bus_of: ``bus_of(meter)`` is the bus that this connector holds the meter on, or None
+    :param my_meters: ``my_meters()`` are the meters on the buses held
+    """
+
+    def __init__(self, database, bus_of, my_meters):
+        self.database = database
+        self.bus_of = bus_of
+        self.my_meters = my_meters
+        self.hooks = OrderHooks(may_write=self._may_write, reached=reached)
+        self._under_way: dict[int, int] = {}
+        self._reads: dict[int, int] = {}
+        self._waits: dict[int, tuple[float, float]] = {}
+        self._hinted: set[int] = set()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task] = set()
+        self._is_looking = False
+        self._state_changes: dict[int, int] = {}
+        self._count = 0
+
+    @property
+    def is_idle(self):
+        return not (self._under_way or self._tasks or self._hinted or self._is_looking
+                    or self._wake.is_set())
+
+    def announce(self, meter=None):
+        """Look for orders of a meter, or of all, now."""
+        if meter is not None:
+            self._hinted.add(meter)
+        self._wake.set()
+
+    def answered(self, meter):
+        """A meter answers (again): what waits for it need not wait any longer."""
+        if self._waits.pop(meter, None):
+            self.announce(meter)
+
+    def lost(self, meters):
+        """The bus of these meters is no longer held: its orders are somebody else's now."""
+        for meter in meters:
+            self._under_way.pop(meter, None)
+            self._reads.pop(meter, None)
+            self._waits.pop(meter, None)
+
+    async def run(self):
+        """Take orders until cancelled."""
+        while True:
+            self._is_looking = True
+            self._wake.clear()
+            hinted, self._hinted = self._hinted, set()
+            now = monotonic()
+            waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
+            meters = [
+                meter for meter in self.my_meters()
+                if meter not in self._under_way and (meter in hinted or meter not in waiting)]
+            if meters:
+                for order in await self.database.run(store.take_orders, meters):
+                    self._give(order)
+            self._is_looking = False
+            try:
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _give(self, order):
+        meter = order["meter_id"]
+        bus = self.bus_of(meter)
+        if bus is None or meter in self._under_way:
+            return
+        if order["kind"] == "supply":
+            self._under_way[meter] = order["id"]
+            bus.give_order(SupplyOrder(
+                key=order["id"], meter=meter, wanted=order["value"],
+                maybe_sent=order["state"] == "sent" or order["tries"] > 0,
+                last_total=order["last_total"]))
+        elif order["kind"] == "read":
+            if self._reads.get(meter) != order["id"]:
+                self._reads[meter] = order["id"]
+                bus.ask_read(meter, urgent=True)
+        else:
+            self._spawn(meter, order["id"], self.database.run(
+                store.fail, order["id"], f"unknown kind of order: {order['kind']}", ""))
+
+    async def _may_write(self, order, request):
+        return await self.database.run(store.may_write, order.key, request)
+
+    # --- what the buses tell ------------------------------------------------------------------
+
+    def finished(self, order, outcome):
+        """A supply order came to an end on the bus."""
+        meter, key = order.meter, order.key
+        if self._under_way.get(meter) != key:
+            return
+        if outcome.state == "confirmed":
+            self._count += 1
+            self._state_changes[meter] = self._count
+            self._waits.pop(meter, None)
+            self._spawn(meter, key, self._confirm(order, outcome))
+            return
+        _logger.info("Order %s, supply %s: %s: %s", key, order.wanted, outcome.state,
+                     outcome.error)
+        if outcome.state == "dropped":
+            self._next(meter, key)
+        elif outcome.state == "untouched":
+            self._wait(meter)
+            self._spawn(meter, key, self.database.run(
+                store.put_off, key, outcome.error, "", False))
+        elif outcome.state == "unknown":
+            self._spawn(meter, key, self.database.run(
+                store.put_off, key, outcome.error, outcome.response, True))
+        else:
+            self._spawn(meter, key, self.database.run(
+                store.fail, key, outcome.error, outcome.response))
+
+    def stored(self, snapshots):
+        """These readings are committed: whoever ordered them has them."""
+        for snapshot in snapshots:
+            command = self._reads.pop(snapshot.meter, None)
+            if command is not None:
+                came = " | ".join(f"{place} {words}" for place, words in snapshot.raw.items())
+                self._spawn(snapshot.meter, command, self.database.run(
+                    store.confirm_read, command, came))
+
+    def missed(self, meter, error):
+        """A reading failed; if it was ordered, the order waits."""
+        command = self._reads.pop(meter, None)
+        if command is not None:
+            self._wait(meter)
+            self._spawn(meter, command, self.database.run(
+                store.put_off, command, error, "", False))
+
+    def mark(self):
+        """Return a number that grows with every confirmed switching."""
+        return self._count
+
+    def switched_since(self, meter, mark):
+        """Whether the meter's supply was switched after ``mark`` was taken."""
+        return self._state_changes.get(meter, 0) > mark
+
+    # --- bringing it to the database ------------------------------------------------------------
+
+    async def _confirm(self, order, outcome):
+        await self.database.run(store.confirm, order.key, outcome)
+        reached("order_confirmed")
+        _logger.info("Order %s: supply %s confirmed", order.key, order.wanted)
+
+    def _spawn(self, meter, command, coroutine):
+        task = asyncio.create_task(self._bring(meter, command, coroutine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bring(self, meter, command, coroutine):
+        try:
+            await coroutine
+        except Exception:
+            # One order that cannot be noted must not stop the others; it is looked at again.
+            _logger.exception("Order %s could not be brought to the database", command)
+            self._wait(meter)
+        self._next(meter, command)
+
+    def _next(self, meter, command):
+        if self._under_way.get(meter) == command:
+            del self._under_way[meter]
+        # A later order of the meter may be there already; one that waits is left alone.
+        if meter not in self._waits:
+            self.announce(meter)
+
+    def _wait(self, meter):
+        _until, wait = self._waits.get(meter, (0.0, FIRST_WAIT / 2))
+        wait = min(2 * wait, LONGEST_WAIT)
+        self._waits[meter] = (monotonic() + wait, wait)
+
+    async def drain(self):
+        """Wait until what came back from the buses is in the database."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)

@@ -1,0 +1,225 @@
+"""What the connector asks of the database, each the work of one transaction."""
+
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from odoo import SUPERUSER_ID, api
+from odoo.addons.prepaid_energy.crash_points import reached
+from odoo.exceptions import UserError
+from odoo.modules.registry import Registry
+
+from ..modbus.driver import FieldMeter, Snapshot
+from ..modbus.errors import ProfileError
+from .due import DueMeter
+from .project_clock import look
+
+#: Real seconds that a gateway is held without being renewed.
+LEASE_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class FieldGateway:
+    """A gateway and the meters behind it, as loaded."""
+
+    id: int
+    name: str
+    host: str
+    port: int
+    timeout: float
+    meters: tuple[FieldMeter, ...]
+    due: tuple[DueMeter, ...]
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A reading that failed. ``online`` is None while nothing is known yet."""
+
+    meter: int
+    misses: int
+    online: bool | None
+    error: str
+
+
+def load_field(env):
+    """Return every gateway that is in use, by id, and the profiles that cannot be used."""
+    profiles, faults = {}, {}
+    for profile in env["energy.meter.profile"].with_context(active_test=False).search([]):
+        try:
+            profiles[profile.id] = profile._profile()
+        except ProfileError as error:
+            faults[profile.code] = str(error)
+    env.cr.execute(
+        """
+        SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
+               s.read_at
+          FROM energy_meter m
+          JOIN energy_gateway g ON g.id = m.gateway_id AND g.active
+          JOIN energy_property p ON p.id = m.site_id
+          LEFT JOIN energy_meter_status s ON s.meter_id = m.id
+         WHERE m.active AND m.driver = 'modbus' ORDER BY m.unit_id, m.id
+        """)
+    meters, due = defaultdict(list), defaultdict(list)
+    for meter, name, gateway, unit, profile, interval, tz, read_at in env.cr.fetchall():
+        if profile not in profiles:
+            continue
+        meters[gateway].append(FieldMeter(meter, name, unit, profiles[profile]))
+        due[gateway].append(DueMeter(meter, ZoneInfo(tz or "UTC"), interval, read_at))
+    gateways = {
+        gateway.id: FieldGateway(
+            gateway.id, gateway.name, gateway.host.strip(), gateway.port, gateway.timeout,
+            tuple(meters[gateway.id]), tuple(due[gateway.id]))
+        for gateway in env["energy.gateway"].search([])}
+    return gateways, faults
+
+
+def allowed_networks(env):
+    """Return the networks the administrator allowed and what is wrong with the setting."""
+    try:
+        return env["energy.gateway"]._allowed_networks(), ""
+    except UserError as error:
+        return (), str(error)
+
+
+def beat(env, holder, gateway_ids, healths):
+    """Renew and take leases, tell how the gateways are, and look at the clock.
+
+    :param holder: this connector
+    :param gateway_ids: what it would hold
+    :param healths: rows (gateway id, online or None, misses, error, good, bad, answered) of what
+        it holds; ``answered``: a reading came since the last beat
+    :return: (ids it holds now, project moment, speed, allowed networks as
+        :func:`allowed_networks`)
+    """
+    env.cr.execute(
+        """
+        UPDATE energy_gateway_status
+           SET lease_holder = %(holder)s,
+               lease_until = energy_real_now() + %(seconds)s * interval '1 second'
+         WHERE gateway_id = ANY(%(ids)s)
+           AND (lease_holder = %(holder)s OR lease_until IS NULL
+                OR lease_until <= energy_real_now())
+        RETURNING gateway_id
+        """, {"holder": holder, "seconds": LEASE_SECONDS, "ids": gateway_ids})
+    held = {row[0] for row in env.cr.fetchall()}
+    rows = [row for row in healths if row[0] in held]
+    if rows:
+        env.cr.execute_values(
+            """
+            UPDATE energy_gateway_status s
+               SET is_online = COALESCE(v.online::boolean, s.is_online), misses = v.misses,
+                   error = NULLIF(v.error, ''), reads_good = v.good, reads_bad = v.bad,
+                   seen_at = CASE WHEN v.answered THEN energy_now() ELSE s.seen_at END
+              FROM (VALUES %s) AS v(gateway_id, online, misses, error, good, bad, answered)
+             WHERE s.gateway_id = v.gateway_id
+            """, rows)
+    return held, *look(env), allowed_networks(env)
+
+
+def release(env, holder):
+    """Let go of every lease of this connector."""
+    env.cr.execute(
+        "UPDATE energy_gateway_status SET lease_holder = NULL, lease_until = NULL"
+        " WHERE lease_holder = %s", [holder])
+
+
+def store(env, snapshots, misses, state_is_newer):
+    """Keep readings and what they say of their meters.
+
+    :param state_is_newer: ``state_is_newer(snapshot)`` tells that an order confirmed another
+        supply state after this snapshot was taken
+    """
+    env["energy.reading"]._ingest([
+        (s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots])
+    rows = {}
+    for miss in misses:
+        row = {"meter_id": miss.meter, "misses": miss.misses, "error": miss.error[:250]}
+        if miss.online is not None:
+            row["is_online"] = miss.online
+        rows[miss.meter] = row
+    for snapshot in snapshots:
+        rows[snapshot.meter] = {
+            **rows.get(snapshot.meter, {}), **_status_row(snapshot, state_is_newer(snapshot))}
+    env["energy.meter.status"]._report(list(rows.values()))
+    reached("reading_stored")
+
+
+def _status_row(snapshot: Snapshot, state_is_newer):
+    row = {
+        "meter_id": snapshot.meter, "read_at": snapshot.moment, "total": snapshot.total,
+        "power": snapshot.power, "voltage": snapshot.voltage, "current": snapshot.current,
+        "is_online": True, "seen_at": snapshot.moment, "misses": 0, "error": None,
+    }
+    if snapshot.supply_state and not state_is_newer:
+        row.update(supply_state=snapshot.supply_state, supply_seen_at=snapshot.moment)
+    return row
+
+
+def take_orders(env, meter_ids):
+    """Return the next order of each of these meters, with the meter's last believed register."""
+    orders = env["energy.command"]._take(meter_ids)
+    if orders:
+        env.cr.execute(
+            """
+            SELECT m.id, (SELECT r.total::text FROM energy_reading_data r
+                           WHERE r.meter_id = m.id AND r.state = 'accepted'
+                           ORDER BY r.moment DESC LIMIT 1)
+              FROM energy_meter m WHERE m.id = ANY(%s)
+            """, [[order["meter_id"] for order in orders]])
+        totals = dict(env.cr.fetchall())
+        for order in orders:
+            total = totals.get(order["meter_id"])
+            order["last_total"] = None if total is None else Decimal(total)
+    return orders
+
+
+def may_write(env, command_id, request):
+    """Ask once more whether an order holds, and note it as sent.
+
+    :return: "" or the reason why it must not be written
+    """
+    command = env["energy.command"].browse(command_id)
+    why = command._check()
+    if why:
+        return why
+    gateway = command.meter_id.gateway_id
+    why = gateway._write_refusal(command.value, command.cause)
+    if why:
+        command._fail(why)
+        return why
+    command._sent(request)
+    return ""
+
+
+def confirm(env, command_id, outcome):
+    """Note that the read-back showed what was ordered."""
+    command = env["energy.command"].browse(command_id)
+    command._confirm(outcome.response)
+    if outcome.supply_state:
+        moment, _speed = look(env)
+        env["energy.meter.status"]._report([{
+            "meter_id": command.meter_id.id, "supply_state": outcome.supply_state,
+            "supply_seen_at": moment.replace(microsecond=0)}])
+
+
+def put_off(env, command_id, error, response, counts):
+    """Have an order tried again later; ``counts`` is False where nothing reached the meter."""
+    env["energy.command"].browse(command_id)._retry(error, response or None, counts=counts)
+
+
+def fail(env, command_id, error, response):
+    """Give an order up."""
+    env["energy.command"].browse(command_id)._fail(error, response or None)
+
+
+def settle(dbname, deadline):
+    """Settle what is queued, in transactions of the settlement's own, until ``deadline``."""
+    with closing(Registry(dbname).cursor()) as cr:
+        return api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._run(deadline)
+
+
+def confirm_read(env, command_id, response):
+    """Note that an ordered reading is stored."""
+    env["energy.command"].browse(command_id)._confirm(response)

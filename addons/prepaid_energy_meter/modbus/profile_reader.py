@@ -1,0 +1,310 @@
+"""A profile's dictionary, judged as a whole: every fault is found and named with its place."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
+from .errors import ProfileError
+from .planning import LONGEST_READ
+from .profile import Control, Profile, Register, StateRule
+from .vocabulary import CERTAINTIES, COMMODITIES, MEANINGS, SUPPLY_STATES, unit_of
+
+READ_FUNCTIONS = frozenset({3, 4})
+WRITE_FUNCTIONS = frozenset({6, 16})
+
+
+class ProfileReader:
+    """Reads a profile's dictionary and gathers every problem before it gives up."""
+
+    def __init__(self, data: Mapping[str, Any]):
+        self.data = data
+        self.problems: list[str] = []
+
+    def profile(self) -> Profile:
+        data = self.data
+        commodity = self._choice(data, "commodity", COMMODITIES, "profile")
+        certainty = self._choice(data, "certainty", CERTAINTIES, "profile")
+        read_functions = self._functions("read_functions", READ_FUNCTIONS)
+        write_functions = self._functions("write_functions", WRITE_FUNCTIONS)
+        max_block = self._integer(data, "max_block", "profile", 1, LONGEST_READ, 100)
+        max_gap = self._integer(data, "max_gap", "profile", 0, LONGEST_READ, 0)
+        self._unknown(
+            data,
+            {
+                "code",
+                "name",
+                "commodity",
+                "source",
+                "certainty",
+                "read_functions",
+                "write_functions",
+                "max_block",
+                "max_gap",
+                "registers",
+                "control",
+            },
+            "profile",
+        )
+        registers = []
+        for index, row in enumerate(data.get("registers") or []):
+            register = self._register(row, index, commodity, certainty, read_functions, max_block)
+            if register is not None:
+                registers.append(register)
+        meanings = [register.meaning for register in registers]
+        for meaning in sorted({m for m in meanings if meanings.count(m) > 1}):
+            self.problems.append(f"meaning {meaning} is given to more than one register")
+        if not any(register.meaning == "total" and register.polled for register in registers):
+            self.problems.append("no polled register means the total")
+        control = self._control(registers, write_functions, certainty)
+        name = self._text("name")
+        code = self._text("code")
+        source = self._text("source")
+        if self.problems:
+            raise ProfileError([f"{data.get('code') or 'profile'}: {p}" for p in self.problems])
+        return Profile(
+            code=code,
+            name=name,
+            commodity=commodity,
+            source=source,
+            certainty=certainty,
+            registers=tuple(registers),
+            control=control,
+            max_block=max_block,
+            max_gap=max_gap,
+            read_functions=read_functions,
+            write_functions=write_functions,
+        )
+
+    def _register(
+        self,
+        row: Mapping[str, Any],
+        index: int,
+        commodity: str,
+        certainty: str,
+        read_functions: frozenset[int],
+        max_block: int,
+    ) -> Register | None:
+        before = len(self.problems)
+        place = f"register {index + 1} ({row.get('meaning')})"
+        self._unknown(
+            row,
+            {
+                "meaning",
+                "function",
+                "address",
+                "type",
+                "words",
+                "word_order",
+                "scale",
+                "offset",
+                "resolution",
+                "sentinels",
+                "index",
+                "length",
+                "unit",
+                "certainty",
+                "polled",
+            },
+            place,
+        )
+        meaning = self._choice(row, "meaning", MEANINGS, place)
+        kind = self._choice(row, "type", TYPE_WORDS, place)
+        function = self._integer(row, "function", place, 0, 255, 3)
+        if function not in read_functions:
+            self.problems.append(f"{place}: function {function} is not among the read functions")
+        address = self._integer(row, "address", place, 0, 0xFFFF)
+        given = TYPE_WORDS.get(kind)
+        words = self._integer(row, "words", place, 1, max_block, given)
+        if given is not None and words != given:
+            self.problems.append(f"{place}: {kind} has {given} registers, not {words}")
+        if address + words > 0x10000:
+            self.problems.append(f"{place}: runs past the last address FFFF")
+        scale = self._decimal(row, "scale", place, Decimal(1))
+        if scale == 0:
+            self.problems.append(f"{place}: a scale of zero loses the value")
+        resolution = self._decimal(row, "resolution", place, None)
+        if resolution is not None and resolution <= 0:
+            self.problems.append(f"{place}: the resolution must be above zero")
+        most = {"bit": 15, "byte": 1}.get(kind, 2 * words - 1)
+        position = self._integer(row, "index", place, 0, most, 0)
+        length = None
+        if row.get("length") is not None:
+            length = self._integer(row, "length", place, 1, 2 * words - position)
+        sentinels = frozenset(
+            self._integer({"sentinel": value}, "sentinel", place, 0, 2 ** (16 * words) - 1)
+            for value in row.get("sentinels") or ()
+        )
+        order = self._choice({"word_order": "ABCD", **row}, "word_order", WORD_ORDERS, place)
+        sure = self._choice({"certainty": certainty, **row}, "certainty", CERTAINTIES, place)
+        polled = row.get("polled", True)
+        if not isinstance(polled, bool):
+            self.problems.append(f"{place}: polled must be true or false")
+        unit = row.get("unit")
+        if len(self.problems) > before:
+            return None
+        if commodity and unit != unit_of(meaning, commodity):
+            self.problems.append(
+                f"{place}: the unit is {unit_of(meaning, commodity)}, not {unit} "
+                "(the scale brings the value into it)"
+            )
+        if unit is not None and kind not in NUMBER_TYPES:
+            self.problems.append(f"{place}: a {kind} has no unit")
+        if meaning == "supply_state" and kind != "u16":
+            self.problems.append(f"{place}: the supply state is read as one u16 of flags")
+        return Register(
+            meaning=meaning,
+            function=function,
+            address=address,
+            encoding=Encoding(
+                type=kind,
+                words=words,
+                word_order=order,
+                scale=scale,
+                offset=self._decimal(row, "offset", place, Decimal(0)),
+                resolution=resolution,
+                sentinels=sentinels,
+                index=position,
+                length=length,
+            ),
+            unit=unit,
+            certainty=sure,
+            polled=polled,
+        )
+
+    def _control(
+        self, registers: Sequence[Register], write_functions: frozenset[int], certainty: str
+    ) -> Control | None:
+        row = self.data.get("control")
+        if row is None:
+            if write_functions:
+                self.problems.append("write functions without a control")
+            return None
+        place = "control"
+        self._unknown(
+            row,
+            {
+                "function",
+                "address",
+                "on",
+                "off",
+                "states",
+                "fault_mask",
+                "settle",
+                "poll",
+                "certainty",
+            },
+            place,
+        )
+        if not any(register.meaning == "supply_state" for register in registers):
+            self.problems.append("control: no register means the supply state, so no read-back")
+        function = self._integer(row, "function", place, 0, 255)
+        if function not in write_functions:
+            self.problems.append(f"control: function {function} is not among the write functions")
+        on, off = (self._words(row, name) for name in ("on", "off"))
+        if on and on == off:
+            self.problems.append("control: on and off write the same words")
+        if function == 6 and (len(on) != 1 or len(off) != 1):
+            self.problems.append("control: function 6 writes exactly one register")
+        states = []
+        for number, rule in enumerate(row.get("states") or [], start=1):
+            here = f"control state {number}"
+            self._unknown(rule, {"state", "mask", "value"}, here)
+            mask = self._integer(rule, "mask", here, 1, 0xFFFF)
+            value = self._integer(rule, "value", here, 0, 0xFFFF)
+            if value & ~mask:
+                self.problems.append(f"{here}: the value has bits outside its mask")
+            states.append(StateRule(self._choice(rule, "state", SUPPLY_STATES, here), mask, value))
+        for state in ("on", "off"):
+            if state not in [rule.state for rule in states]:
+                self.problems.append(f"control: no rule tells the state {state}")
+        settle = self._decimal(row, "settle", place, Decimal(3))
+        poll = self._decimal(row, "poll", place, Decimal("0.2"))
+        if settle is not None and poll is not None and not 0 < poll <= settle:
+            self.problems.append("control: 0 < poll <= settle does not hold")
+        return Control(
+            function=function,
+            address=self._integer(row, "address", place, 0, 0xFFFF),
+            on=on,
+            off=off,
+            states=tuple(states),
+            fault_mask=self._integer(row, "fault_mask", place, 0, 0xFFFF, 0),
+            settle=float(settle or 0),
+            poll=float(poll or 0),
+            certainty=self._choice(
+                {"certainty": certainty, **row}, "certainty", CERTAINTIES, place
+            ),
+        )
+
+    def _words(self, row: Mapping[str, Any], name: str) -> tuple[int, ...]:
+        words = row.get(name)
+        if not isinstance(words, list | tuple) or not 1 <= len(words) <= 123:
+            self.problems.append(f"control: {name} must be a list of 1 to 123 words")
+            return ()
+        return tuple(self._integer({name: word}, name, "control", 0, 0xFFFF) for word in words)
+
+    def _functions(self, name: str, known: frozenset[int]) -> frozenset[int]:
+        functions = self.data.get(name, [])
+        if not isinstance(functions, list | tuple) or not set(functions) <= known:
+            self.problems.append(f"{name}: only {sorted(known)} are known, not {functions!r}")
+            return frozenset()
+        if name == "read_functions" and not functions:
+            self.problems.append("read_functions: at least one is needed")
+        return frozenset(functions)
+
+    def _choice(self, row: Mapping[str, Any], name: str, known: Any, place: str) -> str:
+        value = row.get(name)
+        if not isinstance(value, str) or value not in known:
+            self.problems.append(f"{place}: unknown {name} {value!r}")
+            return ""
+        return value
+
+    def _integer(
+        self,
+        row: Mapping[str, Any],
+        name: str,
+        place: str,
+        low: int,
+        high: int,
+        default: int | None = None,
+    ) -> int:
+        value = row.get(name)
+        if value is None:
+            value = default
+        if isinstance(value, str):
+            try:
+                value = int(value, 0)
+            except ValueError:
+                value = None
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.problems.append(f"{place}: {name} {row.get(name)!r} is not within {low}..{high}")
+            return low
+        return value
+
+    def _decimal(
+        self, row: Mapping[str, Any], name: str, place: str, default: Decimal | None
+    ) -> Any:
+        value = row.get(name)
+        if value is None:
+            return default
+        try:
+            if isinstance(value, bool | float):
+                raise InvalidOperation
+            number = Decimal(value)
+            if not number.is_finite():
+                raise InvalidOperation
+        except (InvalidOperation, TypeError, ValueError):
+            self.problems.append(f"{place}: {name} must be a number in quotes, not {value!r}")
+            return default
+        return number
+
+    def _text(self, name: str) -> str:
+        value = self.data.get(name)
+        if not isinstance(value, str) or not value.strip():
+            self.problems.append(f"no {name}")
+            return ""
+        return value
+
+    def _unknown(self, row: Mapping[str, Any], known: set[str], place: str) -> None:
+        for name in sorted(set(row) - known):
+            self.problems.append(f"{place}: unknown key {name!r}")
