@@ -7,37 +7,39 @@ import argparse
 import dataclasses
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from . import databases, folders, postgres
 from .locks import alone
 from .measuring import Figure
-from .progress import Refusal, complain, say, step
+from .progress import Refusal, complain, say
 
 FOLDER = folders.ROOT / "tests" / "bench"
 TEMPLATE = "energy_bench_template"
 
 
-@dataclass
 class Context:
     """What a benchmark may use."""
 
-    seed: int = 20260101
-    _databases: list[str] = field(default_factory=list)
+    seed = 20260101
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._has_template = False
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
-        """A fresh database with the add-ons installed, without their demo data."""
-        if not databases.exists(TEMPLATE):
-            with step("Installing the add-ons for the benchmarks"):
-                databases.copy(databases.TEMPLATE, TEMPLATE)
-                log = folders.LOG / "bench-install.log"
-                databases.install(TEMPLATE, folders.OUR_ADDONS, log, demo=False)
-            self._databases.append(TEMPLATE)
+        """A fresh database with the add-ons installed, without their demo data.
+
+        Its name is `energy_bench_<name>`; it waits for the disk at commit as a real one does.
+        """
+        if not self._has_template:
+            self._stack.enter_context(databases.with_our_addons(TEMPLATE, demo=False))
+            self._has_template = True
         full_name = f"energy_bench_{name}"
         databases.copy(TEMPLATE, full_name)
         try:
@@ -46,8 +48,7 @@ class Context:
             databases.drop(full_name)
 
     def close(self) -> None:
-        for name in self._databases:
-            databases.drop(name)
+        self._stack.close()
 
 
 def _load(path: Path) -> ModuleType:
@@ -58,6 +59,9 @@ def _load(path: Path) -> ModuleType:
 
 
 def benchmarks() -> dict[str, ModuleType]:
+    # Benchmarks share helpers that lie beside them.
+    if str(FOLDER) not in sys.path:
+        sys.path.insert(0, str(FOLDER))
     modules = [_load(path) for path in sorted(FOLDER.glob("[a-z]*.py"))]
     return {module.NAME: module for module in modules if hasattr(module, "NAME")}
 
@@ -102,7 +106,6 @@ def main(arguments: list[str]) -> int:
     context = Context()
     figures: list[Figure] = []
     with alone("bench", "Another ./dev bench runs in this checkout."), postgres.running():
-        databases.ensure_template()
         try:
             for benchmark in chosen:
                 figures += benchmark.run(context)

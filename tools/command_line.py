@@ -18,15 +18,16 @@ COMMANDS = {
     "check": ("check", "run the checker on the demo's database"),
     "shell": ("shell", "a Python shell inside Odoo: shell [--database NAME]"),
     "psql": ("psql", "a PostgreSQL prompt: psql [--database NAME] [psql options]"),
+    "translations": ("translations", "bring the Chinese files up to date with the source terms"),
     "postgres": ("postgres_command", "start or stop PostgreSQL alone: postgres start|stop|env"),
 }
 USAGE = """\
 usage: ./dev COMMAND [options]
 
 {commands}
-  {stop:9} stop what runs in the background (PostgreSQL, a demo)
-  {clean:9} delete everything that ./dev made
-  {help:9} this text
+  {stop:12} stop what runs in the background (PostgreSQL, a demo)
+  {clean:12} delete everything that ./dev made
+  {help:12} this text
 
 The first use of any command sets everything up under .dev/.
 ODOO_HOME names an Odoo 19 to use, PGHOST (and PGPORT, PGUSER, PGPASSWORD) a PostgreSQL server,
@@ -34,7 +35,7 @@ DEBIAN_MIRROR a mirror of the Debian archive."""
 
 
 def usage() -> str:
-    commands = "\n".join(f"  {name:9} {about}" for name, (_module, about) in COMMANDS.items())
+    commands = "\n".join(f"  {name:12} {about}" for name, (_module, about) in COMMANDS.items())
     return USAGE.format(commands=commands, stop="stop", clean="clean", help="help")
 
 

@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from . import log_gate, odoo_command, postgres
-from .folders import LOG
+from .folders import LOG, OUR_ADDONS
 from .locks import alone
 from .progress import Refusal, step
 from .stamps import digest, is_done, mark_done
@@ -22,6 +23,12 @@ def exists(name: str) -> bool:
     with closing(postgres.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         return cursor.fetchone() is not None
+
+
+def require(name: str) -> None:
+    """:raise Refusal: when there is no such database."""
+    if not exists(name):
+        raise Refusal(f"There is no database {name}; `./dev demo` makes the demo's.")
 
 
 def _filestore(name: str) -> Path:
@@ -109,3 +116,19 @@ def _ensure_template() -> None:
     with step("Installing Odoo's own modules into the template database (two minutes)"):
         install(TEMPLATE, BASE_MODULES, LOG / "template.log")
     mark_done("template", key)
+
+
+@contextmanager
+def with_our_addons(name: str, *, demo: bool) -> Iterator[str]:
+    """Have a database with our add-ons installed, to be copied from; it is deleted afterwards.
+
+    Nobody may be connected to it while it is copied.
+    """
+    ensure_template()
+    with step(f"Installing the add-ons {'with' if demo else 'without'} demo data"):
+        copy(TEMPLATE, name, throw_away=True)
+        install(name, OUR_ADDONS, LOG / f"install-{name}.log", demo=demo)
+    try:
+        yield name
+    finally:
+        drop(name)

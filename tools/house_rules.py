@@ -60,7 +60,6 @@ SQL_TIME = re.compile(
 SCRIPT_TIME = re.compile(
     r"\bcontext_today\s*\(|\bdatetime\.(now|utcnow|today)\b|\bdate\.today\b|\btime\.strftime\b"
     r"|\bDateTime\.(now|local|utc)\s*\(\s*\)|\bDate\.now\s*\(|\bnew Date\s*\(\s*\)"
-    r"|\bperformance\.now\s*\("
 )
 
 

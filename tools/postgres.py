@@ -158,7 +158,13 @@ def is_running() -> bool:
 
 
 def start() -> bool:
-    """Start the server unless it runs; return whether this call started it."""
+    """Start the server unless it runs; return whether this call started it.
+
+    :raise Refusal: when it does not start, or the one that `PGHOST` names does not answer.
+    """
+    if is_external():
+        _check_external()
+        return False
     with alone("postgres", "Waiting for another ./dev to start PostgreSQL ...", wait=True):
         return _start()
 
@@ -227,16 +233,18 @@ def _other_clients() -> int:
         return cursor.fetchone()[0]
 
 
+def _check_external() -> None:
+    import psycopg2
+
+    try:
+        connect().close()
+    except psycopg2.OperationalError as error:
+        raise Refusal(f"The PostgreSQL server that PGHOST names does not answer: {error}") from None
+
+
 @contextmanager
 def running() -> Iterator[None]:
     """Have the server run; who started it stops it, unless somebody else has come to use it."""
-    if is_external():
-        try:
-            connect().close()
-        except Exception as error:
-            raise Refusal(f"The server that PGHOST names does not answer: {error}") from error
-        yield
-        return
     started = start()
     try:
         yield

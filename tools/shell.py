@@ -3,7 +3,7 @@
 import argparse
 import subprocess
 
-from . import odoo_command, postgres
+from . import databases, odoo_command, postgres
 from .demo import DATABASE
 
 
@@ -12,6 +12,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("-d", "--database", default=DATABASE)
     options, rest = parser.parse_known_args(arguments)
     with postgres.running():
+        databases.require(options.database)
         return subprocess.call(
             odoo_command.command("shell", "-d", options.database, "--no-http", *rest),
             env=odoo_command.environment(),

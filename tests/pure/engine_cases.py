@@ -67,12 +67,12 @@ def tariff(
 
 
 def by_month(days):
-    """Return days as the rows that ``rate`` takes as ``before``."""
+    """Return days as the rows that ``rate`` takes as ``before``, as usage would give them."""
     rows = defaultdict(Decimal)
     for day, use in days:
         for version in sorted({cell[1] for cell in use}):
             for (supply, key, band), quantity in use.items():
-                if key == version:
+                if key == version and quantity:
                     rows[day.replace(day=1), supply, key, band] += quantity
     return [(*row, quantity) for row, quantity in rows.items()]
 

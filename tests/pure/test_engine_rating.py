@@ -51,7 +51,7 @@ def expected_due(versions, days):
     """Price a unit with fractions, straight from the definition of segments and shares."""
     segments = {}
     for day, use in days:
-        for key in sorted({key for _supply, key, _band in use}):
+        for key in sorted({key for (_supply, key, _band), quantity in use.items() if quantity}):
             version = versions[key]
             by_month = version.allocation == "proportional" and version.tier_limits
             place = (key, day.month if by_month else None)
@@ -183,6 +183,28 @@ def test_two_versions_beside_each_other_stand_in_the_order_of_first_use():
         (6, 2, "flat", 2, 40, 200),
         (6, 2, "flat", 1, -40, -120),
     ]
+
+
+@pytest.mark.parametrize("keys", [(1, 8), (8, 1)])
+def test_versions_first_used_on_the_same_day_stand_in_the_order_of_their_keys(keys):
+    prices = {1: {"flat": ["1", "2"]}, 8: {"flat": ["3", "5"]}}
+    versions = {key: tariff(row, ["100"], key=key) for key, row in prices.items()}
+    use = {(5, key, "flat"): Decimal(80) for key in keys}
+    assert rate(versions, [], [(MAY, use)]).due == {MAY: 80 * 1 + 20 * 3 + 60 * 5}
+
+
+def test_a_version_is_first_used_when_something_is_used():
+    """Usage keeps no lines of zero, so what is read back from it must give the same order."""
+    one = tariff({"flat": ["1", "2"]}, ["100"], key=1)
+    two = tariff({"flat": ["3", "5"]}, ["100"], key=2)
+    days = [
+        (date(2025, 5, 1), {(5, 1, "flat"): Decimal(0), (6, 2, "flat"): Decimal(80)}),
+        (date(2025, 5, 2), {(5, 1, "flat"): Decimal(80)}),
+    ]
+    whole = rate({1: one, 2: two}, [], days)
+    assert whole.due == {MAY: 80 * 3 + 20 * 1 + 60 * 2}
+    rest = rate({1: one, 2: two}, [(MAY, 6, 2, "flat", Decimal(80))], days[1:])
+    assert rest.due == whole.due
 
 
 def test_tiers_add_up_to_the_use_beyond_twelve_decimals():

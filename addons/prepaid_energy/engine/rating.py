@@ -84,7 +84,8 @@ def rate(
     unit before the first of ``days``, cumulated by month: rows (first day of month, supply,
     version, band, quantity), ordered by month and, inside a month, by the date on which the
     version was first used, then by version. ``days`` holds (local date, {(supply, version, band):
-    quantity}) in order of date, up to the last day with use.
+    quantity}) in order of date, up to the last day with use. Rows with quantity 0 change nothing,
+    except that their month is named in ``due``.
 
     Raises ValueError for a version or price that is missing, an allocation other than "to_date" or
     "proportional", rows out of order, a negative quantity, and use of two tier periods.
@@ -93,7 +94,8 @@ def rate(
         unit = _Unit(versions)
         for month, supply, version, band, quantity in before:
             unit.open_month(month)
-            unit.segment(version).add(supply, band, quantity)
+            if quantity:
+                unit.segment(version).add(supply, band, quantity)
         lines: list[Line] = []
         previous: date | None = None
         for day, use in days:
@@ -168,7 +170,8 @@ class _Unit:
     ) -> None:
         """Add the use of a day, and the lines it makes."""
         # On the same day versions stand in order of their keys, whatever the order of the cells.
-        touched = [self.segment(key) for key in sorted({cell[1] for cell in use})]
+        keys = sorted({cell[1] for cell, quantity in use.items() if quantity})
+        touched = [self.segment(key) for key in keys]
         if not touched:
             return
         affected: list[_Segment] = []  # the first one touched and all behind it
@@ -184,7 +187,8 @@ class _Unit:
                 segment.values = segment.rated(start)
             start += segment.total
         for (supply, key, band), quantity in use.items():
-            self.open[key].add(supply, band, quantity)
+            if quantity:
+                self.open[key].add(supply, band, quantity)
         for segment in affected:
             old = segment.values
             segment.values = new = segment.rated(begin)

@@ -1,5 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.tools import SQL
+from odoo.exceptions import UserError
 
 
 class EnergyBillingPeriod(models.Model):
@@ -55,30 +55,44 @@ class EnergyBillingPeriod(models.Model):
         """
         if not months:
             return {}
-        pairs = sorted(months)
+        periods = self._fetch_open(months)
+        missing = sorted(months - periods.keys())
+        if missing:
+            self.env.cr.execute_values(
+                """
+                INSERT INTO energy_billing_period
+                       (account_id, company_id, site_id, date_from, date_to, state,
+                        create_uid, create_date, write_uid, write_date)
+                SELECT a.id, a.company_id, a.site_id, m.first,
+                       (m.first + interval '1 month - 1 day')::date, 'open',
+                       %(user)s, energy_real_now(), %(user)s, energy_real_now()
+                  FROM (VALUES %%s) AS m(account_id, first)
+                  JOIN energy_account a ON a.id = m.account_id
+                    ON CONFLICT (account_id, date_from) DO NOTHING
+                """ % {"user": int(self.env.uid)}, missing, template="(%s, %s::date)")
+            periods = self._fetch_open(months)
+        still_missing = months - periods.keys()
+        if still_missing:
+            raise UserError(_(
+                "Every billing period from %(first)s on of account %(account)s is invoiced.",
+                first=min(still_missing)[1],
+                account=self.env["energy.account"].browse(min(still_missing)[0]).name))
+        return periods
+
+    @api.model
+    def _fetch_open(self, months):
+        """Return the earliest open period from each month on, where there is one."""
         self.env.cr.execute_values(
             """
-            INSERT INTO energy_billing_period
-                   (account_id, company_id, site_id, date_from, date_to, state,
-                    create_uid, create_date, write_uid, write_date)
-            SELECT a.id, a.company_id, a.site_id, m.first,
-                   (m.first + interval '1 month - 1 day')::date, 'open',
-                   1, energy_real_now(), 1, energy_real_now()
+            SELECT m.account_id, m.first, p.id
               FROM (VALUES %s) AS m(account_id, first)
-              JOIN energy_account a ON a.id = m.account_id
-                ON CONFLICT (account_id, date_from) DO NOTHING
-            """, pairs, template="(%s, %s::date)")
-        rows = self.env.execute_query(SQL(
-            """
-            SELECT account_id, date_from, id FROM energy_billing_period
-             WHERE account_id = ANY(%s) AND state = 'open' ORDER BY date_from
-            """, sorted({account for account, _first in pairs})))
-        periods = {}
-        for account, first in pairs:
-            own = [period for owner, start, period in rows if owner == account and start >= first]
-            if not own:
-                later = max(row[1] for row in rows if row[0] == account) if rows else first
-                raise ValueError(_("No open billing period of account %(account)s from %(first)s on "
-                                   "(last: %(last)s).", account=account, first=first, last=later))
-            periods[account, first] = own[0]
-        return periods
+              JOIN LATERAL (
+                   SELECT id, date_from FROM energy_billing_period p
+                    WHERE p.account_id = m.account_id AND p.date_from >= m.first
+                      AND p.state = 'open'
+                    ORDER BY p.date_from LIMIT 1) p ON TRUE
+             WHERE p.date_from = m.first OR EXISTS (
+                   SELECT 1 FROM energy_billing_period i
+                    WHERE i.account_id = m.account_id AND i.date_from = m.first)
+            """, sorted(months), template="(%s, %s::date)", page_size=len(months))
+        return {(account, first): period for account, first, period in self.env.cr.fetchall()}

@@ -57,6 +57,7 @@ class Unit:
     first_day: date
     days: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
     flags: dict = field(default_factory=dict)
+    before: list = field(default_factory=list)
     old: dict = field(default_factory=dict)
     months: dict = field(default_factory=dict)
 
@@ -102,9 +103,8 @@ class EnergyRating(models.AbstractModel):
         units = self._gather(works)
         self._load_usage(units, works)
         self._load_months(units)
-        lines = {}
-        for key, unit in units.items():
-            lines[key] = self._rate_unit(unit)
+        self._load_before(units)
+        lines = {key: self._rate_unit(unit) for key, unit in units.items()}
         self._write_usage(units, lines)
         self._write_marks(works)
         reached("usage_written")
@@ -278,6 +278,10 @@ class EnergyRating(models.AbstractModel):
             for day in (*unit.days, unit.first_day)})
         if not needed:
             return
+        self._fetch_months(units)
+        missing = [key for key in needed if key[3] not in units[key[:3]].months]
+        if not missing:
+            return
         self.env.cr.execute_values(
             """
             INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
@@ -286,8 +290,10 @@ class EnergyRating(models.AbstractModel):
                    v.month, 0, 0, 0
               FROM (VALUES %s) AS v(account, commodity, period_start, month)
               JOIN energy_account a ON a.id = v.account
-                ON CONFLICT DO NOTHING
-            """, needed, template="(%s, %s, %s::date, %s::date)", page_size=len(needed))
+            """, missing, template="(%s, %s, %s::date, %s::date)", page_size=len(missing))
+        self._fetch_months(units)
+
+    def _fetch_months(self, units):
         self.env.cr.execute_values(
             """
             SELECT g.account_id, g.commodity, g.period_start, g.month, g.id, g.due::text,
@@ -310,13 +316,10 @@ class EnergyRating(models.AbstractModel):
 
     def _rate_unit(self, unit):
         """Return the unit's new usage lines and put the months' dues into the unit."""
-        engine = self.env["energy.tariff.version"]._engine
         days = sorted((day, dict(cells)) for day, cells in unit.days.items())
-        versions = {key: engine(key) for _day, cells in days for _supply, key, _band in cells}
+        versions = self._versions(unit)
         is_tiered = any(version.tier_limits for version in versions.values())
-        before = self._before(unit) if is_tiered else []
-        versions.update((key, engine(key)) for _m, _s, key, _b, _q in before)
-        rated = rate(versions, before, days)
+        rated = rate(versions, unit.before, days)
         if is_tiered:
             for month, due in rated.due.items():
                 unit.months[month]["new_due"] = due
@@ -330,19 +333,37 @@ class EnergyRating(models.AbstractModel):
                 unit.months[month]["new_due"] = unit.months[month]["due"] + difference
         return rated.lines
 
-    def _before(self, unit):
-        """Return the unit's cumulated use before its first day in work."""
-        rows = self.env.execute_query(SQL(
+    def _versions(self, unit):
+        """Return the engine's tariff versions by key of all the unit's use."""
+        engine = self.env["energy.tariff.version"]._engine
+        keys = {key for cells in unit.days.values() for _supply, key, _band in cells}
+        keys.update(key for _month, _supply, key, _band, _quantity in unit.before)
+        return {key: engine(key) for key in keys}
+
+    def _load_before(self, units):
+        """Fetch the cumulated use before their first day in work of the units that have tiers."""
+        tiered = [
+            unit for unit in units.values()
+            if any(version.tier_limits for version in self._versions(unit).values())]
+        if not tiered:
+            return
+        self.env.cr.execute_values(
             """
-            SELECT g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text
-              FROM energy_rating_unit g JOIN energy_usage x ON x.unit_id = g.id
-             WHERE g.account_id = %s AND g.commodity = %s AND g.period_start = %s
-               AND x.local_date < %s
-             GROUP BY g.month, x.supply_id, x.version_id, x.band
+            SELECT g.account_id, g.commodity, g.period_start, g.month, x.supply_id, x.version_id,
+                   x.band, sum(x.quantity)::text
+              FROM (VALUES %s) AS v(account, commodity, period_start, first_day)
+              JOIN energy_rating_unit g ON g.account_id = v.account
+                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+              JOIN energy_usage x ON x.unit_id = g.id AND x.local_date < v.first_day
+             GROUP BY g.account_id, g.commodity, g.period_start, g.month, x.supply_id,
+                   x.version_id, x.band
              ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
-            """, *unit.key, unit.first_day))
-        return [(month, supply, version, band, Decimal(quantity))
-                for month, supply, version, band, quantity in rows]
+            """, [(*unit.key, unit.first_day) for unit in tiered],
+            template="(%s, %s, %s::date, %s::date)", page_size=len(tiered))
+        for account, commodity, start, month, supply, version, band, quantity in (
+                self.env.cr.fetchall()):
+            units[account, commodity, start].before.append(
+                (month, supply, version, band, Decimal(quantity)))
 
     # --- writing -----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ..crash_points import reached
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 200
+BATCH = 400
 CONFLICTS = (
     psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected,
     psycopg2.errors.LockNotAvailable)

@@ -19,8 +19,11 @@ class EnergyConnector(Command):
         parser.prog = self.prog
         group = optparse.OptionGroup(parser, "Connector")
         group.add_option(
-            "--until-idle", action="store_true", dest="until_idle",
-            help="Stop when every due meter has been read, stored and settled and no order waits")
+            "--until-idle",
+            action="store_true",
+            dest="until_idle",
+            help="Stop when every due meter has been read, stored and settled and no order waits",
+        )
         parser.add_option_group(group)
         options = odoo.tools.config.parse_config(args, setup_logging=True)
         names = odoo.tools.config["db_name"]

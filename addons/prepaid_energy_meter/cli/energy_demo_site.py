@@ -22,8 +22,13 @@ class EnergyDemoSite(Command):
         parser.prog = self.prog
         group = optparse.OptionGroup(parser, "Demo site")
         group.add_option("--output", dest="output", help="The site file to be written")
-        group.add_option("--speed", dest="speed", type="float", default=DEFAULT_SPEED,
-                         help="Project seconds per real second (%default)")
+        group.add_option(
+            "--speed",
+            dest="speed",
+            type="float",
+            default=DEFAULT_SPEED,
+            help="Project seconds per real second (%default)",
+        )
         parser.add_option_group(group)
         options = odoo.tools.config.parse_config(args, setup_logging=True)
         names = odoo.tools.config["db_name"]

@@ -37,8 +37,13 @@ class Collector:
 
     @property
     def is_idle(self):
-        return not (self._snapshots or self._misses or self._is_storing or self._is_settling
-                    or self._to_settle.is_set())
+        return not (
+            self._snapshots
+            or self._misses
+            or self._is_storing
+            or self._is_settling
+            or self._to_settle.is_set()
+        )
 
     def snapshot(self, snapshot):
         """Take a reading; it is stored soon."""
@@ -75,7 +80,8 @@ class Collector:
             return self.desk.switched_since(snapshot.meter, marks[id(snapshot)])
 
         await self.database.run(
-            store.store, snapshots, misses, state_is_newer, around_commit=reached)
+            store.store, snapshots, misses, state_is_newer, around_commit=reached
+        )
         self._is_storing = False
         if snapshots:
             self.desk.stored(snapshots)

@@ -91,14 +91,27 @@ class Connector:
 
     async def _work(self):
         listener = Listener(self.dbname, CHANNELS, self._heard)
-        tasks = [asyncio.create_task(coroutine) for coroutine in (
-            listener.run(), self._beat_loop(), self._load_loop(), self._clock_loop(),
-            self._due_loop(), self.desk.run(), self.collector.run(),
-            self.collector.run_settling())]
+        tasks = [
+            asyncio.create_task(coroutine)
+            for coroutine in (
+                listener.run(),
+                self._beat_loop(),
+                self._load_loop(),
+                self._clock_loop(),
+                self._due_loop(),
+                self.desk.run(),
+                self.collector.run(),
+                self.collector.run_settling(),
+            )
+        ]
         tasks.append(asyncio.create_task(self._end()))
         _logger.info(
-            "Connector %s is ready: database %s, %s of %s gateways", self.holder, self.dbname,
-            len(self.workers), len(self._gateways))
+            "Connector %s is ready: database %s, %s of %s gateways",
+            self.holder,
+            self.dbname,
+            len(self.workers),
+            len(self._gateways),
+        )
         try:
             done, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -126,13 +139,21 @@ class Connector:
                 idle.cancel()
 
     async def _idle(self):
-        """Return when nothing is left to do, seen twice with a look for orders between."""
+        """Return when nothing is left to do, seen twice with a look for orders between.
+
+        A gateway that a dead connector still holds becomes free within the life of a lease.
+        """
+        free_by = monotonic() + store.LEASE_SECONDS + 2 * BEAT_SECONDS
         quiet = 0
         while quiet < 2:
             await asyncio.sleep(0.2)
+            has_all = self._gateways.keys() <= self.workers.keys() or monotonic() > free_by
             is_quiet = (
-                self.desk.is_idle and self.collector.is_idle
-                and all(worker.bus.is_idle for worker in self.workers.values()))
+                has_all
+                and self.desk.is_idle
+                and self.collector.is_idle
+                and all(worker.bus.is_idle for worker in self.workers.values())
+            )
             quiet = quiet + 1 if is_quiet else 0
             if quiet == 1:
                 self.desk.announce()
@@ -159,7 +180,8 @@ class Connector:
             await self.database.refresh()
             rows = [worker.health_row() for worker in self.workers.values()]
             held, moment, speed, networks = await self.database.run(
-                store.beat, self.holder, list(self._gateways), rows)
+                store.beat, self.holder, list(self._gateways), rows
+            )
             self.clock.set(moment, speed)
             if networks != self._networks:
                 self._reload.set()
@@ -174,8 +196,11 @@ class Connector:
 
     def _take(self, gateway):
         events = Events(
-            snapshot=self._snapshot, missed=self._missed, finished=self.desk.finished,
-            gateway=lambda health: self._gateway_changed(gateway.name, health))
+            snapshot=self._snapshot,
+            missed=self._missed,
+            finished=self.desk.finished,
+            gateway=lambda health: self._gateway_changed(gateway.name, health),
+        )
         worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
         self.workers[gateway.id] = worker
         self._worker_of.update(dict.fromkeys(worker.keys, worker))
@@ -227,7 +252,8 @@ class Connector:
 
     def _schedule_mine(self):
         self.schedule.set_meters(
-            meter for worker in self.workers.values() for meter in worker.gateway.due)
+            meter for worker in self.workers.values() for meter in worker.gateway.due
+        )
         self._tick.set()
 
     async def _clock_loop(self):

@@ -35,7 +35,8 @@ class Database:
     def __init__(self, name):
         self.name = name
         self._threads = ThreadPoolExecutor(
-            THREADS, thread_name_prefix="energy", initializer=self._name_thread)
+            THREADS, thread_name_prefix="energy", initializer=self._name_thread
+        )
 
     def _name_thread(self):
         # Odoo's log names the database by the thread.
@@ -55,7 +56,8 @@ class Database:
         while True:
             try:
                 return await loop.run_in_executor(
-                    self._threads, self._transaction, function, args, around_commit)
+                    self._threads, self._transaction, function, args, around_commit
+                )
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 _logger.info("Trying again on database %s: %s", self.name, error)
                 await asyncio.sleep(PAUSE)

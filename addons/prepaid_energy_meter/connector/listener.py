@@ -52,8 +52,7 @@ class Listener:
         connection.autocommit = True
         with connection.cursor() as cr:
             for channel in self.channels:
-                cr.execute(
-                    psycopg2.sql.SQL("LISTEN {}").format(psycopg2.sql.Identifier(channel)))
+                cr.execute(psycopg2.sql.SQL("LISTEN {}").format(psycopg2.sql.Identifier(channel)))
         return connection
 
     def _read(self):

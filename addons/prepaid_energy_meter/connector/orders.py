@@ -44,8 +44,13 @@ class OrderDesk:
 
     @property
     def is_idle(self):
-        return not (self._under_way or self._tasks or self._hinted or self._is_looking
-                    or self._wake.is_set())
+        return not (
+            self._under_way
+            or self._tasks
+            or self._hinted
+            or self._is_looking
+            or self._wake.is_set()
+        )
 
     def announce(self, meter=None):
         """Look for orders of a meter, or of all, now."""
@@ -74,8 +79,10 @@ class OrderDesk:
             now = monotonic()
             waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
             meters = [
-                meter for meter in self.my_meters()
-                if meter not in self._under_way and (meter in hinted or meter not in waiting)]
+                meter
+                for meter in self.my_meters()
+                if meter not in self._under_way and (meter in hinted or meter not in waiting)
+            ]
             if meters:
                 for order in await self.database.run(store.take_orders, meters):
                     self._give(order)
@@ -93,17 +100,27 @@ class OrderDesk:
             return
         if order["kind"] == "supply":
             self._under_way[meter] = order["id"]
-            bus.give_order(SupplyOrder(
-                key=order["id"], meter=meter, wanted=order["value"],
-                maybe_sent=order["state"] == "sent" or order["tries"] > 0,
-                last_total=order["last_total"]))
+            bus.give_order(
+                SupplyOrder(
+                    key=order["id"],
+                    meter=meter,
+                    wanted=order["value"],
+                    maybe_sent=order["state"] == "sent" or order["tries"] > 0,
+                    last_total=order["last_total"],
+                )
+            )
         elif order["kind"] == "read":
             if self._reads.get(meter) != order["id"]:
                 self._reads[meter] = order["id"]
                 bus.ask_read(meter, urgent=True)
         else:
-            self._spawn(meter, order["id"], self.database.run(
-                store.fail, order["id"], f"unknown kind of order: {order['kind']}", ""))
+            self._spawn(
+                meter,
+                order["id"],
+                self.database.run(
+                    store.fail, order["id"], f"unknown kind of order: {order['kind']}", ""
+                ),
+            )
 
     async def _may_write(self, order, request):
         return await self.database.run(store.may_write, order.key, request)
@@ -121,20 +138,22 @@ class OrderDesk:
             self._waits.pop(meter, None)
             self._spawn(meter, key, self._confirm(order, outcome))
             return
-        _logger.info("Order %s, supply %s: %s: %s", key, order.wanted, outcome.state,
-                     outcome.error)
+        _logger.info("Order %s, supply %s: %s: %s", key, order.wanted, outcome.state, outcome.error)
         if outcome.state == "dropped":
             self._next(meter, key)
         elif outcome.state == "untouched":
             self._wait(meter)
-            self._spawn(meter, key, self.database.run(
-                store.put_off, key, outcome.error, "", False))
+            self._spawn(meter, key, self.database.run(store.put_off, key, outcome.error, "", False))
         elif outcome.state == "unknown":
-            self._spawn(meter, key, self.database.run(
-                store.put_off, key, outcome.error, outcome.response, True))
+            self._spawn(
+                meter,
+                key,
+                self.database.run(store.put_off, key, outcome.error, outcome.response, True),
+            )
         else:
-            self._spawn(meter, key, self.database.run(
-                store.fail, key, outcome.error, outcome.response))
+            self._spawn(
+                meter, key, self.database.run(store.fail, key, outcome.error, outcome.response)
+            )
 
     def stored(self, snapshots):
         """These readings are committed: whoever ordered them has them."""
@@ -142,16 +161,16 @@ class OrderDesk:
             command = self._reads.pop(snapshot.meter, None)
             if command is not None:
                 came = " | ".join(f"{place} {words}" for place, words in snapshot.raw.items())
-                self._spawn(snapshot.meter, command, self.database.run(
-                    store.confirm_read, command, came))
+                self._spawn(
+                    snapshot.meter, command, self.database.run(store.confirm_read, command, came)
+                )
 
     def missed(self, meter, error):
         """A reading failed; if it was ordered, the order waits."""
         command = self._reads.pop(meter, None)
         if command is not None:
             self._wait(meter)
-            self._spawn(meter, command, self.database.run(
-                store.put_off, command, error, "", False))
+            self._spawn(meter, command, self.database.run(store.put_off, command, error, "", False))
 
     def mark(self):
         """Return a number that grows with every confirmed switching."""

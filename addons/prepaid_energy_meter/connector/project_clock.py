@@ -35,5 +35,6 @@ def look(env):
                         energy_real_now()),
                COALESCE(c.speed, 1)::double precision
           FROM (SELECT 1) AS one LEFT JOIN energy_clock c ON TRUE LIMIT 1
-        """)
+        """
+    )
     return env.cr.fetchone()

@@ -60,7 +60,8 @@ def load_field(env):
           JOIN energy_property p ON p.id = m.site_id
           LEFT JOIN energy_meter_status s ON s.meter_id = m.id
          WHERE m.active AND m.driver = 'modbus' ORDER BY m.unit_id, m.id
-        """)
+        """
+    )
     meters, due = defaultdict(list), defaultdict(list)
     for meter, name, gateway, unit, profile, interval, tz, read_at in env.cr.fetchall():
         if profile not in profiles:
@@ -69,9 +70,16 @@ def load_field(env):
         due[gateway].append(DueMeter(meter, ZoneInfo(tz or "UTC"), interval, read_at))
     gateways = {
         gateway.id: FieldGateway(
-            gateway.id, gateway.name, gateway.host.strip(), gateway.port, gateway.timeout,
-            tuple(meters[gateway.id]), tuple(due[gateway.id]))
-        for gateway in env["energy.gateway"].search([])}
+            gateway.id,
+            gateway.name,
+            gateway.host.strip(),
+            gateway.port,
+            gateway.timeout,
+            tuple(meters[gateway.id]),
+            tuple(due[gateway.id]),
+        )
+        for gateway in env["energy.gateway"].search([])
+    }
     return gateways, faults
 
 
@@ -102,7 +110,9 @@ def beat(env, holder, gateway_ids, healths):
            AND (lease_holder = %(holder)s OR lease_until IS NULL
                 OR lease_until <= energy_real_now())
         RETURNING gateway_id
-        """, {"holder": holder, "seconds": LEASE_SECONDS, "ids": gateway_ids})
+        """,
+        {"holder": holder, "seconds": LEASE_SECONDS, "ids": gateway_ids},
+    )
     held = {row[0] for row in env.cr.fetchall()}
     rows = [row for row in healths if row[0] in held]
     if rows:
@@ -114,7 +124,9 @@ def beat(env, holder, gateway_ids, healths):
                    seen_at = CASE WHEN v.answered THEN energy_now() ELSE s.seen_at END
               FROM (VALUES %s) AS v(gateway_id, online, misses, error, good, bad, answered)
              WHERE s.gateway_id = v.gateway_id
-            """, rows)
+            """,
+            rows,
+        )
     return held, *look(env), allowed_networks(env)
 
 
@@ -122,7 +134,9 @@ def release(env, holder):
     """Let go of every lease of this connector."""
     env.cr.execute(
         "UPDATE energy_gateway_status SET lease_holder = NULL, lease_until = NULL"
-        " WHERE lease_holder = %s", [holder])
+        " WHERE lease_holder = %s",
+        [holder],
+    )
 
 
 def store(env, snapshots, misses, state_is_newer):
@@ -131,8 +145,9 @@ def store(env, snapshots, misses, state_is_newer):
     :param state_is_newer: ``state_is_newer(snapshot)`` tells that an order confirmed another
         supply state after this snapshot was taken
     """
-    env["energy.reading"]._ingest([
-        (s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots])
+    env["energy.reading"]._ingest(
+        [(s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots]
+    )
     rows = {}
     for miss in misses:
         row = {"meter_id": miss.meter, "misses": miss.misses, "error": miss.error[:250]}
@@ -141,16 +156,25 @@ def store(env, snapshots, misses, state_is_newer):
         rows[miss.meter] = row
     for snapshot in snapshots:
         rows[snapshot.meter] = {
-            **rows.get(snapshot.meter, {}), **_status_row(snapshot, state_is_newer(snapshot))}
+            **rows.get(snapshot.meter, {}),
+            **_status_row(snapshot, state_is_newer(snapshot)),
+        }
     env["energy.meter.status"]._report(list(rows.values()))
     reached("reading_stored")
 
 
 def _status_row(snapshot: Snapshot, state_is_newer):
     row = {
-        "meter_id": snapshot.meter, "read_at": snapshot.moment, "total": snapshot.total,
-        "power": snapshot.power, "voltage": snapshot.voltage, "current": snapshot.current,
-        "is_online": True, "seen_at": snapshot.moment, "misses": 0, "error": None,
+        "meter_id": snapshot.meter,
+        "read_at": snapshot.moment,
+        "total": snapshot.total,
+        "power": snapshot.power,
+        "voltage": snapshot.voltage,
+        "current": snapshot.current,
+        "is_online": True,
+        "seen_at": snapshot.moment,
+        "misses": 0,
+        "error": None,
     }
     if snapshot.supply_state and not state_is_newer:
         row.update(supply_state=snapshot.supply_state, supply_seen_at=snapshot.moment)
@@ -167,7 +191,9 @@ def take_orders(env, meter_ids):
                            WHERE r.meter_id = m.id AND r.state = 'accepted'
                            ORDER BY r.moment DESC LIMIT 1)
               FROM energy_meter m WHERE m.id = ANY(%s)
-            """, [[order["meter_id"] for order in orders]])
+            """,
+            [[order["meter_id"] for order in orders]],
+        )
         totals = dict(env.cr.fetchall())
         for order in orders:
             total = totals.get(order["meter_id"])
@@ -199,9 +225,15 @@ def confirm(env, command_id, outcome):
     command._confirm(outcome.response)
     if outcome.supply_state:
         moment, _speed = look(env)
-        env["energy.meter.status"]._report([{
-            "meter_id": command.meter_id.id, "supply_state": outcome.supply_state,
-            "supply_seen_at": moment.replace(microsecond=0)}])
+        env["energy.meter.status"]._report(
+            [
+                {
+                    "meter_id": command.meter_id.id,
+                    "supply_state": outcome.supply_state,
+                    "supply_seen_at": moment.replace(microsecond=0),
+                }
+            ]
+        )
 
 
 def put_off(env, command_id, error, response, counts):

@@ -29,8 +29,13 @@ class Worker:
         self._held_until = 0.0
         self._was_good = 0
         self.client = GatewayClient(
-            gateway.host, gateway.port, allowed=networks, timeout=gateway.timeout,
-            connect_timeout=max(3.0, gateway.timeout), may_send=self._may_send)
+            gateway.host,
+            gateway.port,
+            allowed=networks,
+            timeout=gateway.timeout,
+            connect_timeout=max(3.0, gateway.timeout),
+            may_send=self._may_send,
+        )
         self.bus = Bus(ModbusDriver(self.client), events, hooks, moment)
         self.bus.set_meters(gateway.meters)
         self.keys = {meter.key for meter in gateway.meters}
@@ -63,7 +68,10 @@ class Worker:
     def takes_over(self, gateway, networks):
         """Whether the changed gateway can go on over the same connection; then it does."""
         same = (self.gateway.host, self.gateway.port, self.gateway.timeout) == (
-            gateway.host, gateway.port, gateway.timeout) and self.networks == networks
+            gateway.host,
+            gateway.port,
+            gateway.timeout,
+        ) and self.networks == networks
         if same:
             self.gateway = gateway
             self.bus.set_meters(gateway.meters)
@@ -75,5 +83,12 @@ class Worker:
         health = self.bus.health
         answered = health.good > self._was_good
         self._was_good = health.good
-        return (self.gateway.id, health.online, health.misses, health.error[:250], health.good,
-                health.bad, answered)
+        return (
+            self.gateway.id,
+            health.online,
+            health.misses,
+            health.error[:250],
+            health.good,
+            health.bad,
+            answered,
+        )

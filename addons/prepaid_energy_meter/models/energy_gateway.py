@@ -27,15 +27,24 @@ class EnergyGateway(models.Model):
 
     name = fields.Char(required=True, tracking=True)
     site_id = fields.Many2one(
-        "energy.property", required=True, index=True, ondelete="restrict",
-        domain=[("kind", "=", "site")], check_company=True)
+        "energy.property",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        domain=[("kind", "=", "site")],
+        check_company=True,
+    )
     company_id = fields.Many2one(related="site_id.company_id", store=True, index=True)
     kind = fields.Selection([("tcp", "Modbus TCP")], required=True, default="tcp")
     host = fields.Char(string="Address", required=True, tracking=True)
     port = fields.Integer(required=True, default=502, tracking=True)
     timeout = fields.Float(
-        string="Time-out (s)", digits=(6, 3), required=True, default=1.0,
-        help="Seconds from a request to its whole answer.")
+        string="Time-out (s)",
+        digits=(6, 3),
+        required=True,
+        default=1.0,
+        help="Seconds from a request to its whole answer.",
+    )
     active = fields.Boolean(default=True, tracking=True)
     meter_ids = fields.One2many("energy.meter", "gateway_id", string="Meters")
     meter_count = fields.Integer(compute="_compute_meter_count")
@@ -48,26 +57,43 @@ class EnergyGateway(models.Model):
     reads_bad = fields.Integer(related="status_id.reads_bad")
     lease_holder = fields.Char(related="status_id.lease_holder")
     armed_identity = fields.Char(
-        readonly=True, copy=False, groups="prepaid_energy.group_energy_engineer",
-        help="The database that may write to the meters of this gateway.")
+        readonly=True,
+        copy=False,
+        groups="prepaid_energy.group_energy_engineer",
+        help="The database that may write to the meters of this gateway.",
+    )
     cut_release_identity = fields.Char(
-        readonly=True, copy=False, groups="prepaid_energy.group_energy_engineer",
-        help="The database that may turn supplies off for arrears through this gateway.")
+        readonly=True,
+        copy=False,
+        groups="prepaid_energy.group_energy_engineer",
+        help="The database that may turn supplies off for arrears through this gateway.",
+    )
     armed = fields.Selection(
-        [("no", "Reads only"), ("on_only", "Reads, turns on"), ("all", "Reads and switches"),
-         ("other", "Armed on another database: reads only")],
-        compute="_compute_armed", string="May Write")
+        [
+            ("no", "Reads only"),
+            ("on_only", "Reads, turns on"),
+            ("all", "Reads and switches"),
+            ("other", "Armed on another database: reads only"),
+        ],
+        compute="_compute_armed",
+        string="May Write",
+    )
 
     _endpoint_uniq = models.UniqueIndex(
-        "(lower(host), port) WHERE active", "Another gateway has this address and port.")
+        "(lower(host), port) WHERE active", "Another gateway has this address and port."
+    )
     _check_port = models.Constraint("CHECK (port BETWEEN 1 AND 65535)", "Ports: 1 to 65535.")
     _check_timeout = models.Constraint(
-        "CHECK (timeout > 0 AND timeout <= 60)", "The time-out is above 0 and at most 60 seconds.")
+        "CHECK (timeout > 0 AND timeout <= 60)", "The time-out is above 0 and at most 60 seconds."
+    )
 
     @api.depends("meter_ids")
     def _compute_meter_count(self):
-        counts = dict(self.env["energy.meter"]._read_group(
-            [("gateway_id", "in", self.ids)], ["gateway_id"], ["__count"]))
+        counts = dict(
+            self.env["energy.meter"]._read_group(
+                [("gateway_id", "in", self.ids)], ["gateway_id"], ["__count"]
+            )
+        )
         for gateway in self:
             gateway.meter_count = counts.get(gateway, 0)
 
@@ -89,18 +115,26 @@ class EnergyGateway(models.Model):
     def _check_host(self):
         for gateway in self:
             if not gateway.host.strip() or any(c in gateway.host for c in "/@ \t\n"):
-                raise ValidationError(_(
-                    "%s is neither an IP address nor a host name.", gateway.host))
+                raise ValidationError(
+                    _("%s is neither an IP address nor a host name.", gateway.host)
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
-        gateways = super().create([
-            {key: value for key, value in vals.items()
-             if key not in ("armed_identity", "cut_release_identity")}
-            for vals in vals_list])
+        gateways = super().create(
+            [
+                {
+                    key: value
+                    for key, value in vals.items()
+                    if key not in ("armed_identity", "cut_release_identity")
+                }
+                for vals in vals_list
+            ]
+        )
         # sudo: the status row belongs to the connector, no user creates it
         self.env["energy.gateway.status"].sudo().create(
-            [{"gateway_id": gateway.id} for gateway in gateways])
+            [{"gateway_id": gateway.id} for gateway in gateways]
+        )
         self._notify_field()
         return gateways
 
@@ -179,12 +213,15 @@ class EnergyGateway(models.Model):
         """
         text = self.env["ir.config_parameter"].sudo().get_param(ALLOWED_ADDRESSES) or ""
         try:
-            return tuple(
-                ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+            return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
         except ValueError as error:
-            raise UserError(_(
-                "The system parameter %(key)s is no list of networks: %(error)s",
-                key=ALLOWED_ADDRESSES, error=error)) from error
+            raise UserError(
+                _(
+                    "The system parameter %(key)s is no list of networks: %(error)s",
+                    key=ALLOWED_ADDRESSES,
+                    error=error,
+                )
+            ) from error
 
     @api.model
     def _cron_collect(self):
@@ -195,7 +232,8 @@ class EnergyGateway(models.Model):
         cr.execute(
             "SELECT EXISTS (SELECT 1 FROM energy_gateway WHERE active),"
             "       EXISTS (SELECT 1 FROM energy_gateway_status"
-            "                WHERE lease_until > energy_real_now())")
+            "                WHERE lease_until > energy_real_now())"
+        )
         has_gateways, is_alive = cr.fetchone()
         # The connector works in transactions of its own; this one must not stay open meanwhile.
         self.env["ir.cron"]._commit_progress(0)

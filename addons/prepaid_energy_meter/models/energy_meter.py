@@ -1,31 +1,50 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import ValidationError
 
-FIELD_KEYS = frozenset({
-    "name", "driver", "gateway_id", "unit_id", "profile_id", "active", "read_interval",
-    "property_id"})
+FIELD_KEYS = frozenset(
+    {
+        "name",
+        "driver",
+        "gateway_id",
+        "unit_id",
+        "profile_id",
+        "active",
+        "read_interval",
+        "property_id",
+    }
+)
 
 
 class EnergyMeter(models.Model):
     _inherit = "energy.meter"
 
     driver = fields.Selection(
-        selection_add=[("modbus", "Modbus")], ondelete={"modbus": "set default"})
+        selection_add=[("modbus", "Modbus")], ondelete={"modbus": "set default"}
+    )
     gateway_id = fields.Many2one(
-        "energy.gateway", index="btree_not_null", ondelete="restrict", check_company=True,
-        domain="[('site_id', '=', site_id)]")
+        "energy.gateway",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('site_id', '=', site_id)]",
+    )
     unit_id = fields.Integer(string="Unit", help="The meter's number on the bus, 1 to 247.")
     profile_id = fields.Many2one(
-        "energy.meter.profile", index="btree_not_null", ondelete="restrict",
-        domain="[('commodity', '=', commodity)]")
+        "energy.meter.profile",
+        index="btree_not_null",
+        ondelete="restrict",
+        domain="[('commodity', '=', commodity)]",
+    )
 
     _unit_uniq = models.UniqueIndex(
         "(gateway_id, unit_id) WHERE active AND driver = 'modbus'",
-        "Another meter of this gateway has this unit number.")
+        "Another meter of this gateway has this unit number.",
+    )
     _check_modbus = models.Constraint(
         "CHECK (driver <> 'modbus' OR (gateway_id IS NOT NULL AND profile_id IS NOT NULL"
         " AND unit_id BETWEEN 1 AND 247))",
-        "A Modbus meter has a gateway, a unit number from 1 to 247 and a profile.")
+        "A Modbus meter has a gateway, a unit number from 1 to 247 and a profile.",
+    )
 
     @api.depends("driver", "profile_id.can_switch")
     def _compute_can_switch(self):
@@ -39,13 +58,21 @@ class EnergyMeter(models.Model):
     def _check_field_data(self):
         for meter in self:
             if meter.gateway_id and meter.gateway_id.site_id != meter.site_id:
-                raise ValidationError(_(
-                    "Meter %(meter)s and gateway %(gateway)s are on different sites.",
-                    meter=meter.name, gateway=meter.gateway_id.name))
+                raise ValidationError(
+                    _(
+                        "Meter %(meter)s and gateway %(gateway)s are on different sites.",
+                        meter=meter.name,
+                        gateway=meter.gateway_id.name,
+                    )
+                )
             if meter.profile_id and meter.profile_id.commodity != meter.commodity:
-                raise ValidationError(_(
-                    "Profile %(profile)s does not measure what meter %(meter)s does.",
-                    profile=meter.profile_id.name, meter=meter.name))
+                raise ValidationError(
+                    _(
+                        "Profile %(profile)s does not measure what meter %(meter)s does.",
+                        profile=meter.profile_id.name,
+                        meter=meter.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -28,25 +28,33 @@ class EnergyMeterProfile(models.Model):
     name = fields.Char(required=True)
     code = fields.Char(required=True, help="Unique short name; that of the file if it has one.")
     commodity = fields.Selection(
-        [("electricity", "Electricity"), ("water", "Water")], required=True,
-        default="electricity")
+        [("electricity", "Electricity"), ("water", "Water")], required=True, default="electricity"
+    )
     certainty = fields.Selection(
-        [(name, name) for name in CERTAINTIES], required=True, default="C",
+        [(name, name) for name in CERTAINTIES],
+        required=True,
+        default="C",
         help="A: vendor manual or two independent sources. B: one good public source. "
-             "C: one secondary source.")
+        "C: one secondary source.",
+    )
     source = fields.Text(required=True, help="Where the map comes from.")
     is_shipped = fields.Boolean(readonly=True, copy=False)
     active = fields.Boolean(default=True)
     read_functions = fields.Char(required=True, default="3", help="Function codes, with commas.")
     write_functions = fields.Char(help="Function codes, with commas; empty: nothing is written.")
     max_block = fields.Integer(
-        string="Longest Read", required=True, default=100, help="Most registers of one read.")
+        string="Longest Read", required=True, default=100, help="Most registers of one read."
+    )
     max_gap = fields.Integer(
-        string="Longest Gap", required=True, default=0,
-        help="Most registers in a row that a read may take in without needing them.")
+        string="Longest Gap",
+        required=True,
+        default=0,
+        help="Most registers in a row that a read may take in without needing them.",
+    )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
     can_switch = fields.Boolean(
-        string="Has a Relay or Valve", help="The supply can be turned on and off.")
+        string="Has a Relay or Valve", help="The supply can be turned on and off."
+    )
     control_function = fields.Integer(string="Written by Function", default=16)
     control_address = fields.Char(string="Written At")
     control_on = fields.Char(string="Words for Supply On", help="With commas between them.")
@@ -65,11 +73,32 @@ class EnergyMeterProfile(models.Model):
     _code_uniq = models.Constraint("UNIQUE(code)", "Another profile has this code.")
 
     @api.constrains(
-        "code", "name", "commodity", "certainty", "source", "read_functions", "write_functions",
-        "max_block", "max_gap", "register_ids", "can_switch", "control_function",
-        "control_address", "control_on", "control_off", "on_mask", "on_value", "off_mask",
-        "off_value", "moving_mask", "moving_value", "fault_mask", "settle", "poll",
-        "control_certainty")
+        "code",
+        "name",
+        "commodity",
+        "certainty",
+        "source",
+        "read_functions",
+        "write_functions",
+        "max_block",
+        "max_gap",
+        "register_ids",
+        "can_switch",
+        "control_function",
+        "control_address",
+        "control_on",
+        "control_off",
+        "on_mask",
+        "on_value",
+        "off_mask",
+        "off_value",
+        "moving_mask",
+        "moving_value",
+        "fault_mask",
+        "settle",
+        "poll",
+        "control_certainty",
+    )
     def _check_map(self):
         for profile in self:
             try:
@@ -119,22 +148,34 @@ class EnergyMeterProfile(models.Model):
         """Return the profile as its file would have it."""
         self.ensure_one()
         data = {
-            "code": self.code, "name": self.name, "commodity": self.commodity,
-            "certainty": self.certainty, "source": self.source,
+            "code": self.code,
+            "name": self.name,
+            "commodity": self.commodity,
+            "certainty": self.certainty,
+            "source": self.source,
             "read_functions": _numbers(self.read_functions),
             "write_functions": _numbers(self.write_functions),
-            "max_block": self.max_block, "max_gap": self.max_gap,
+            "max_block": self.max_block,
+            "max_gap": self.max_gap,
             "registers": [register._as_dict() for register in self.register_ids],
         }
         if self.can_switch:
             data["control"] = {
-                "function": self.control_function, "address": self.control_address or None,
-                "on": _numbers(self.control_on), "off": _numbers(self.control_off),
+                "function": self.control_function,
+                "address": self.control_address or None,
+                "on": _numbers(self.control_on),
+                "off": _numbers(self.control_off),
                 "states": [
-                    {"state": state, "mask": self[f"{state}_mask"],
-                     "value": self[f"{state}_value"] or "0"}
-                    for state in STATES if self[f"{state}_mask"]],
-                "fault_mask": self.fault_mask or 0, "settle": self.settle or None,
+                    {
+                        "state": state,
+                        "mask": self[f"{state}_mask"],
+                        "value": self[f"{state}_value"] or "0",
+                    }
+                    for state in STATES
+                    if self[f"{state}_mask"]
+                ],
+                "fault_mask": self.fault_mask or 0,
+                "settle": self.settle or None,
                 "poll": self.poll or None,
                 "certainty": self.control_certainty or self.certainty,
             }
@@ -145,28 +186,38 @@ class EnergyMeterProfile(models.Model):
         """Return the values of a profile from the dictionary of its file."""
         control = data.get("control") or {}
         values = {
-            "code": data["code"], "name": data["name"], "commodity": data["commodity"],
-            "certainty": data["certainty"], "source": data["source"],
+            "code": data["code"],
+            "name": data["name"],
+            "commodity": data["commodity"],
+            "certainty": data["certainty"],
+            "source": data["source"],
             "read_functions": ", ".join(map(str, data["read_functions"])),
             "write_functions": ", ".join(map(str, data.get("write_functions") or [])),
-            "max_block": data.get("max_block", 100), "max_gap": data.get("max_gap", 0),
+            "max_block": data.get("max_block", 100),
+            "max_gap": data.get("max_gap", 0),
             "can_switch": bool(control),
         }
         if control:
             values.update(
-                control_function=control["function"], control_address=str(control["address"]),
+                control_function=control["function"],
+                control_address=str(control["address"]),
                 control_on=", ".join(map(str, control["on"])),
                 control_off=", ".join(map(str, control["off"])),
                 fault_mask=str(control.get("fault_mask", 0)),
-                settle=str(control.get("settle", "3")), poll=str(control.get("poll", "0.2")),
-                control_certainty=control.get("certainty", data["certainty"]))
+                settle=str(control.get("settle", "3")),
+                poll=str(control.get("poll", "0.2")),
+                control_certainty=control.get("certainty", data["certainty"]),
+            )
             for rule in control["states"]:
                 values[f"{rule['state']}_mask"] = str(rule["mask"])
                 values[f"{rule['state']}_value"] = str(rule["value"])
         registers = [
-            {**self.env["energy.register"]._from_dict({"certainty": data["certainty"], **row}),
-             "sequence": 10 * number}
-            for number, row in enumerate(data["registers"], start=1)]
+            {
+                **self.env["energy.register"]._from_dict({"certainty": data["certainty"], **row}),
+                "sequence": 10 * number,
+            }
+            for number, row in enumerate(data["registers"], start=1)
+        ]
         return values, registers
 
     @api.model

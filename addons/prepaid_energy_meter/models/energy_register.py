@@ -14,43 +14,64 @@ class EnergyRegister(models.Model):
     _rec_name = "meaning"
 
     profile_id = fields.Many2one(
-        "energy.meter.profile", required=True, index=True, ondelete="cascade")
+        "energy.meter.profile", required=True, index=True, ondelete="cascade"
+    )
     sequence = fields.Integer(default=10)
     meaning = fields.Selection(
-        [(name, name.replace("_", " ").capitalize()) for name in MEANINGS], required=True)
+        [(name, name.replace("_", " ").capitalize()) for name in MEANINGS], required=True
+    )
     function = fields.Integer(string="Function Code", required=True, default=3)
     address = fields.Char(
-        required=True, help="Wire address, counted from 0: decimal, or hexadecimal after 0x.")
+        required=True, help="Wire address, counted from 0: decimal, or hexadecimal after 0x."
+    )
     type = fields.Selection([(name, name) for name in TYPE_WORDS], required=True, default="u16")
     words = fields.Integer(
-        help="Number of registers, where the type does not say it. 0: as the type says.")
+        help="Number of registers, where the type does not say it. 0: as the type says."
+    )
     word_order = fields.Selection(
-        [(name, name) for name in WORD_ORDERS], required=True, default="ABCD",
-        help="The bytes of a 32-bit value, A the most significant, in the order sent.")
+        [(name, name) for name in WORD_ORDERS],
+        required=True,
+        default="ABCD",
+        help="The bytes of a 32-bit value, A the most significant, in the order sent.",
+    )
     scale = fields.Char(help="Value = raw × scale + offset.")
     offset = fields.Char()
     resolution = fields.Char(help="Round half up to a multiple of it.")
     sentinels = fields.Char(help="Raw values that mean “no value”, with commas between them.")
-    index = fields.Integer(
-        help="Which bit (0 the least significant), which byte (0 the high one).")
+    index = fields.Integer(help="Which bit (0 the least significant), which byte (0 the high one).")
     length = fields.Integer(string="Bytes", help="How many bytes. 0: to the end.")
     unit = fields.Char(compute="_compute_unit")
     certainty = fields.Selection(
-        [(name, name) for name in CERTAINTIES], required=True, default="C",
+        [(name, name) for name in CERTAINTIES],
+        required=True,
+        default="C",
         help="A: vendor manual or two independent sources. B: one good public source. "
-             "C: one secondary source; never relied on.")
+        "C: one secondary source; never relied on.",
+    )
     polled = fields.Boolean(default=True, help="Part of every reading.")
 
     @api.depends("meaning", "profile_id.commodity")
     def _compute_unit(self):
         for register in self:
             commodity = register.profile_id.commodity
-            register.unit = register.meaning and commodity and unit_of(
-                register.meaning, commodity)
+            register.unit = register.meaning and commodity and unit_of(register.meaning, commodity)
 
     @api.constrains(
-        "meaning", "function", "address", "type", "words", "word_order", "scale", "offset",
-        "resolution", "sentinels", "index", "length", "certainty", "polled")
+        "meaning",
+        "function",
+        "address",
+        "type",
+        "words",
+        "word_order",
+        "scale",
+        "offset",
+        "resolution",
+        "sentinels",
+        "index",
+        "length",
+        "certainty",
+        "polled",
+    )
     def _check_profile(self):
         self.profile_id._check_map()
 
@@ -75,9 +96,14 @@ class EnergyRegister(models.Model):
         """Return this register as the profile's file would have it."""
         self.ensure_one()
         row = {
-            "meaning": self.meaning, "function": self.function, "address": self.address,
-            "type": self.type, "word_order": self.word_order, "certainty": self.certainty,
-            "polled": self.polled, "index": self.index,
+            "meaning": self.meaning,
+            "function": self.function,
+            "address": self.address,
+            "type": self.type,
+            "word_order": self.word_order,
+            "certainty": self.certainty,
+            "polled": self.polled,
+            "index": self.index,
         }
         row.update({name: self[name] for name in TEXTS if self[name]})
         row.update({name: self[name] for name in ("words", "length", "unit") if self[name]})
@@ -89,8 +115,19 @@ class EnergyRegister(models.Model):
     def _from_dict(self, row):
         """Return the values of a register from its row in a profile's file."""
         values = {
-            name: row[name] for name in ("meaning", "type", "words", "word_order", "index",
-                                         "length", "certainty", "polled") if name in row}
+            name: row[name]
+            for name in (
+                "meaning",
+                "type",
+                "words",
+                "word_order",
+                "index",
+                "length",
+                "certainty",
+                "polled",
+            )
+            if name in row
+        }
         values["function"] = row.get("function", 3)
         values["address"] = _address(row["address"])
         values.update({name: str(row[name]) for name in TEXTS if row.get(name) is not None})

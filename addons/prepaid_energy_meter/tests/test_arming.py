@@ -1,0 +1,116 @@
+from unittest.mock import patch
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from ..connector import store
+from ..database_identity import database_identity
+from .common import FieldCommon
+
+GATEWAY = "odoo.addons.prepaid_energy_meter.models.energy_gateway.database_identity"
+
+
+@tagged("post_install", "-at_install")
+class TestArming(FieldCommon):
+    def refusals(self):
+        """Why each of on and off by a person, on by payment, off for arrears is refused."""
+        self.gateway.invalidate_recordset()
+        return [
+            bool(self.gateway._write_refusal(value, cause))
+            for value, cause in (
+                ("on", "person"),
+                ("off", "person"),
+                ("on", "payment"),
+                ("off", "arrears"),
+            )
+        ]
+
+    def test_new_gateway_reads_only(self):
+        self.assertEqual(self.gateway.armed, "no")
+        self.assertEqual(self.refusals(), [True] * 4)
+
+    def test_armed_gateway_switches_but_cuts_nobody(self):
+        self.gateway.action_arm()
+        self.assertEqual(self.gateway.armed, "on_only")
+        self.assertEqual(self.refusals(), [False, False, False, True])
+
+    def test_released_gateway_cuts(self):
+        self.gateway.action_arm()
+        self.gateway.action_release_cuts()
+        self.assertEqual(self.gateway.armed, "all")
+        self.assertEqual(self.refusals(), [False] * 4)
+
+    def test_cuts_are_released_after_arming_only(self):
+        with self.assertRaises(UserError):
+            self.gateway.action_release_cuts()
+
+    def test_another_database_writes_nothing(self):
+        self.gateway.action_arm()
+        self.gateway.action_release_cuts()
+        with patch(GATEWAY, return_value="a copy"):
+            self.assertEqual(self.refusals(), [True] * 4)
+            self.assertEqual(self.gateway.armed, "other")
+            self.gateway.action_arm()
+            self.assertEqual(self.refusals(), [False, False, False, True])
+
+    def test_disarmed_gateway_reads_only(self):
+        self.gateway.action_arm()
+        self.gateway.action_disarm()
+        self.assertEqual(self.refusals(), [True] * 4)
+
+    def test_identity_changes_with_the_uuid(self):
+        before = database_identity(self.env.cr)
+        self.env["ir.config_parameter"].set_param("database.uuid", "restored")
+        self.env.flush_all()
+        self.assertNotEqual(database_identity(self.env.cr), before)
+        self.assertEqual(len(before.split("/")), 4)
+
+    def test_who_may_arm_and_release(self):
+        for role in ("viewer", "cashier", "operator", "finance"):
+            with self.assertRaises(AccessError):
+                self.gateway.with_user(self.user(role)).action_arm()
+        engineer = self.gateway.with_user(self.user("engineer"))
+        engineer.action_arm()
+        with self.assertRaises(AccessError):
+            engineer.action_release_cuts()
+        self.gateway.with_user(self.user("manager")).action_release_cuts()
+        self.assertEqual(self.gateway.armed, "all")
+
+    def test_identity_is_written_by_the_buttons_only(self):
+        manager = self.user("manager")
+        identity = database_identity(self.env.cr)
+        with self.assertRaises(AccessError):
+            self.gateway.with_user(manager).write({"armed_identity": identity})
+        made = (
+            self.env["energy.gateway"]
+            .with_user(manager)
+            .create(
+                {
+                    "name": "Made armed",
+                    "site_id": self.site.id,
+                    "host": "192.0.2.99",
+                    "armed_identity": identity,
+                    "cut_release_identity": identity,
+                }
+            )
+        )
+        self.assertEqual(made.armed, "no")
+
+    def test_refused_order_fails_with_the_reason(self):
+        command = self.order(self.meter, "on")
+        why = store.may_write(self.env, command.id, "01 10")
+        self.assertIn("not armed", why)
+        self.assertEqual((command.state, command.error), ("failed", why))
+
+    def test_permitted_order_is_noted_as_sent(self):
+        self.gateway.action_arm()
+        command = self.order(self.meter, "on")
+        self.assertEqual(store.may_write(self.env, command.id, "01 10"), "")
+        self.assertEqual((command.state, command.request), ("sent", "01 10"))
+
+    def test_overtaken_order_is_not_written(self):
+        self.gateway.action_arm()
+        first = self.order(self.meter, "off")
+        self.order(self.meter, "on")
+        self.assertTrue(store.may_write(self.env, first.id, "01 10"))
+        self.assertEqual(first.state, "overtaken")
