@@ -75,6 +75,8 @@ def _start(port: int, started: list[Process]) -> None:
         env=environment,
         why_failed="The demo's site could not be written.",
     )
+    # Asked again: the set-up may have taken minutes, and another program's answer is no answer.
+    _require_port(port)
     server = begin(
         "server",
         odoo_command.command(
@@ -141,6 +143,14 @@ def stop() -> bool:
     return True
 
 
+def _require_port(port: int) -> None:
+    if not processes.is_port_free(port):
+        raise Refusal(
+            f"Port {port} is taken: stop what listens there, or choose another with"
+            f" `./dev demo --port {port + 10}`."
+        )
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -153,11 +163,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     with alone("demo", "A demo of this checkout runs already: `./dev stop` stops it."):
-        if not processes.is_port_free(options.port):
-            raise Refusal(
-                f"Port {options.port} is taken: stop what listens there, or choose another with"
-                f" `./dev demo --port {options.port + 10}`."
-            )
+        _require_port(options.port)
         with postgres.running():
             _ensure_database(options.fresh)
             PROCESS_ID.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@
         "data/ir_cron_data.xml",
         "views/energy_gateway_views.xml",
         "views/energy_meter_profile_views.xml",
+        "views/energy_meter_views.xml",
+        "views/energy_field_menus.xml",
     ],
     "demo": ["demo/energy_field_demo.xml"],
     "uninstall_hook": "uninstall_hook",

@@ -1,11 +1,29 @@
-"""Databases for the whole-system tests; PostgreSQL must run (`./dev test` sees to it)."""
+"""Databases and processes for the whole-system tests.
 
+PostgreSQL must run (`./dev test` sees to it).
+"""
+
+import json
 import os
-from contextlib import ExitStack
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from tools import databases
+from tools import databases, folders, odoo_command, postgres
+
+HERE = Path(__file__).parent
+# What these tests share lies beside them.
+sys.path.insert(0, str(HERE))
+PREFIX = "energy_system"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def running_postgres():
+    with postgres.running():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -14,15 +32,35 @@ def demo_template():
     if name := os.environ.get("ENERGY_TEST_TEMPLATE"):
         yield name
         return
-    with databases.with_our_addons("energy_system_demo", demo=True) as name:
+    with databases.with_our_addons(f"{PREFIX}_demo", demo=True) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
 def bare_template():
     """The name of a database with both add-ons without demo data, to be copied from."""
-    with databases.with_our_addons("energy_system_bare", demo=False) as name:
+    with databases.with_our_addons(f"{PREFIX}_bare", demo=False) as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def site_template(bare_template):
+    """The name of a database with the site of site_plan.py, to be copied from."""
+    name = f"{PREFIX}_site"
+    databases.copy(bare_template, name, throw_away=True)
+    try:
+        done = subprocess.run(
+            [folders.PYTHON, HERE / "make_site.py", name],
+            env=odoo_command.environment(),
+            cwd=folders.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        yield name
+    finally:
+        databases.drop(name)
 
 
 @pytest.fixture
@@ -36,3 +74,46 @@ def fresh_database():
             return name
 
         yield make
+
+
+@pytest.fixture
+def run_site(site_template, tmp_path):
+    """Run a copy of the site: `with run_site(name, ...) as site`; see RunningSite.
+
+    When the block ends without a failure, the checker must find nothing and the logs hold no line
+    that the log gate does not let through.
+    """
+    from running_site import RunningSite
+
+    @contextmanager
+    def run(name, **options):
+        database = f"{PREFIX}_{name}"
+        folder = tmp_path / name
+        folder.mkdir()
+        databases.copy(site_template, database, throw_away=True)
+        try:
+            with RunningSite(database, folder, **options) as site:
+                yield site
+            assert site.log_complaints() == []
+            assert findings(database) == {}
+        finally:
+            databases.drop(database)
+
+    return run
+
+
+def findings(database: str) -> dict[str, list[str]]:
+    """What the checker finds, by rule."""
+    done = subprocess.run(
+        odoo_command.command("energy_check", "-d", database, "--json"),
+        env=odoo_command.environment(),
+        cwd=folders.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rules = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rules) > 5, done.stderr
+    found = {rule["name"]: rule["findings"] for rule in rules if rule["findings"]}
+    assert done.returncode == bool(found), done.stderr
+    return found

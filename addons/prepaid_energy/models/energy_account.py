@@ -1,7 +1,10 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import clock
+
+
+FLOW_FIELDS = {"state", "opened_at", "closed_at"}
 
 
 class EnergyAccount(models.Model):
@@ -96,7 +99,23 @@ class EnergyAccount(models.Model):
                 company = vals.get("company_id") or self.env.company.id
                 vals["name"] = self.env["ir.sequence"].with_company(company).next_by_code(
                     "energy.account")
-        return super().create(vals_list)
+        accounts = super().create(vals_list)
+        if any(account.state != "draft" for account in accounts):
+            self._check_flow_fields(FLOW_FIELDS)
+        return accounts
+
+    def write(self, vals):
+        self._check_flow_fields(vals)
+        kept = {"company_id", "site_id", "has_wallet_per_commodity"} & vals.keys()
+        if kept and any(account.state != "draft" for account in self):
+            raise UserError(_(
+                "An opened account keeps its company, its site and its number of balances."))
+        return super().write(vals)
+
+    def _check_flow_fields(self, names):
+        """Refuse to set by hand what opening and closing set: it would stop the charging."""
+        if not self.env.su and FLOW_FIELDS & set(names):
+            raise AccessError(_("The state of an account is changed by opening and closing it."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_opened(self):
@@ -107,6 +126,7 @@ class EnergyAccount(models.Model):
 
     def action_activate(self):
         """Open draft accounts: their meters serve them from the supplies' start on."""
+        self.check_access("write")
         for account in self:
             if account.state != "draft":
                 raise UserError(_("%s is open already.", account.display_name))
@@ -117,7 +137,9 @@ class EnergyAccount(models.Model):
                 raise UserError(_("%s has no credit policy.", account.display_name))
             account._open_wallets()
             account.supply_ids._activate()
-            account.write({"state": "active", "opened_at": min(account.supply_ids.mapped("start_at"))})
+            # sudo: only this method opens accounts; the right to write has been checked
+            account.sudo().write({
+                "state": "active", "opened_at": min(account.supply_ids.mapped("start_at"))})
         self._decide()
         return True
 

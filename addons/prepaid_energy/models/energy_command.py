@@ -120,6 +120,7 @@ class EnergyCommand(models.Model):
                 user=order["user_id"], entry_key=order.get("entry_key"),
                 life=f"{life.total_seconds()} seconds" if life else None))
         if orders:
+            self.env["energy.room"]._tell()
             self.invalidate_model(flush=False)
             self.env["energy.meter.control"].invalidate_model(["last_number"], flush=False)
 
@@ -249,6 +250,8 @@ class EnergyCommand(models.Model):
             """, state=state, error=error, request=request, response=response, tries=tries,
             pause=pause, sent=sent, done=done, ids=self.ids))
         self.invalidate_recordset(flush=False)
+        if done:
+            self.env["energy.room"]._tell()
 
     def action_order_again(self):
         """Order the same again, from the present situation."""

@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import _, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, ValidationError
 
 from .. import clock
 from ..local_time import local_date
@@ -135,12 +135,14 @@ class EnergyProperty(models.Model):
         for vals in vals_list:
             if vals.get("kind") == "site":
                 vals.setdefault("tz", self.env.user.tz or "UTC")
-        return super().create(vals_list)
+        places = super().create(vals_list)
+        if any(place.supply_state != "watch" for place in places):
+            self._check_may_cut()
+        return places
 
     def write(self, vals):
-        if "supply_state" in vals and not self.env.user.has_group(
-                "prepaid_energy.group_energy_manager") and not self.env.su:
-            raise UserError(_("Only an energy manager decides whether arrears cuts are sent."))
+        if "supply_state" in vals:
+            self._check_may_cut()
         result = super().write(vals)
         if {"supply_state", "is_trial"} & vals.keys():
             places = self.search([("id", "child_of", self.ids)])
@@ -148,6 +150,10 @@ class EnergyProperty(models.Model):
             self.env["energy.account"].sudo().search(
                 [("state", "=", "active"), ("room_ids", "in", places.ids)])._decide()
         return result
+
+    def _check_may_cut(self):
+        if not self.env.su and not self.env.user.has_group("prepaid_energy.group_energy_manager"):
+            raise AccessError(_("Only an energy manager decides whether arrears cuts are sent."))
 
     def _zone(self):
         """Return the time zone of the site as a `ZoneInfo`; the user's without a place."""

@@ -57,6 +57,7 @@ class EnergySettlement(models.AbstractModel):
         self._finish(queue, settled)
         for account, message in failures.items():
             self.env["energy.settlement.problem"]._record(account, message)
+        self.env["energy.room"]._tell()
         return len(accounts), self._has_more(accounts)
 
     def _lock_due(self, limit, account_ids):

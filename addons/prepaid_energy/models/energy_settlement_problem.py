@@ -1,4 +1,5 @@
 from odoo import _, api, fields, models
+from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 
@@ -50,6 +51,10 @@ class EnergySettlementProblem(models.Model):
 
     def action_try_again(self):
         """Settle these accounts again at once."""
+        if not any(self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
+                   for role in ("operator", "engineer", "finance")):
+            raise AccessError(_("You do not have the right to settle again."))
+        self.check_access("read")
         meters = self.account_id.supply_ids.meter_id
         # sudo: the queue belongs to the flow; the user has been checked for these accounts
         self.env["energy.settlement.queue"].sudo().search(

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import clock
 
@@ -97,6 +97,22 @@ class EnergySupply(models.Model):
                 raise ValidationError(_(
                     "Use of meter %s has been priced: beginning, opening register, meter and "
                     "account stay.", supply.meter_id.name))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        supplies = super().create(vals_list)
+        if any(supply.end_at for supply in supplies):
+            self._check_flow_fields(["end_at"])
+        return supplies
+
+    def write(self, vals):
+        self._check_flow_fields(vals)
+        return super().write(vals)
+
+    def _check_flow_fields(self, names):
+        """Refuse to end a supply by hand: use after its end is charged to nobody."""
+        if not self.env.su and {"end_at", "closing_register"} & set(names):
+            raise AccessError(_("A supply is ended by closing its account."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_active(self):

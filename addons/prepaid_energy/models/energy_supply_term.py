@@ -1,5 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 
 class EnergySupplyTerm(models.Model):
@@ -32,13 +32,31 @@ class EnergySupplyTerm(models.Model):
                     "“%(tariff)s” does not price what meter %(meter)s measures.",
                     tariff=term.tariff_id.name, meter=term.supply_id.meter_id.name))
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        terms = super().create(vals_list)
+        terms._check_may_price()
+        return terms
+
     def write(self, vals):
+        self._check_may_price()
         self._check_unsettled()
-        return super().write(vals)
+        result = super().write(vals)
+        if "supply_id" in vals:
+            self._check_may_price()
+            self._check_unsettled()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_settled(self):
+        self._check_may_price()
         self._check_unsettled()
+
+    def _check_may_price(self):
+        """Terms are chosen when an account is opened; afterwards only *Set tariff* changes them."""
+        if not self.env.su and any(
+                term.supply_id.account_state != "draft" for term in self):
+            raise AccessError(_("A supply in service changes its terms by “Set tariff” only."))
 
     def _check_unsettled(self):
         for term in self:

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from odoo import _, api, fields, models, tools
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..engine import TariffVersion, Window
@@ -110,29 +110,44 @@ class EnergyTariffVersion(models.Model):
 
     def action_approve(self):
         """Put these versions in force."""
-        for version in self:
+        self.state = "approved"
+
+    def action_draft(self):
+        """Take unused versions out of force to edit them."""
+        self.state = "draft"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        versions = super().create(vals_list)
+        versions._check_approvable()
+        return versions
+
+    def write(self, vals):
+        """Approved versions are cached by date and may have priced use: they stay as they are."""
+        if {"tariff_id", "date_from"} & vals.keys():
+            self._check_editable()
+        if vals.get("state") == "draft" and self._used():
+            raise UserError(_("A version that has priced use cannot be changed. "
+                              "Make a new version with its own date."))
+        result = super().write(vals)
+        if "state" in vals:
+            self._check_approvable()
+            self.env.registry.clear_cache()
+        if vals.get("state") == "approved":
+            # sudo: the queue belongs to the flow
+            self.env["energy.settlement.queue"].sudo()._add_version(self)
+        return result
+
+    def _check_approvable(self):
+        """Refuse to put a version in force that cannot price every minute and tier.
+
+        :raise UserError: naming the version and what is wrong
+        """
+        for version in self.filtered(lambda version: version.state == "approved"):
             problems = version._problems()
             if problems:
                 raise UserError(_("“%(version)s” cannot be approved:\n%(problems)s",
                                   version=version.display_name, problems="\n".join(problems)))
-        self.state = "approved"
-        self.env.registry.clear_cache()
-        # sudo: the queue belongs to the flow
-        self.env["energy.settlement.queue"].sudo()._add_version(self)
-
-    def action_draft(self):
-        """Take unused versions out of force to edit them."""
-        if self._used():
-            raise UserError(_("A version that has priced use cannot be changed. "
-                              "Make a new version with its own date."))
-        self.state = "draft"
-        self.env.registry.clear_cache()
-
-    @api.constrains("tariff_id", "date_from")
-    def _check_unused(self):
-        if self._used():
-            raise ValidationError(_("A version that has priced use cannot be changed. "
-                                    "Make a new version with its own date."))
 
     def _check_editable(self):
         """Refuse to change a part of an approved version.
@@ -177,7 +192,10 @@ class EnergyTariffPart(models.AbstractModel):
 
     def write(self, vals):
         self.version_id._check_editable()
-        return super().write(vals)
+        result = super().write(vals)
+        if "version_id" in vals:
+            self.version_id._check_editable()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_approved(self):

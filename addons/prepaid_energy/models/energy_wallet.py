@@ -1,4 +1,5 @@
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +12,9 @@ from .. import clock
 from ..bulk import copy_rows
 from ..crash_points import reached
 from .energy_meter import COMMODITIES
+
+# From here on a float no longer carries every cent.
+MOST = 1e12
 
 ENTRY_COLUMNS = (
     "wallet_id", "account_id", "site_id", "company_id", "currency_id", "number", "kind",
@@ -66,6 +70,9 @@ class EnergyWallet(models.Model):
 
     _account_uniq = models.UniqueIndex(
         "(account_id, COALESCE(commodity, ''))", "An account has one balance a commodity.")
+
+    def write(self, vals):
+        raise UserError(_("A balance is moved by its entries only."))
 
     @api.model
     def _lock(self, wallet_ids):
@@ -146,9 +153,12 @@ class EnergyWallet(models.Model):
         """Return an amount typed by a person as a decimal of this wallet's currency.
 
         :param float amount: as the web client sends it
-        :raise UserError: where it is finer than the currency's smallest unit
+        :raise UserError: where it is no amount, not below `MOST`, or finer than the currency's
+            smallest unit
         """
         self.ensure_one()
+        if not math.isfinite(amount) or abs(amount) >= MOST:
+            raise UserError(_("%s is not an amount of money that can be taken.", amount))
         rounded = self.currency_id.round(amount)
         if abs(rounded - amount) > 1e-9:
             raise UserError(_("%(amount)s is finer than the smallest unit of %(currency)s.",
@@ -183,6 +193,7 @@ class EnergyWallet(models.Model):
         if posted:
             account._decide(
                 cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
+            self.env["energy.room"]._tell()
             self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()
         return entry
 

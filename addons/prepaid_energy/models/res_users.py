@@ -6,7 +6,9 @@ class ResUsers(models.Model):
 
     energy_site_ids = fields.Many2many(
         "energy.property", "energy_site_users_rel", "user_id", "site_id", string="Energy Sites",
-        domain=[("kind", "=", "site")],
+        domain=[("kind", "=", "site")], ondelete="restrict",
+        # A user of an archived site must not become a user of all sites.
+        context={"active_test": False},
         help="Sites whose rooms, meters and accounts this user works with. Empty: all sites of "
              "the user's companies.")
 

@@ -10,6 +10,8 @@ START = datetime(2026, 3, 1, 0, 0) - timedelta(hours=8)  # midnight of 1 March i
 class EnergyCase(TransactionCase):
     """A company with books, a live site in Shanghai, tariffs, and a way to open accounts."""
 
+    plants_defect = False
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -34,6 +36,12 @@ class EnergyCase(TransactionCase):
             "company_id": cls.company.id, "supply_state": "live"})
         cls.flat_tariff = cls.make_tariff("Flat", {"flat": ["0.600000"]})
         cls.set_clock(START)
+
+    def tearDown(self):
+        """Every test ends by running the checker; one that plants a defect says so."""
+        if not self.plants_defect:
+            self.assertChecked()
+        super().tearDown()
 
     @classmethod
     def set_clock(cls, moment):

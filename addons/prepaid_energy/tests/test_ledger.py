@@ -57,6 +57,7 @@ class TestLedger(EnergyCase):
         self.assertChecked()
 
     def test_checker_names_a_changed_entry(self):
+        self.plants_defect = True
         self.top_up(self.account, 20, key="till/1")
         changed = self.top_up(self.account, 30, key="till/2")
         self.top_up(self.account, 40, key="till/3")
@@ -79,9 +80,9 @@ class TestLedger(EnergyCase):
     def test_top_up_is_booked_on_the_advances_account_once(self):
         entry = self.top_up(self.account, 80)
         payments = self.env["account.payment"]
-        self.assertEqual(payments._top_ups_to_book(0, 10), entry)
+        self.assertEqual(payments._top_ups_to_book(entry.id - 1, 10), entry)
         payment = payments._book_top_up(entry)
-        self.assertFalse(payments._top_ups_to_book(0, 10))
+        self.assertFalse(payments._top_ups_to_book(entry.id - 1, 10))
         advances = self.company.energy_advances_account_id
         lines = payment.move_id.line_ids
         self.assertEqual(payment.move_id.state, "posted")
@@ -103,7 +104,7 @@ class TestLedger(EnergyCase):
         self.env["account.payment"]._book_top_up(entry)
         self.assertFalse(payment)
         self.assertEqual(len(self.account.activity_ids), 1)
-        self.assertEqual(self.env["account.payment"]._top_ups_to_book(0, 10), entry)
+        self.assertEqual(self.env["account.payment"]._top_ups_to_book(entry.id - 1, 10), entry)
         self.assertEqual(self.account.balance, 80)
 
     def test_journal_item_on_advances_without_energy_account_is_refused(self):

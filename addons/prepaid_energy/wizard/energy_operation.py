@@ -1,7 +1,11 @@
+import logging
+
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .. import clock
+
+_logger = logging.getLogger(__name__)
 
 ACTIONS = [
     ("read", "Read now"), ("on", "Supply on"), ("off", "Supply off"), ("hold", "Hold on"),
@@ -95,7 +99,11 @@ class EnergyOperation(models.TransientModel):
             raise UserError(_("This was carried out already."))
         if not any(self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
                    for role in GROUPS[self.action]):
+            _logger.info("User %s was refused the operation %s on meters %s", self.env.uid,
+                         self.action, self.line_ids.meter_id.ids)
             raise AccessError(_("You do not have the right for this operation."))
+        if self.action in ("off", "hold") and not self._reason_text():
+            raise UserError(_("Choose a reason."))
         if self.granted_until and not self.can_grant:
             raise AccessError(_("Only a manager grants supply in arrears."))
         if self.action == "set_tariff" and not self.tariff_id:

@@ -1,7 +1,9 @@
 import uuid
 
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
+
+KEY_PREFIX = "counter/"
 
 
 class EnergyTopUp(models.TransientModel):
@@ -25,7 +27,7 @@ class EnergyTopUp(models.TransientModel):
         domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
         compute="_compute_journal_id", store=True, readonly=False)
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
-    key = fields.Char(required=True, readonly=True, default=lambda self: f"counter/{uuid.uuid4()}")
+    key = fields.Char(required=True, readonly=True, default=lambda self: f"{KEY_PREFIX}{uuid.uuid4()}")
     entry_key = fields.Char(readonly=True)
     result = fields.Char(readonly=True)
     balance_after = fields.Monetary(readonly=True)
@@ -44,6 +46,25 @@ class EnergyTopUp(models.TransientModel):
                 ("company_id", "=", top_up.company_id.id or self.env.company.id)],
                 order="type desc, sequence", limit=1)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        top_ups = super().create(vals_list)
+        for top_up, vals in zip(top_ups, vals_list, strict=True):
+            top_up._check_amount(vals)
+        return top_ups
+
+    def write(self, vals):
+        result = super().write(vals)
+        for top_up in self:
+            top_up._check_amount(vals)
+        return result
+
+    def _check_amount(self, vals):
+        """Refuse an amount that the field would round: what is credited is what was typed."""
+        if vals.get("amount"):
+            # sudo: the currency decides, whoever asks
+            self.wallet_id.sudo()._decimal(float(vals["amount"]))
+
     @api.model
     def _open(self, account):
         """Return the action that opens the counter for an account."""
@@ -55,8 +76,14 @@ class EnergyTopUp(models.TransientModel):
         """Credit the amount; a second press of the button finds what the first one did."""
         self.ensure_one()
         if not self.env.user.has_group("prepaid_energy.group_energy_cashier"):
-            raise UserError(_("Only cashiers take top-ups."))
+            raise AccessError(_("Only cashiers take top-ups."))
         self.account_id.check_access("read")
+        if not self.key.startswith(KEY_PREFIX):
+            raise AccessError(_("The key of a counter top-up is chosen by the form."))
+        self.journal_id.check_access("read")
+        if self.journal_id.type not in ("cash", "bank") \
+                or self.journal_id.company_id != self.company_id:
+            raise UserError(_("Choose a cash or bank journal of %s.", self.company_id.name))
         # sudo: cashiers sell, but nobody writes balances or commands but the flow
         wallet_sudo = self.wallet_id.sudo()
         if wallet_sudo.account_id != self.account_id:

@@ -24,6 +24,19 @@ MOST_CONFLICTS = 20
 #: Real seconds between two attempts to reach a database that is away.
 PAUSE = 1.0
 THREADS = 4
+THREAD_NAME = "energy"
+
+
+class _ConflictFilter(logging.Filter):
+    """Keeps conflicts that are repeated here out of Odoo's log, where they look like errors."""
+
+    def filter(self, record):
+        is_ours = (record.threadName or "").startswith(THREAD_NAME)
+        return not (
+            is_ours
+            and isinstance(record.args, tuple)
+            and any(isinstance(argument, CONFLICTS) for argument in record.args)
+        )
 
 
 class Database:
@@ -34,8 +47,10 @@ class Database:
 
     def __init__(self, name):
         self.name = name
+        self._filter = _ConflictFilter()
+        logging.getLogger("odoo.sql_db").addFilter(self._filter)
         self._threads = ThreadPoolExecutor(
-            THREADS, thread_name_prefix="energy", initializer=self._name_thread
+            THREADS, thread_name_prefix=THREAD_NAME, initializer=self._name_thread
         )
 
     def _name_thread(self):
@@ -45,6 +60,7 @@ class Database:
     def close(self):
         """Wait for the transactions under way."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        logging.getLogger("odoo.sql_db").removeFilter(self._filter)
 
     async def run(self, function, *args, around_commit=None):
         """Run ``function(env, *args)`` in a transaction and commit it.

@@ -32,17 +32,19 @@ class Listener:
             try:
                 self._connection = await loop.run_in_executor(None, self._connect)
             except psycopg2.Error as error:
-                _logger.info("Cannot listen to database %s: %s", self.database, error)
+                _logger.info("Cannot listen to database %s: %r", self.database, str(error))
                 await asyncio.sleep(PAUSE)
                 continue
             self._lost.clear()
-            loop.add_reader(self._connection.fileno(), self._read)
+            # A lost connection no longer knows its number.
+            number = self._connection.fileno()
+            loop.add_reader(number, self._read)
             try:
                 for channel in self.channels:
                     self.heard(channel, "")
                 await self._lost.wait()
             finally:
-                loop.remove_reader(self._connection.fileno())
+                loop.remove_reader(number)
                 self._connection.close()
             await asyncio.sleep(PAUSE)
 
@@ -59,7 +61,7 @@ class Listener:
         try:
             self._connection.poll()
         except psycopg2.Error as error:
-            _logger.info("Lost the connection that listens: %s", error)
+            _logger.info("Lost the connection that listens: %s", str(error).splitlines()[0])
             self._lost.set()
             return
         notifies, self._connection.notifies = self._connection.notifies, []

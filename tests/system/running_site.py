@@ -1,0 +1,339 @@
+"""The site of `site_plan.py` at work: server, connector and simulator as processes of their own.
+
+The clock stands still and is moved by hand: first the simulator's, then the database's, and only
+once everything of the present moment is done. So every reading shows what the simulator shows at
+that moment, however slow the machine is and whatever was killed meanwhile.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import site_plan
+from database_identity import database_identity
+from simulator.control import Control
+from web_client import Refused, WebClient
+
+from tools import folders, log_gate, odoo_command, postgres, processes
+from tools.processes import Process
+
+SECONDS_TO_SETTLE = 90
+
+
+class RunningSite:
+    """Start the processes on a database made by `make_site.py`; `close` stops them all.
+
+    connector: False leaves the field to the server's scheduled actions.
+    """
+
+    def __init__(self, database: str, folder: Path, *, connector: bool = True) -> None:
+        self.database = database
+        self.moment = site_plan.START
+        self.has_connector = connector
+        self._folder = folder
+        self._processes: dict[str, Process] = {}
+        self._ended: list[Process] = []
+        self._clients: dict[str, WebClient] = {}
+        self._crash_log = folder / "crash.log"
+        self._nudged = 0.0
+        self._stack = ExitStack()
+        self._stack.callback(self._stop_all)
+        self._connection = self._stack.enter_context(closing(postgres.connect(database)))
+        self.http_port = processes.free_port()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> "RunningSite":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # Processes ------------------------------------------------------------------------------
+
+    def start(self, *, crash: tuple[str, str] | None = None, cron_threads: int = 2) -> None:
+        """Start everything.
+
+        crash: the name of a process ("connector" or "server") and the crash point at which it is
+        to die, "name" or "name:count"; it is started anew without it.
+        """
+        self._cron_threads = cron_threads
+        self.start_simulator()
+        crashing, point = crash or (None, None)
+        if self.has_connector:
+            self._start_connector(point if crashing == "connector" else None)
+        self._start_server(point if crashing == "server" else None)
+        self.wait_until(self.is_settled, "the first readings")
+
+    def start_simulator(self) -> None:
+        ports = [processes.free_port() for _ in range(site_plan.GATEWAYS)]
+        file = self._folder / "site.json"
+        file.write_text(json.dumps(site_plan.simulated_site(ports)))
+        process = self._begin(
+            "simulator",
+            [folders.PYTHON, "-m", "simulator", "run", file, "--control", "0",
+             "--clock-anchor", site_plan.START.isoformat(), "--clock-speed", "0"],
+            {**os.environ, "PYTHONPATH": str(folders.ADDONS / "prepaid_energy_meter")},
+        )  # fmt: skip
+        process.wait_for_text('"ready": true')
+        ready = json.loads(process.text().splitlines()[-1])
+        self.simulator = self._stack.enter_context(Control(port=ready["control"]))
+        self.arm(ready["gateways"])
+
+    def arm(self, ports: list[int]) -> None:
+        """Tell the database where the gateways are, and that a person lets it switch."""
+        with self._connection.cursor() as cursor:
+            identity = database_identity(cursor)
+            for number, port in enumerate(ports, 1):
+                cursor.execute(
+                    "UPDATE energy_gateway SET port = %s, armed_identity = %s,"
+                    " cut_release_identity = %s WHERE name = %s",
+                    [port, identity, identity, f"Bus {number}"],
+                )
+
+    def _begin(self, name: str, command: list, environment: dict[str, str]) -> Process:
+        number = sum(process.name == name for process in self._ended) + 1
+        log = folders.LOG / "system" / f"{self.database}-{name}-{number}.log"
+        process = Process(name, command, log, env=environment)
+        self._processes[name] = process
+        return process
+
+    def _odoo(self, name: str, arguments: list[str], crash: str | None) -> Process:
+        extra = {"ENERGY_CRASH_POINT": "", "ENERGY_CRASH_LOG": str(self._crash_log)}
+        if crash:
+            extra["ENERGY_CRASH_POINT"] = crash
+        return self._begin(
+            name, odoo_command.command(*arguments), odoo_command.environment(extra)
+        )
+
+    def _start_connector(self, crash: str | None = None) -> None:
+        self._odoo("connector", ["energy_connector", "-d", self.database], crash)
+        # A server that comes first would find no connector alive and take the gateways itself.
+        self._processes["connector"].wait_for_text("is ready")
+
+    def _start_server(self, crash: str | None = None) -> None:
+        server = self._odoo(
+            "server",
+            ["-d", self.database, f"--db-filter=^{self.database}$",
+             f"--http-port={self.http_port}", f"--max-cron-threads={self._cron_threads}"],
+            crash,
+        )  # fmt: skip
+        server.wait_until(lambda: processes.answers(f"{self.address}/web/health"))
+
+    def _stop_all(self) -> None:
+        processes.stop_all(list(self._processes.values()))
+
+    def stop(self, name: str) -> None:
+        process = self._processes.pop(name)
+        self._ended.append(process)
+        assert process.stop() == 0, process.tail()
+
+    def look_after_processes(self) -> None:
+        """Start anew what killed itself at its crash point; anything else that ended fails."""
+        for name, process in list(self._processes.items()):
+            if process.status is None:
+                continue
+            if process.status != -signal.SIGKILL or not self.crashes():
+                raise AssertionError(f"{name} ended with {process.status}:\n{process.tail(30)}")
+            self._ended.append(self._processes.pop(name))
+            self._clients.clear()
+            if name == "connector":
+                self._start_connector()
+            else:
+                self._start_server()
+        if not self.has_connector:
+            self._let_minutes_pass()
+
+    def _let_minutes_pass(self) -> None:
+        """Have the scheduled actions run where the passing of a real minute would."""
+        if time.monotonic() < self._nudged + 3:
+            return
+        self._nudged = time.monotonic()
+        is_alive = self.value(
+            "SELECT count(*) FROM energy_gateway_status WHERE lease_until > energy_real_now()"
+        )
+        if not is_alive:
+            self.trigger("prepaid_energy_meter", "ir_cron_collect_readings")
+
+    def trigger(self, module: str, scheduled_action: str) -> None:
+        """Have a scheduled action run now."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO ir_cron_trigger (cron_id, call_at)"
+                " SELECT res_id, now() AT TIME ZONE 'UTC' FROM ir_model_data"
+                "  WHERE module = %s AND name = %s",
+                [module, scheduled_action],
+            )
+        with closing(postgres.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
+
+    def crashes(self) -> list[str]:
+        """The crash points at which a process has killed itself, in order."""
+        return self._crash_log.read_text().split() if self._crash_log.exists() else []
+
+    def kill(self, name: str) -> None:
+        """End a process as a power cut would; nobody starts it again."""
+        process = self._processes.pop(name)
+        self._ended.append(process)
+        process.kill()
+
+    def log_complaints(self) -> list[str]:
+        """Lines of the logs that must not be there."""
+        odoos = [
+            process
+            for process in (*self._ended, *self._processes.values())
+            if process.name != "simulator"
+        ]
+        return [
+            line for process in odoos for line in log_gate.complaints(process.text().splitlines())
+        ]
+
+    # The clock ------------------------------------------------------------------------------
+
+    def step(self, moment: datetime) -> None:
+        """Move the clock on and wait until everything of the new moment is done."""
+        assert moment > self.moment
+        self.moment = moment
+        self.simulator.set_clock(moment, 0)
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE energy_clock SET real_anchor = energy_real_now(), project_anchor = %s,"
+                " speed = 0",
+                [moment],
+            )
+        self.wait_until(self.is_settled, f"all of {moment} UTC")
+
+    def is_settled(self) -> bool:
+        """Whether every meter is read at the present moment, all of it is charged, and no order
+        waits."""
+        behind, queued, waiting = self.row(
+            """
+            SELECT (SELECT count(*) FROM energy_meter m
+                      LEFT JOIN energy_meter_status s ON s.meter_id = m.id
+                     WHERE s.read_at IS DISTINCT FROM %s),
+                   (SELECT count(*) FROM energy_settlement_queue),
+                   (SELECT count(*) FROM energy_command WHERE state IN ('queued', 'sent'))
+            """,
+            self.moment,
+        )
+        return not (behind or queued or waiting)
+
+    def wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while True:
+            self.look_after_processes()
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                tails = "\n".join(
+                    f"{name}:\n{process.tail(8)}" for name, process in self._processes.items()
+                )
+                raise AssertionError(f"{what}: not done in time\n{self._situation()}\n{tails}")
+            time.sleep(0.01)
+
+    def _situation(self) -> str:
+        held = self.rows(
+            "SELECT m.name, r.moment, r.total::text, r.reason, r.expected"
+            "  FROM energy_reading_data r JOIN energy_meter m ON m.id = r.meter_id"
+            " WHERE r.state <> 'accepted'"
+        )
+        waiting = self.rows(
+            "SELECT m.name, c.kind, c.value, c.state, c.error FROM energy_command c"
+            "  JOIN energy_meter m ON m.id = c.meter_id WHERE c.state IN ('queued', 'sent')"
+        )
+        problems = self.rows("SELECT account_id, message FROM energy_settlement_problem")
+        return f"not accepted: {held}\norders: {waiting}\nproblems: {problems}"
+
+    # What persons do -------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def client(self, login: str) -> WebClient:
+        if login not in self._clients:
+            self._clients[login] = WebClient(self.address, self.database, login)
+        return self._clients[login]
+
+    def _insist(self, login: str, *call: object, **keywords: object) -> object:
+        """Ask the server as this person, and again when it died over the question."""
+        while True:
+            try:
+                return self.client(login).call(*call, **keywords)
+            except Refused:
+                raise
+            except (OSError, ValueError):
+                server = self._processes["server"]
+                if server.status is None:
+                    server.wait(30)
+                self.look_after_processes()
+
+    def pay(self, account: int, amount: str) -> None:
+        """Top up at the counter, as the cashier does; the button is pressed until it answers."""
+        [found] = self._insist(
+            "cashier", "energy.account", "search", [("partner_id.name", "=", f"Tenant {account}")]
+        )
+        [form] = self._insist(
+            "cashier", "energy.top.up", "create",
+            [{"account_id": found, "amount": float(amount)}],
+        )  # fmt: skip
+        self._insist("cashier", "energy.top.up", "action_confirm", [form])
+        self.wait_until(self.is_settled, f"the payment of account {account}")
+
+    # What is there ---------------------------------------------------------------------------
+
+    def rows(self, query: str, *parameters: object) -> list[tuple]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetchall()
+
+    def row(self, query: str, *parameters: object) -> tuple:
+        [row] = self.rows(query, *parameters)
+        return row
+
+    def value(self, query: str, *parameters: object):
+        return self.row(query, *parameters)[0]
+
+    def balances(self) -> dict[int, Decimal]:
+        """The balance of each account by its number in the plan."""
+        return dict(
+            self.rows(
+                "SELECT substr(p.name, 8)::integer, sum(w.balance) FROM energy_wallet w"
+                "  JOIN energy_account a ON a.id = w.account_id"
+                "  JOIN res_partner p ON p.id = a.partner_id GROUP BY p.name"
+            )
+        )
+
+    def last_readings(self) -> dict[str, Decimal]:
+        """The last accepted register of each meter."""
+        return dict(
+            self.rows(
+                "SELECT DISTINCT ON (m.id) m.name, r.total FROM energy_reading_data r"
+                "  JOIN energy_meter m ON m.id = r.meter_id WHERE r.state = 'accepted'"
+                " ORDER BY m.id, r.moment DESC"
+            )
+        )
+
+    def registers(self) -> dict[str, str]:
+        """What each meter shows, from the simulator."""
+        return {row["serial"]: row["register"] for row in self.simulator.registers()}
+
+    def relays(self) -> dict[str, str]:
+        """The supply of each meter, from the simulator: on or off."""
+        return {row["serial"]: row["supply"] for row in self.simulator.relay()}
+
+    def known_supplies(self) -> dict[str, str]:
+        """The supply of each meter as the database knows it."""
+        return dict(
+            self.rows(
+                "SELECT m.name, s.supply_state FROM energy_meter_status s"
+                "  JOIN energy_meter m ON m.id = s.meter_id"
+            )
+        )
