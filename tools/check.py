@@ -14,6 +14,6 @@ def main(arguments: list[str]) -> int:
     with postgres.running():
         databases.require(options.database)
         return subprocess.call(
-            odoo_command.command("energy_check", "-d", options.database, *rest),
+            odoo_command.command("energy_check", "-d", options.database, "--log-level=warn", *rest),
             env=odoo_command.environment(),
         )

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ def install(name: str, modules: tuple[str, ...], log: Path, *, demo: bool = True
             check=False,
         )
     if complaints := log_gate.complaints(log.read_text(errors="replace").splitlines()):
-        listed = "\n".join(f"    {line}" for line in complaints[:20])
+        listed = textwrap.indent("\n".join(complaints[:20]), "    ")
         raise Refusal(
             f"Installing {', '.join(modules)} logged {len(complaints)} undeclared lines"
             f" (all of it: {log}):\n{listed}"

@@ -17,7 +17,6 @@ from .stamps import digest, is_done, mark_done
 DATABASE = "energy_demo"
 PORT = 8069
 SITE = folders.DEMO / "site.json"
-STATE = folders.DEMO / "simulator-state.json"
 PROCESS_ID = folders.DEMO / "pid"
 LOGINS = (
     ("administrator", "admin"),
@@ -70,6 +69,7 @@ def _start(port: int, started: list[Process]) -> None:
 
     environment = odoo_command.environment()
     folders.DEMO.mkdir(parents=True, exist_ok=True)
+    # The site goes on from the registers and relays that the database last saw.
     run(
         odoo_command.command("energy_demo_site", "-d", DATABASE, "--output", str(SITE)),
         env=environment,
@@ -87,7 +87,7 @@ def _start(port: int, started: list[Process]) -> None:
     )  # fmt: skip
     simulator = begin(
         "simulator",
-        [str(folders.PYTHON), "-m", "simulator", "run", str(SITE), "--state", str(STATE),
+        [str(folders.PYTHON), "-m", "simulator", "run", str(SITE),
          "--clock-database", _clock_address()],
         {**os.environ, "PYTHONPATH": str(folders.ADDONS / "prepaid_energy_meter")},
     )  # fmt: skip

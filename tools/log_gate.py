@@ -49,14 +49,18 @@ def is_allowed(logger: str, message: str) -> bool:
 
 
 def complaints(lines: Iterable[str]) -> list[str]:
-    """The lines of an Odoo log that must not be there."""
-    found = []
+    """The lines of an Odoo log that must not be there, each with the traceback below it."""
+    found: list[list[str]] = []
+    is_below = False
     for line in lines:
-        parsed = LINE.match(line)
-        if parsed is None:
-            if RAW_WARNING.match(line):
-                found.append(line)
-            continue
-        if parsed["level"] in BAD_LEVELS and not is_allowed(parsed["logger"], parsed["message"]):
-            found.append(line)
-    return found
+        if parsed := LINE.match(line):
+            is_below = parsed["level"] in BAD_LEVELS and not is_allowed(
+                parsed["logger"], parsed["message"]
+            )
+            if is_below:
+                found.append([line])
+        elif is_below:
+            found[-1].append(line)
+        elif RAW_WARNING.match(line):
+            found.append([line])
+    return ["\n".join(entry) for entry in found]

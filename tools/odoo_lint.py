@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import textwrap
 
 from . import databases, folders, log_gate, odoo_command
 from .processes import free_port
@@ -44,5 +45,5 @@ def run(template: str) -> None:
     if result is None or result[3] == "0":
         raise Refusal(f"Odoo's lint ran no test; its log is {log}.")
     if complaints := log_gate.complaints(text.splitlines()):
-        listed = "\n".join(f"    {line}" for line in complaints[:20])
+        listed = textwrap.indent("\n".join(complaints[:20]), "    ")
         raise Refusal(f"Odoo's lint failed (all of it: {log}):\n{listed}")

@@ -2,6 +2,8 @@
 
 import io
 
+from odoo.tools import SQL
+
 
 def copy_rows(cr, table: str, columns: tuple[str, ...], rows) -> None:
     """Append rows to a table with COPY.
@@ -11,19 +13,40 @@ def copy_rows(cr, table: str, columns: tuple[str, ...], rows) -> None:
     :param columns: its columns, in the order of the values
     :param rows: iterable of tuples; None is NULL, everything else is written as its text
     """
-    buffer = io.StringIO()
-    for row in rows:
-        buffer.write("\t".join(_field(value) for value in row))
-        buffer.write("\n")
-    buffer.seek(0)
-    cr.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", buffer)
+    lines = ["\t".join([_field(value) for value in row]) for row in rows]
+    cr.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", io.StringIO("\n".join(lines)))
+
+
+def values(rows, **types: str) -> SQL:
+    """Return rows as the relation `v` of a statement: one array a column.
+
+    Several times faster than `execute_values`, which formats each value on its own, and the
+    statement has the same text whatever the number of rows.
+
+    :param rows: list of tuples; None is NULL, everything else is written as its text
+    :param types: PostgreSQL type by column name, in the order of the values; never from outside
+    """
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
+    return SQL(f"unnest({arrays}) AS v({', '.join(types)})",
+               *("{" + ",".join([_element(value) for value in column]) + "}"
+                 for column in columns))
+
+
+def _element(value) -> str:
+    if value is None:
+        return "NULL"
+    if not isinstance(value, str):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _field(value) -> str:
     if value is None:
         return "\\N"
-    text = value if isinstance(value, str) else str(value)
-    if "\\" in text or "\t" in text or "\n" in text or "\r" in text:
-        text = (text.replace("\\", "\\\\").replace("\t", "\\t")
+    if not isinstance(value, str):
+        return str(value)
+    if "\\" in value or "\t" in value or "\n" in value or "\r" in value:
+        return (value.replace("\\", "\\\\").replace("\t", "\\t")
                 .replace("\n", "\\n").replace("\r", "\\r"))
-    return text
+    return value

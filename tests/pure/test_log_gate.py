@@ -18,6 +18,13 @@ def test_warnings_and_worse_are_stopped():
     assert complaints([INFO, *lines]) == lines
 
 
+def test_a_traceback_stays_with_its_line():
+    error = _line("ERROR", "odoo.models", "x")
+    assert complaints([error, "Traceback", "  at a", INFO, "of the information"]) == [
+        f"{error}\nTraceback\n  at a"
+    ]
+
+
 def test_failed_demo_data_are_stopped():
     line = _line(
         "WARNING",

@@ -147,6 +147,8 @@ def make_account(env, plan, site, meters, tariffs):
         }
     )
     account.action_activate()
+    cash = env["account.journal"].search([("company_id", "=", site.company_id.id), ("code", "=", "CASH")])
+    account.wallet_ids._top_up(float(plan.deposit), f"deposit/{plan.number}", cash)
 
 
 def make(env):

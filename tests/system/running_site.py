@@ -69,13 +69,17 @@ class RunningSite:
         crashing, point = crash or (None, None)
         if self.has_connector:
             self._start_connector(point if crashing == "connector" else None)
+            if cron_threads:
+                # A server that comes first finds no connector alive and takes the field itself.
+                self._wait_for_connector()
         self._start_server(point if crashing == "server" else None)
+        if self.has_connector:
+            self._wait_for_connector()
         self.wait_until(self.is_settled, "the first readings")
 
     def start_simulator(self) -> None:
-        ports = [processes.free_port() for _ in range(site_plan.GATEWAYS)]
         file = self._folder / "site.json"
-        file.write_text(json.dumps(site_plan.simulated_site(ports)))
+        file.write_text(json.dumps(site_plan.simulated_site([0] * site_plan.GATEWAYS)))
         process = self._begin(
             "simulator",
             [folders.PYTHON, "-m", "simulator", "run", file, "--control", "0",
@@ -115,7 +119,8 @@ class RunningSite:
 
     def _start_connector(self, crash: str | None = None) -> None:
         self._odoo("connector", ["energy_connector", "-d", self.database], crash)
-        # A server that comes first would find no connector alive and take the gateways itself.
+
+    def _wait_for_connector(self) -> None:
         self._processes["connector"].wait_for_text("is ready")
 
     def _start_server(self, crash: str | None = None) -> None:

@@ -23,10 +23,10 @@ class Tenancy:
         self._registers: dict[str, str] = {}
 
     def begin(self) -> None:
-        """Everybody pays a first amount."""
+        """Look at the site as it starts, deposits paid."""
         self._read()
         for account in ACCOUNTS:
-            self._pay(account.number, account.deposit)
+            self.ledger.pay(account.number, account.deposit)
         self.check()
 
     def live(self, until: timedelta, step: timedelta = HOUR) -> None:
@@ -70,15 +70,24 @@ class Tenancy:
         site = self.site
         owed = {account.number: self.ledger.balance(account.number) for account in ACCOUNTS}
         found = {number: Fraction(balance) for number, balance in site.balances().items()}
-        assert found == owed, site.moment
+        self._compare("balances", found, owed)
         shown = {serial: Decimal(register) for serial, register in self._registers.items()}
-        assert site.last_readings() == shown, site.moment
+        self._compare("last readings", site.last_readings(), shown)
         self._note_cuts(owed)
         wanted = {
             meter.serial: "off" if meter.account in self.off_at else "on" for meter in METERS
         }
-        assert site.relays() == wanted, site.moment
-        assert site.known_supplies() == wanted, site.moment
+        self._compare("relays", site.relays(), wanted)
+        self._compare("known supplies", site.known_supplies(), wanted)
+
+    def _compare(self, what: str, found: dict, expected: dict) -> None:
+        """Say of each key that differs what is there and what should be."""
+        wrong = {
+            key: (str(found.get(key)), str(expected.get(key)))
+            for key in found.keys() | expected.keys()
+            if found.get(key) != expected.get(key)
+        }
+        assert not wrong, f"{what} at {self.site.moment} UTC (found, expected): {wrong}"
 
     def _note_cuts(self, owed: dict[int, Fraction]) -> None:
         protected = {meter.account for meter in METERS if meter.is_protected}

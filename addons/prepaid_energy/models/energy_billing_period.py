@@ -1,5 +1,8 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..bulk import values
 
 
 class EnergyBillingPeriod(models.Model):
@@ -58,18 +61,17 @@ class EnergyBillingPeriod(models.Model):
         periods = self._fetch_open(months)
         missing = sorted(months - periods.keys())
         if missing:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
                 INSERT INTO energy_billing_period
                        (account_id, company_id, site_id, date_from, date_to, state,
                         create_uid, create_date, write_uid, write_date)
-                SELECT a.id, a.company_id, a.site_id, m.first,
-                       (m.first + interval '1 month - 1 day')::date, 'open',
+                SELECT a.id, a.company_id, a.site_id, v.first,
+                       (v.first + interval '1 month - 1 day')::date, 'open',
                        %(user)s, energy_real_now(), %(user)s, energy_real_now()
-                  FROM (VALUES %%s) AS m(account_id, first)
-                  JOIN energy_account a ON a.id = m.account_id
+                  FROM %(months)s JOIN energy_account a ON a.id = v.account
                     ON CONFLICT (account_id, date_from) DO NOTHING
-                """ % {"user": int(self.env.uid)}, missing, template="(%s, %s::date)")
+                """, user=self.env.uid, months=values(missing, account="int", first="date")))
             periods = self._fetch_open(months)
         still_missing = months - periods.keys()
         if still_missing:
@@ -82,17 +84,17 @@ class EnergyBillingPeriod(models.Model):
     @api.model
     def _fetch_open(self, months):
         """Return the earliest open period from each month on, where there is one."""
-        self.env.cr.execute_values(
+        rows = self.env.execute_query(SQL(
             """
-            SELECT m.account_id, m.first, p.id
-              FROM (VALUES %s) AS m(account_id, first)
+            SELECT v.account, v.first, p.id
+              FROM %s
               JOIN LATERAL (
                    SELECT id, date_from FROM energy_billing_period p
-                    WHERE p.account_id = m.account_id AND p.date_from >= m.first
+                    WHERE p.account_id = v.account AND p.date_from >= v.first
                       AND p.state = 'open'
                     ORDER BY p.date_from LIMIT 1) p ON TRUE
-             WHERE p.date_from = m.first OR EXISTS (
+             WHERE p.date_from = v.first OR EXISTS (
                    SELECT 1 FROM energy_billing_period i
-                    WHERE i.account_id = m.account_id AND i.date_from = m.first)
-            """, sorted(months), template="(%s, %s::date)", page_size=len(months))
-        return {(account, first): period for account, first, period in self.env.cr.fetchall()}
+                    WHERE i.account_id = v.account AND i.date_from = v.first)
+            """, values(sorted(months), account="int", first="date")))
+        return {(account, first): period for account, first, period in rows}

@@ -17,8 +17,8 @@ class EnergyChecker(models.AbstractModel):
     _description = "Invariant checker"
 
     RULES = (
-        "balances", "chains", "usage", "units", "postings", "readings", "commands", "supplies",
-        "cuts", "bookings", "advances",
+        "balances", "chains", "belongings", "usage", "units", "postings", "readings", "commands",
+        "supplies", "cuts", "bookings", "advances",
     )
 
     @api.model
@@ -74,19 +74,45 @@ class EnergyChecker(models.AbstractModel):
         findings += [_("Entry %(entry)s of balance %(wallet)s: the balance after it does not follow.",
                        entry=entry, wallet=wallet) for entry, wallet in rows]
         heads = self._pairs("""
-            SELECT w.id FROM energy_wallet w JOIN energy_wallet_entry e
-                ON e.wallet_id = w.id AND e.number = w.last_number WHERE e.hash <> w.head
+            SELECT w.id FROM energy_wallet w LEFT JOIN energy_wallet_entry e
+                ON e.wallet_id = w.id AND e.number = w.last_number
+             WHERE COALESCE(e.hash, '') <> w.head
         """)
         findings += [_("Balance %s does not end in its last entry.", row[0]) for row in heads]
         return self._count("energy_wallet_entry"), findings
 
+    def _rule_belongings(self):
+        """Entries and use hang together: one account, its site and company, one month"""
+        entries = self._pairs("""
+            SELECT e.id FROM energy_wallet_entry e
+              JOIN energy_wallet w ON w.id = e.wallet_id
+              LEFT JOIN energy_rating_unit g ON g.id = e.unit_id
+              LEFT JOIN energy_billing_period p ON p.id = e.period_id
+             WHERE (e.account_id, e.site_id, e.company_id, e.currency_id)
+                   IS DISTINCT FROM (w.account_id, w.site_id, w.company_id, w.currency_id)
+                OR g.account_id <> e.account_id OR p.account_id <> e.account_id
+                OR e.kind = 'use' AND (e.unit_id IS NULL OR e.period_id IS NULL)
+        """)
+        usage = self._pairs("""
+            SELECT x.id FROM energy_usage x
+              JOIN energy_supply s ON s.id = x.supply_id
+              JOIN energy_rating_unit g ON g.id = x.unit_id
+             WHERE (x.account_id, x.meter_id, x.site_id, x.company_id)
+                   IS DISTINCT FROM (s.account_id, s.meter_id, s.site_id, s.company_id)
+                OR g.account_id <> x.account_id
+                OR date_trunc('month', x.local_date) <> g.month
+        """)
+        return self._count("energy_wallet_entry") + self._count("energy_usage"), [
+            _("Entry %s belongs to another account, site or month than what it charges.", row[0])
+            for row in entries] + [
+            _("Use %s belongs to another account, site or month than its supply.", row[0])
+            for row in usage]
+
     def _rule_usage(self):
         """Every settled interval of every supply is counted exactly once"""
         rows = self._pairs("""
-            SELECT s.id, m.name, x.quantity::text,
-                   ((k.register - first.total + CASE WHEN k.register < first.total
-                     AND m.register_digits > 0 THEN 10 ^ m.register_digits ELSE 0 END)
-                    * t.multiplier)::text
+            SELECT s.id, m.name, x.quantity::text, k.register::text, first.total::text,
+                   t.multiplier::text, m.register_digits
               FROM energy_supply s
               JOIN energy_meter m ON m.id = s.meter_id
               JOIN energy_supply_mark k ON k.supply_id = s.id
@@ -101,11 +127,33 @@ class EnergyChecker(models.AbstractModel):
              WHERE s.end_at IS NULL AND NOT EXISTS (
                    SELECT 1 FROM energy_settlement_queue q WHERE q.meter_id = s.meter_id)
         """)
+        differing = {}
+        for supply, name, counted, last, first, multiplier, digits in rows:
+            shown = (Decimal(last) - Decimal(first)) * Decimal(multiplier)
+            if Decimal(counted) != shown:
+                turn = Decimal(multiplier) * 10 ** digits if digits else Decimal(0)
+                differing[supply] = (name, Decimal(counted), shown, turn)
+        falls = self._falls(list(differing))
         findings = [
             _("Meter %(meter)s: its registers show %(shown)s, %(counted)s is counted.", meter=name,
-              shown=shown, counted=counted)
-            for _supply, name, counted, shown in rows if Decimal(counted) != Decimal(shown)]
+              shown=shown + falls.get(supply, 0) * turn, counted=counted)
+            for supply, (name, counted, shown, turn) in differing.items()
+            if counted != shown + falls.get(supply, 0) * turn]
         return len(rows), findings
+
+    def _falls(self, supply_ids):
+        """Return how often the accepted registers of supplies fell up to their mark, by supply."""
+        return dict(self._pairs("""
+            SELECT r.supply, count(*) FROM (
+                SELECT s.id AS supply, r.total, lag(r.total) OVER (
+                       PARTITION BY s.id ORDER BY r.moment) AS before
+                  FROM energy_supply s
+                  JOIN energy_supply_mark k ON k.supply_id = s.id
+                  JOIN energy_reading_data r ON r.meter_id = s.meter_id AND r.state = 'accepted'
+                       AND r.moment BETWEEN s.start_at AND k.settled_until
+                 WHERE s.id = ANY(%s)) r
+             WHERE r.total < r.before GROUP BY r.supply
+        """, supply_ids))
 
     def _rule_units(self):
         """What is due for a unit is what its use costs, and what is posted is that, rounded"""
@@ -179,11 +227,17 @@ class EnergyChecker(models.AbstractModel):
             _("Meter %s serves two accounts at a time.", row[0]) for row in rows]
 
     def _rule_cuts(self):
-        """Nothing protected or held on was cut for arrears"""
+        """Nothing held on or forced off is cut for arrears"""
         rows = self._pairs("""
             SELECT m.name, k.mode FROM energy_meter_control k
               JOIN energy_meter m ON m.id = k.meter_id
-             WHERE k.wanted = 'off' AND k.wanted_cause = 'arrears' AND k.mode <> 'prepaid'
+              LEFT JOIN LATERAL (
+                   SELECT c.value, c.cause FROM energy_command c
+                    WHERE c.meter_id = k.meter_id AND c.kind = 'supply'
+                    ORDER BY c.number DESC LIMIT 1) last ON TRUE
+             WHERE k.mode <> 'prepaid'
+               AND ((k.wanted, k.wanted_cause) = ('off', 'arrears')
+                    OR (last.value, last.cause) = ('off', 'arrears'))
         """)
         return self._count("energy_meter_control"), [
             _("Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode)

@@ -46,6 +46,15 @@ class EnergyMeter(models.Model):
         compute="_compute_can_switch", store=True, help="Has a relay or a valve that can be driven.")
     status_id = fields.One2many("energy.meter.status", "meter_id", string="Status")
     control_id = fields.One2many("energy.meter.control", "meter_id", string="Control")
+    is_online = fields.Boolean(related="status_id.is_online")
+    seen_at = fields.Datetime(related="status_id.seen_at")
+    read_at = fields.Datetime(related="status_id.read_at")
+    register = fields.Float(related="status_id.total", string="Reading")
+    power = fields.Float(related="status_id.power")
+    supply_state = fields.Selection(related="status_id.supply_state")
+    error = fields.Char(related="status_id.error")
+    mode = fields.Selection(related="control_id.mode")
+    decision_reason = fields.Char(related="control_id.decision_reason")
     supply_ids = fields.One2many("energy.supply", "meter_id", string="Supplies")
     account_id = fields.Many2one(
         "energy.account", string="Present Account", compute="_compute_account_id",

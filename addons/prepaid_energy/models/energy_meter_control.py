@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import clock
+from ..bulk import values
 from ..engine import Facts, Terms, decide
 
 MODES = [("prepaid", "Prepaid"), ("held_on", "Held on"), ("forced_off", "Forced off")]
@@ -190,15 +191,15 @@ class EnergyMeterControl(models.Model):
                 situation.meter, wanted, wanted_cause, reason,
                 situation.facts.balance + situation.terms.overdraft, decision.missing))
         if changed:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
                 UPDATE energy_meter_control AS c
                    SET wanted = v.wanted, wanted_cause = v.cause, decision = v.decision,
-                       decided_balance = v.balance, missing = v.missing, decided_at = energy_now()
-                  FROM (VALUES %s) AS v(meter, wanted, cause, decision, balance, missing)
+                       decided_balance = v.balance, missing = v.missing, decided_at = n.now
+                  FROM (SELECT energy_now() AS now) AS n, %s
                  WHERE c.meter_id = v.meter
-                """, changed, template="(%s, %s, %s, %s, %s::numeric, %s::numeric)",
-                page_size=len(changed))
+                """, values(changed, meter="int", wanted="text", cause="text", decision="text",
+                            balance="numeric", missing="numeric")))
             self.invalidate_model(flush=False)
         self.env["energy.command"]._command(orders)
 

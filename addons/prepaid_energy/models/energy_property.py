@@ -74,6 +74,18 @@ class EnergyProperty(models.Model):
             parent = place.parent_id.complete_name
             place.complete_name = f"{parent} / {place.name}" if parent else place.name
 
+    @api.depends("complete_name", "kind", "name", "building_id.name", "site_id.name")
+    @api.depends_context("energy_short_name")
+    def _compute_display_name(self):
+        """The whole path; in narrow places a floor or room goes by its building and name only."""
+        is_short = self.env.context.get("energy_short_name")
+        for place in self:
+            around = place.building_id.name
+            if is_short and around and place.kind in ("floor", "room"):
+                place.display_name = f"{around} / {place.name}"
+            else:
+                place.display_name = place.complete_name
+
     @api.depends("kind", "parent_id.site_id", "parent_id.building_id", "parent_id.floor_id")
     def _compute_place(self):
         for place in self:

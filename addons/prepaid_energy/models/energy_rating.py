@@ -7,12 +7,16 @@ from zoneinfo import ZoneInfo
 from odoo import _, models
 from odoo.tools import SQL
 
+from ..bulk import values
 from ..crash_points import reached
 from ..engine import Point, Span, rate, round_half_up, split, tier_period_start
 from ..local_time import local_date, local_midnight, month_first
 from .energy_wallet import Draft
 
 EXACT = Decimal("0.000000000001")
+# Columns of the rows that statements take; see `bulk.values`.
+BOUNDS = {"supply": "int", "meter": "int", "low": "timestamp", "until": "timestamp"}
+UNITS = {"account": "int", "commodity": "text", "period_start": "date"}
 
 
 @dataclass
@@ -151,10 +155,10 @@ class EnergyRating(models.AbstractModel):
             (work.supply, work.meter, work.mark.moment, work.end) for work in appended
         ]
         if bounds:
-            self.env.cr.execute_values(
+            for supply, moment, total in self.env.execute_query(SQL(
                 """
                 SELECT v.supply, r.moment, r.total::text
-                  FROM (VALUES %s) AS v(supply, meter, low, until)
+                  FROM %s
                   JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                        AND r.moment > v.low
                        AND (v.until IS NULL OR r.moment <= COALESCE(
@@ -162,19 +166,17 @@ class EnergyRating(models.AbstractModel):
                               WHERE n.meter_id = v.meter AND n.state = 'accepted'
                                 AND n.moment >= v.until), 'infinity'))
                  ORDER BY v.supply, r.moment
-                """, bounds, template="(%s, %s, %s::timestamp, %s::timestamp)",
-                page_size=len(bounds))
-            for supply, moment, total in self.env.cr.fetchall():
+                """, values(bounds, **BOUNDS))):
                 by_supply[supply].points.append(Point(moment, Decimal(total)))
         bounds = [
             (work.supply, work.meter,
              max(local_midnight(work.first_day, work.zone), work.start), work.end)
             for work in recounted]
         if bounds:
-            self.env.cr.execute_values(
+            for supply, moment, total in self.env.execute_query(SQL(
                 """
                 SELECT v.supply, r.moment, r.total::text
-                  FROM (VALUES %s) AS v(supply, meter, low, until)
+                  FROM %s
                   JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                        AND r.moment >= COALESCE(
                             (SELECT max(p.moment) FROM energy_reading_data p
@@ -185,9 +187,7 @@ class EnergyRating(models.AbstractModel):
                               WHERE n.meter_id = v.meter AND n.state = 'accepted'
                                 AND n.moment >= v.until), 'infinity'))
                  ORDER BY v.supply, r.moment
-                """, bounds, template="(%s, %s, %s::timestamp, %s::timestamp)",
-                page_size=len(bounds))
-            for supply, moment, total in self.env.cr.fetchall():
+                """, values(bounds, **BOUNDS))):
                 by_supply[supply].points.append(Point(moment, Decimal(total)))
 
     def _split(self, work):
@@ -247,21 +247,21 @@ class EnergyRating(models.AbstractModel):
         if not units:
             return
         recounted = {work.supply: work.first_day for work in works if not work.is_append}
-        self.env.cr.execute_values(
+        rows = self.env.execute_query(SQL(
             """
             SELECT g.account_id, g.commodity, g.period_start, x.local_date, x.supply_id,
                    x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
                    x.is_interpolated
-              FROM (VALUES %s) AS v(account, commodity, period_start, first_day)
+              FROM %s
               JOIN energy_rating_unit g ON g.account_id = v.account
                    AND g.commodity = v.commodity AND g.period_start = v.period_start
                    AND g.month >= date_trunc('month', v.first_day)::date
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date >= v.first_day
              ORDER BY x.local_date
-            """, [(*unit.key, unit.first_day) for unit in units.values()],
-            template="(%s, %s, %s::date, %s::date)", page_size=len(units))
+            """, values([(*unit.key, unit.first_day) for unit in units.values()],
+                        **UNITS, first_day="date")))
         for (account, commodity, start, day, supply, version, band, tier, quantity, amount,
-             interpolated) in self.env.cr.fetchall():
+             interpolated) in rows:
             unit = units[account, commodity, start]
             quantity, amount = Decimal(quantity), Decimal(amount)
             unit.old[day, supply, version, band, tier] = (quantity, amount, interpolated)
@@ -282,31 +282,29 @@ class EnergyRating(models.AbstractModel):
         missing = [key for key in needed if key[3] not in units[key[:3]].months]
         if not missing:
             return
-        self.env.cr.execute_values(
+        self.env.cr.execute(SQL(
             """
             INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
                                             period_start, month, due, posted, revision)
             SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, v.period_start,
                    v.month, 0, 0, 0
-              FROM (VALUES %s) AS v(account, commodity, period_start, month)
-              JOIN energy_account a ON a.id = v.account
-            """, missing, template="(%s, %s, %s::date, %s::date)", page_size=len(missing))
+              FROM %s JOIN energy_account a ON a.id = v.account
+            """, values(missing, **UNITS, month="date")))
         self._fetch_months(units)
 
     def _fetch_months(self, units):
-        self.env.cr.execute_values(
+        rows = self.env.execute_query(SQL(
             """
             SELECT g.account_id, g.commodity, g.period_start, g.month, g.id, g.due::text,
                    g.posted::text, g.revision, c.rounding::text, g.site_id, g.company_id,
                    g.currency_id
-              FROM (VALUES %s) AS v(account, commodity, period_start)
+              FROM %s
               JOIN energy_rating_unit g ON g.account_id = v.account
                    AND g.commodity = v.commodity AND g.period_start = v.period_start
               JOIN res_currency c ON c.id = g.currency_id
-            """, [unit.key for unit in units.values()], template="(%s, %s, %s::date)",
-            page_size=len(units))
+            """, values(list(units), **UNITS)))
         for (account, commodity, start, month, row, due, posted, revision, step, site, company,
-             currency) in self.env.cr.fetchall():
+             currency) in rows:
             units[account, commodity, start].months[month] = {
                 "id": row, "due": Decimal(due), "posted": Decimal(posted), "revision": revision,
                 "step": Decimal(step).normalize(), "site": site, "company": company,
@@ -347,21 +345,20 @@ class EnergyRating(models.AbstractModel):
             if any(version.tier_limits for version in self._versions(unit).values())]
         if not tiered:
             return
-        self.env.cr.execute_values(
+        rows = self.env.execute_query(SQL(
             """
             SELECT g.account_id, g.commodity, g.period_start, g.month, x.supply_id, x.version_id,
                    x.band, sum(x.quantity)::text
-              FROM (VALUES %s) AS v(account, commodity, period_start, first_day)
+              FROM %s
               JOIN energy_rating_unit g ON g.account_id = v.account
                    AND g.commodity = v.commodity AND g.period_start = v.period_start
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date < v.first_day
              GROUP BY g.account_id, g.commodity, g.period_start, g.month, x.supply_id,
                    x.version_id, x.band
              ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
-            """, [(*unit.key, unit.first_day) for unit in tiered],
-            template="(%s, %s, %s::date, %s::date)", page_size=len(tiered))
-        for account, commodity, start, month, supply, version, band, quantity in (
-                self.env.cr.fetchall()):
+            """, values([(*unit.key, unit.first_day) for unit in tiered],
+                        **UNITS, first_day="date")))
+        for account, commodity, start, month, supply, version, band, quantity in rows:
             units[account, commodity, start].before.append(
                 (month, supply, version, band, Decimal(quantity)))
 
@@ -387,41 +384,40 @@ class EnergyRating(models.AbstractModel):
                         month["currency"], unit.commodity, day, band, tier, version, *values))
             gone.extend(cell for cell in unit.old.keys() - new.keys())
         if gone:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
-                DELETE FROM energy_usage x
-                 USING (VALUES %s) AS v(local_date, supply, version, band, tier)
+                DELETE FROM energy_usage x USING %s
                  WHERE x.local_date = v.local_date AND x.supply_id = v.supply
                    AND x.version_id = v.version AND x.band = v.band AND x.tier = v.tier
-                """, gone, template="(%s::date, %s, %s, %s, %s)", page_size=len(gone))
+                """, values(gone, local_date="date", supply="int", version="int", band="text",
+                            tier="int")))
         if changed:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
                 INSERT INTO energy_usage (supply_id, account_id, unit_id, site_id, company_id,
                        currency_id, commodity, local_date, band, tier, version_id, quantity,
                        amount, is_interpolated, meter_id)
-                SELECT v.*, s.meter_id
-                  FROM (VALUES %s) AS v(supply, account, unit, site, company, currency, commodity,
-                        local_date, band, tier, version, quantity, amount, flag)
-                  JOIN energy_supply s ON s.id = v.supply
+                SELECT v.*, s.meter_id FROM %s JOIN energy_supply s ON s.id = v.supply
                     ON CONFLICT (supply_id, local_date, band, tier, version_id) DO UPDATE
                    SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount,
                        is_interpolated = EXCLUDED.is_interpolated
-                """, changed,
-                template="(%s, %s, %s, %s, %s, %s, %s, %s::date, %s, %s, %s, %s, %s, %s)",
-                page_size=len(changed))
+                """, values(changed, supply="int", account="int", unit="int", site="int",
+                            company="int", currency="int", commodity="text", local_date="date",
+                            band="text", tier="int", version="int", quantity="numeric",
+                            amount="numeric", flag="boolean")))
         self.env["energy.usage"].invalidate_model(flush=False)
 
     def _write_marks(self, works):
         rows = [(work.supply, work.points[-1].moment, work.points[-1].register)
                 for work in works if work.points]
         if rows:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
-                INSERT INTO energy_supply_mark (supply_id, settled_until, register) VALUES %s
+                INSERT INTO energy_supply_mark (supply_id, settled_until, register)
+                SELECT v.* FROM %s
                     ON CONFLICT (supply_id) DO UPDATE
                    SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register
-                """, rows, page_size=len(rows))
+                """, values(rows, supply="int", moment="timestamp", register="numeric")))
         self.env["energy.supply.mark"].invalidate_model(flush=False)
 
     def _drafts(self, units):
@@ -443,12 +439,12 @@ class EnergyRating(models.AbstractModel):
                         if any(month_first(day) == month for day in unit.days) else unit.first_day
                     postings.append((unit, month, row["id"], revision, -difference, touched))
         if updates:
-            self.env.cr.execute_values(
+            self.env.cr.execute(SQL(
                 """
-                UPDATE energy_rating_unit AS g SET due = v.due, posted = v.posted,
-                       revision = v.revision
-                  FROM (VALUES %s) AS v(id, due, posted, revision) WHERE g.id = v.id
-                """, updates, template="(%s, %s::numeric, %s::numeric, %s)", page_size=len(updates))
+                UPDATE energy_rating_unit AS g
+                   SET due = v.due, posted = v.posted, revision = v.revision
+                  FROM %s WHERE g.id = v.id
+                """, values(updates, id="int", due="numeric", posted="numeric", revision="int")))
         self.env["energy.rating.unit"].invalidate_model(flush=False)
         if not postings:
             return []

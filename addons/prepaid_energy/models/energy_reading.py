@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import clock
-from ..bulk import copy_rows
+from ..bulk import copy_rows, values
 from ..engine import Limits, Point, judge
 from ..local_time import local_date
 
@@ -16,6 +16,8 @@ STORED = (
     "band_7", "band_8", "source", "state", "reason", "expected", "site_id", "company_id", "user_id",
 )
 BANDS = 8
+# How far back a meter's latest reading is looked for first.
+RECENT = timedelta(days=31)
 
 
 class EnergyReading(models.Model):
@@ -203,33 +205,58 @@ class EnergyReading(models.Model):
         return facts
 
     def _neighbours(self, rows):
-        """Return, for each row, the accepted readings before, at and after its moment."""
-        self.env.cr.execute_values(
+        """Return, for each row, the accepted readings before, at and after its moment.
+
+        Nearly all rows are newer than anything of their meter: those need one look at the latest
+        reading, and only the partitions of the last weeks.
+
+        :return: dict of (meter id, moment) to three `Point` or None
+        """
+        wanted = {(row[0], row[1]) for row in rows}
+        since = min(moment for _meter, moment in wanted) - RECENT
+        latest = self.env.execute_query(SQL(
             """
-            SELECT v.meter_id, v.moment, p.moment, p.total::text, s.total::text,
+            SELECT v.meter, r.moment, r.total::text
+              FROM %s
+              JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data
+                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
+                    ORDER BY moment DESC LIMIT 1) r ON TRUE
+            """, values(sorted({(meter,) for meter, _moment in wanted}), meter="int"), since))
+        latest = {meter: Point(moment, Decimal(total)) for meter, moment, total in latest}
+        appended = {
+            (meter, moment): (latest[meter], None, None) for meter, moment in wanted
+            if meter in latest and latest[meter].moment < moment}
+        return appended | self._neighbours_anywhere(wanted - appended.keys())
+
+    def _neighbours_anywhere(self, wanted):
+        """Return the same for rows that are first of their meter, late or repeated."""
+        if not wanted:
+            return {}
+        rows = self.env.execute_query(SQL(
+            """
+            SELECT v.meter, v.moment, p.moment, p.total::text, s.total::text,
                    f.moment, f.total::text
-              FROM (VALUES %s) AS v(meter_id, moment)
+              FROM %s
               LEFT JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
-                    WHERE r.meter_id = v.meter_id AND r.moment < v.moment
+                    WHERE r.meter_id = v.meter AND r.moment < v.moment
                       AND r.state = 'accepted' ORDER BY r.moment DESC LIMIT 1) p ON TRUE
               LEFT JOIN LATERAL (
                    SELECT total FROM energy_reading_data r
-                    WHERE r.meter_id = v.meter_id AND r.moment = v.moment
+                    WHERE r.meter_id = v.meter AND r.moment = v.moment
                       AND r.state = 'accepted') s ON TRUE
               LEFT JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
-                    WHERE r.meter_id = v.meter_id AND r.moment > v.moment
+                    WHERE r.meter_id = v.meter AND r.moment > v.moment
                       AND r.state = 'accepted' ORDER BY r.moment LIMIT 1) f ON TRUE
-            """, sorted({(row[0], row[1]) for row in rows}),
-            template="(%s, %s::timestamp)", page_size=len(rows))
+            """, values(sorted(wanted), meter="int", moment="timestamp")))
         return {
             (meter, moment): (
                 Point(before, Decimal(before_total)) if before else None,
                 Point(moment, Decimal(same)) if same is not None else None,
                 Point(after, Decimal(after_total)) if after else None)
-            for meter, moment, before, before_total, same, after, after_total
-            in self.env.cr.fetchall()}
+            for meter, moment, before, before_total, same, after, after_total in rows}
 
     def action_open_entries(self):
         """Open the balance entries that charged the use around this reading."""

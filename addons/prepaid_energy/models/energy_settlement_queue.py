@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..bulk import copy_rows
+
 
 class EnergySettlementQueue(models.Model):
     """What is to be rated: a meter, from a moment on.
@@ -37,14 +39,14 @@ class EnergySettlementQueue(models.Model):
             if meter not in earliest or since < earliest[meter]:
                 earliest[meter] = since
         if earliest:
-            self.env.cr.execute_values(
-                "INSERT INTO energy_settlement_queue (meter_id, since) VALUES %s",
-                sorted(earliest.items()))
+            copy_rows(self.env.cr, "energy_settlement_queue", ("meter_id", "since"),
+                      sorted(earliest.items()))
 
     @api.model
     def _add_version(self, versions):
         """Queue what newly approved tariff versions price, and what waited for a price."""
         self.env["energy.supply.term"].flush_model()
+        self.flush_model()
         versions.flush_recordset()
         self.env.cr.execute(SQL(
             """

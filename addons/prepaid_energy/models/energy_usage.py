@@ -49,6 +49,12 @@ class EnergyUsage(models.Model):
     _unit_idx = models.Index("(unit_id, local_date)")
     _meter_idx = models.Index("(meter_id, local_date)")
 
+    def init(self):
+        # Each upsert of settling takes a number, also where it only updates a row.
+        self.env.cr.execute(
+            "ALTER TABLE energy_usage ALTER COLUMN id TYPE bigint;"
+            "ALTER SEQUENCE energy_usage_id_seq AS bigint")
+
     @api.depends("local_date", "meter_id.name")
     def _compute_display_name(self):
         for usage in self:

@@ -9,7 +9,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import clock
-from ..bulk import copy_rows
+from ..bulk import copy_rows, values
 from ..crash_points import reached
 from .energy_meter import COMMODITIES
 
@@ -123,12 +123,13 @@ class EnergyWallet(models.Model):
         copy_rows(self.env.cr, "energy_wallet_entry", ENTRY_COLUMNS, rows)
         reached("entry_written")
         touched = sorted({draft.wallet_id for draft in drafts})
-        self.env.cr.execute_values(
-            "UPDATE energy_wallet AS w SET balance = new.balance, last_number = new.number,"
-            " head = new.head"
-            "  FROM (VALUES %s) AS new(id, balance, number, head) WHERE w.id = new.id",
-            [(wallet, *locked[wallet][0:3]) for wallet in touched],
-            template="(%s, %s::numeric, %s, %s)")
+        moved = [(wallet, *locked[wallet][0:3]) for wallet in touched]
+        self.env.cr.execute(SQL(
+            """
+            UPDATE energy_wallet AS w
+               SET balance = v.balance, last_number = v.number, head = v.head
+              FROM %s WHERE w.id = v.id
+            """, values(moved, id="int", balance="numeric", number="int", head="text")))
         self.env["energy.wallet.entry"].invalidate_model(flush=False)
         self.invalidate_model(["balance", "last_number", "head"], flush=False)
         return [draft.key for draft in drafts]

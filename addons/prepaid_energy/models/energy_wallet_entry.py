@@ -62,6 +62,7 @@ class EnergyWalletEntry(models.Model):
     def init(self):
         self.env.cr.execute("""
             ALTER TABLE energy_wallet_entry ALTER COLUMN id TYPE bigint;
+            ALTER SEQUENCE energy_wallet_entry_id_seq AS bigint;
 
             CREATE OR REPLACE FUNCTION energy_entry_refuse_change() RETURNS trigger
             LANGUAGE plpgsql AS $$

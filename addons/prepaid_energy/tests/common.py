@@ -1,8 +1,11 @@
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from odoo import Command
+from odoo.exceptions import AccessError
 from odoo.tests import TransactionCase
+from odoo.tools import mute_logger
 
 START = datetime(2026, 3, 1, 0, 0) - timedelta(hours=8)  # midnight of 1 March in Shanghai, in UTC
 
@@ -152,6 +155,15 @@ class EnergyCase(TransactionCase):
             (command.number, command.kind, command.value, command.state)
             for command in self.env["energy.command"].search(
                 [("meter_id", "=", meter.id)], order="number")]
+
+    @contextmanager
+    def refused(self, exception=AccessError, pattern=""):
+        """Expect a refusal, whose log lines are muted; what was done before it is undone."""
+        muted = mute_logger(
+            "odoo.sql_db", "odoo.addons.base.models.ir_rule", "odoo.addons.base.models.ir_model",
+            "odoo.models", "odoo.orm.models")
+        with muted, self.assertRaisesRegex(exception, pattern), self.env.cr.savepoint():
+            yield
 
     def assertChecked(self):
         """Every rule of the checker holds."""

@@ -1,3 +1,4 @@
+import math
 import uuid
 
 from odoo import _, api, fields, models
@@ -16,8 +17,9 @@ class EnergyTopUp(models.TransientModel):
         "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))])
     wallet_id = fields.Many2one(
         "energy.wallet", string="To Balance", compute="_compute_wallet_id", store=True,
-        readonly=False, required=True, domain="[('account_id', '=', account_id)]")
-    has_several_wallets = fields.Boolean(compute="_compute_wallet_id", store=True)
+        precompute=True, readonly=False, required=True, domain="[('account_id', '=', account_id)]")
+    has_several_wallets = fields.Boolean(
+        compute="_compute_wallet_id", store=True, precompute=True)
     company_id = fields.Many2one(related="account_id.company_id")
     currency_id = fields.Many2one(related="account_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
@@ -25,7 +27,7 @@ class EnergyTopUp(models.TransientModel):
     journal_id = fields.Many2one(
         "account.journal", string="Paid By", required=True,
         domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
-        compute="_compute_journal_id", store=True, readonly=False)
+        compute="_compute_journal_id", store=True, precompute=True, readonly=False)
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
     key = fields.Char(required=True, readonly=True, default=lambda self: f"{KEY_PREFIX}{uuid.uuid4()}")
     entry_key = fields.Char(readonly=True)
@@ -48,22 +50,30 @@ class EnergyTopUp(models.TransientModel):
 
     @api.model_create_multi
     def create(self, vals_list):
+        amounts = [self._typed_amount(vals) for vals in vals_list]
         top_ups = super().create(vals_list)
-        for top_up, vals in zip(top_ups, vals_list, strict=True):
-            top_up._check_amount(vals)
+        for top_up, amount in zip(top_ups, amounts, strict=True):
+            top_up._check_amount(amount)
         return top_ups
 
     def write(self, vals):
+        amount = self._typed_amount(vals)
         result = super().write(vals)
         for top_up in self:
-            top_up._check_amount(vals)
+            top_up._check_amount(amount)
         return result
 
-    def _check_amount(self, vals):
+    def _typed_amount(self, vals):
+        amount = float(vals.get("amount") or 0)
+        if not math.isfinite(amount):
+            raise UserError(_("%s is not an amount of money that can be taken.", amount))
+        return amount
+
+    def _check_amount(self, amount):
         """Refuse an amount that the field would round: what is credited is what was typed."""
-        if vals.get("amount"):
+        if amount:
             # sudo: the currency decides, whoever asks
-            self.wallet_id.sudo()._decimal(float(vals["amount"]))
+            self.wallet_id.sudo()._decimal(amount)
 
     @api.model
     def _open(self, account):

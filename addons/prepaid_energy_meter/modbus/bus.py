@@ -154,8 +154,6 @@ class Bus:
             while True:
                 self._wake.clear()
                 if await self.work():
-                    # A driver that never waits must not keep the loop to itself.
-                    await asyncio.sleep(0)
                     continue
                 wait = self.seconds_to_next()
                 try:

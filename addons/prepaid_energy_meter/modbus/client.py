@@ -1,8 +1,9 @@
 """One Modbus TCP connection to one gateway: strict, one request at a time.
 
-pymodbus builds the requests and decodes the answers. The connection is kept here, because
-every doubt must end it: a late answer would otherwise be taken for the next one
-(late and doubled answers are why serial gateways behind TCP return other meters' values).
+pymodbus builds the requests. The connection and the answers are looked after here, because
+every byte is checked and every doubt must end the connection: a late answer would otherwise
+be taken for the next one (late and doubled answers are why serial gateways behind TCP return
+other meters' values).
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -47,7 +48,7 @@ class _Words:
 
     def raw(self) -> dict[str, str]:
         return {
-            f"{function:02X}:{address:04X}": " ".join(f"{word:04x}" for word in words)
+            f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
             for (function, address), words in self.by_place.items()
         }
 

@@ -117,6 +117,16 @@ class Profile:
 
     def allows_read(self, block: Block) -> bool:
         """Whether the block starts and ends with registers of the map and is short enough."""
+        known = self._judged_blocks.get(block)
+        if known is None:
+            known = self._judged_blocks[block] = self._covers(block)
+        return known
+
+    @cached_property
+    def _judged_blocks(self) -> dict[Block, bool]:
+        return {}
+
+    def _covers(self, block: Block) -> bool:
         if block.function not in self.read_functions or block.count > self.max_block:
             return False
         inside = [register for register in self.registers if block.holds(register)]

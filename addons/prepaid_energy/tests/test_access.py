@@ -1,0 +1,620 @@
+import inspect
+from datetime import timedelta
+
+from odoo import Command
+from odoo.exceptions import AccessError, UserError
+from odoo.service.model import get_public_method
+from odoo.tests import new_test_user, tagged
+
+from .common import START, EnergyCase
+
+ROLES = ("viewer", "cashier", "operator", "engineer", "finance", "manager")
+OUTSIDERS = ("portal", "internal")
+OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
+
+# What a role may do beyond reading, which every role may; an empty dict: nobody writes it.
+RIGHTS = {
+    "energy.property": {"operator": "rwc", "manager": "rwcu"},
+    "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.supply.mark": {},
+    "energy.wallet": {},
+    "energy.wallet.entry": {},
+    "energy.billing.period": {},
+    "energy.rating.unit": {},
+    "energy.usage": {},
+    "energy.meter": {"operator": "rwc", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.meter.status": {},
+    "energy.meter.control": {},
+    "energy.reading": {},
+    "energy.command": {},
+    "energy.room": {},
+    "energy.settlement.problem": {},
+    "energy.settlement.queue": {role: "" for role in ("viewer", "cashier", "operator", "finance")},
+    "energy.tariff": {"manager": "rwcu"},
+    "energy.tariff.version": {"manager": "rwcu"},
+    "energy.tariff.band": {"manager": "rwcu"},
+    "energy.tariff.tier": {"manager": "rwcu"},
+    "energy.tariff.window": {"manager": "rwcu"},
+    "energy.tariff.price": {"manager": "rwcu"},
+    "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
+}
+# Models of a site, in which a user who is bound to another site finds nothing.
+SITE_MODELS = (
+    "energy.property", "energy.account", "energy.supply", "energy.supply.term",
+    "energy.supply.mark", "energy.wallet", "energy.wallet.entry", "energy.billing.period",
+    "energy.rating.unit", "energy.usage", "energy.meter", "energy.meter.status",
+    "energy.meter.control", "energy.reading", "energy.command", "energy.room",
+    "energy.settlement.problem", "energy.settlement.queue",
+)
+COMPANY_MODELS = (
+    "energy.tariff", "energy.tariff.version", "energy.tariff.band", "energy.tariff.tier",
+    "energy.tariff.window", "energy.tariff.price", "energy.credit.policy",
+)
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
+# Models that the flow writes and that refuse even the superuser's ORM.
+FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
+
+# Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
+ORM = {"create", "write", "unlink", "default_get"}
+PUBLIC = {
+    "energy.account": {
+        "action_activate", "action_top_up", "action_open_entries", "action_open_usage",
+        "action_open_rooms"},
+    "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
+    "energy.operation": {"action_confirm"},
+    "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
+    "energy.rating.unit": {"action_open_usage"},
+    "energy.reading": {"action_open_entries", "action_open_usage"},
+    "energy.room": {
+        "action_operate", "action_top_up", "action_open_account", "action_open_meter",
+        "action_open_readings", "action_open_commands", "action_open_usage",
+        "action_open_entries"},
+    "energy.settlement.problem": {"action_try_again"},
+    "energy.supply": {"action_set_tariff"},
+    "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
+    "energy.top.up": {"action_confirm", "action_open_entry"},
+    "energy.usage": {"action_open_entries", "action_open_readings"},
+    "energy.wallet.entry": {
+        "action_open_usage", "action_open_readings", "action_open_commands",
+        "action_open_payment"},
+}
+
+
+class AccessCase(EnergyCase):
+    """A second site of the company, a second company, and a user of every role."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.meter = cls.make_meter("A1")
+        cls.account = cls.furnish(cls.meter)
+        cls.make_tariff(
+            "Of every part", {"peak": ["1", "2"], "valley": ["0.5", "1"]}, limits=(50,),
+            windows=[("peak", 8, 22)], rest="valley")
+        cls.other_site = cls.site.copy({"name": "Harbour Mall", "supply_state": "live"})
+        cls.other_meter = cls.on_site(cls.other_site, "B1")
+        cls.other_account = cls.furnish(cls.other_meter, site_id=cls.other_site.id)
+        cls.users = {role: cls.make_user(role, f"prepaid_energy.group_energy_{role}")
+                     for role in ROLES}
+        cls.users["portal"] = cls.make_user("portal", "base.group_portal")
+        cls.users["internal"] = cls.make_user("internal", "base.group_user")
+
+    @classmethod
+    def make_user(cls, login, groups, company=None):
+        company = company or cls.company
+        return new_test_user(
+            cls.env, f"energy_{login}", groups=groups, company_id=company.id,
+            company_ids=[Command.set(company.ids)])
+
+    @classmethod
+    def on_site(cls, site, name):
+        home, cls.site = cls.site, site
+        try:
+            return cls.make_meter(name)
+        finally:
+            cls.site = home
+
+    @classmethod
+    def furnish(cls, meter, **values):
+        """Open an account that has one record of everything that can be seen."""
+        account = cls.open_account(meter, **values)
+        account.wallet_ids._top_up(100, f"test/{account.id}", cls.cash)
+        cls.read(meter, START + timedelta(hours=1), "10")
+        cls.settle()
+        cls.env["energy.settlement.queue"]._add([(meter.id, START)])
+        cls.env["energy.settlement.problem"]._record(account.id, "No price")
+        cls.env["energy.command"]._command([{
+            "meter_id": meter.id, "kind": "supply", "value": "on", "mode": "prepaid",
+            "cause": "policy", "user_id": cls.env.uid}])
+        cls.env.invalidate_all()
+        return account
+
+    def as_user(self, who):
+        """Return the environment of a role's user, or of a user, as the web client makes it."""
+        user = self.users[who] if isinstance(who, str) else who
+        return self.env(user=user, context={"allowed_company_ids": user.company_ids.ids})
+
+    def sample(self, model):
+        return self.env[model].search([("company_id", "=", self.company.id)], limit=1)
+
+    def operate(self, who, action, meters, **values):
+        """Carry an operation out over the wizard, as the web client or an RPC call would."""
+        operation = self.as_user(who)["energy.operation"].create({
+            "action": action, "line_ids": [Command.create({"meter_id": meter.id})
+                                           for meter in meters], **values})
+        operation.action_confirm()
+        return operation
+
+
+@tagged("post_install", "-at_install")
+class TestRights(AccessCase):
+    """Who may read, create, write and delete what."""
+
+    def rights(self, model, role):
+        if role in OUTSIDERS:
+            return ""
+        return RIGHTS[model].get(role, "r")
+
+    def test_every_model_is_in_the_table(self):
+        models = {
+            name for name, model in self.env.registry.items()
+            if model._original_module == "prepaid_energy" and not model._abstract}
+        self.assertEqual(models, {*RIGHTS, *WIZARDS, "energy.clock"})
+
+    def test_rights_are_those_of_the_table(self):
+        for model in RIGHTS:
+            for role in (*ROLES, *OUTSIDERS):
+                env = self.as_user(role)
+                found = "".join(
+                    letter for letter, operation in OPERATIONS.items()
+                    if env[model].has_access(operation))
+                self.assertEqual(found, self.rights(model, role), f"{role} on {model}")
+
+    def test_what_the_table_does_not_give_is_refused(self):
+        for model in RIGHTS:
+            record = self.sample(model)
+            self.assertTrue(record, model)
+            for role in (*ROLES, *OUTSIDERS):
+                own = record.with_env(self.as_user(role))
+                rights = self.rights(model, role)
+                tries = {
+                    "r": lambda own=own: own.read(["display_name"]),
+                    "w": lambda own=own: own.write({}),
+                    "c": lambda own=own: own.create({}),
+                    "u": lambda own=own: own.unlink(),
+                }
+                for letter, attempt in tries.items():
+                    if letter not in rights:
+                        with self.subTest(model=model, role=role, operation=letter), \
+                                self.refused(UserError):
+                            attempt()
+
+    def test_what_the_table_gives_works(self):
+        given = {
+            "energy.property": {"headcount": 3}, "energy.account": {"note": "<p>Pays late</p>"},
+            "energy.meter": {"cut_priority": 3}, "energy.tariff": {"note": "<p>Notice 12</p>"},
+            "energy.credit.policy": {"fresh_hours": 12},
+        }
+        for model, values in given.items():
+            for role in ROLES:
+                own = self.sample(model).with_env(self.as_user(role))
+                self.assertTrue(own.read(["display_name"]))
+                if "w" in self.rights(model, role):
+                    own.write(values)
+                    own.env.flush_all()
+
+    def test_nobody_writes_what_the_flow_writes(self):
+        for model in FLOW_ONLY:
+            record = self.sample(model)
+            values = {"meter_id": self.meter.id} if "meter_id" in record else {"amount": 1}
+            for env in (self.env, self.as_user("manager")):
+                own = record.with_env(env)
+                with self.refused(UserError):
+                    own.create(values)
+                with self.refused(UserError):
+                    own.write(values)
+                with self.refused(UserError):
+                    own.unlink()
+        with self.refused(UserError, "by its entries only"):
+            self.account.wallet_ids.balance = 1000000
+
+    def test_state_of_an_account_is_not_written_by_hand(self):
+        operator = self.as_user("operator")
+        account = self.account.with_env(operator)
+        for values in ({"state": "draft"}, {"state": "closed"}, {"closed_at": START}):
+            with self.refused():
+                account.write(values)
+        with self.refused(UserError):
+            account.write({"site_id": self.other_site.id})
+        partner = self.env["res.partner"].create({"name": "New tenant"}).id
+        for context, values in (({}, {"state": "active"}), ({"default_state": "active"}, {})):
+            with self.refused():
+                operator["energy.account"].with_context(**context).create(
+                    {"partner_id": partner, "site_id": self.site.id, **values})
+
+    def test_supply_in_service_is_neither_ended_nor_priced_by_hand(self):
+        operator = self.as_user("operator")
+        supply = self.account.supply_ids.with_env(operator)
+        cheap = self.make_tariff("Cheap", {"flat": ["0.010000"]})
+        with self.refused():
+            supply.end_at = START + timedelta(hours=2)
+        with self.refused():
+            supply.term_ids.create({
+                "supply_id": supply.id, "since": START + timedelta(hours=2),
+                "tariff_id": cheap.id})
+        with self.refused(UserError):
+            supply.tariff_id = cheap.id
+        with self.refused():
+            supply.term_ids.multiplier = 0.5
+        with self.refused(UserError):
+            supply.term_ids.unlink()
+        draft = self.open_account(self.make_meter("A7"), activate=False)
+        with self.refused():
+            draft.with_env(operator).supply_ids.term_ids.supply_id = supply
+
+    def test_operator_opens_an_account_and_cashier_sells(self):
+        meter = self.make_meter("A8")
+        account = self.as_user("operator")["energy.account"].create({
+            "partner_id": self.env["res.partner"].create({"name": "New tenant"}).id,
+            "site_id": self.site.id, "room_ids": [Command.set(meter.property_id.ids)],
+            "supply_ids": [Command.create({
+                "meter_id": meter.id, "start_at": START, "tariff_id": self.flat_tariff.id,
+                "multiplier": 1})]})
+        account.action_activate()
+        self.assertEqual(account.state, "active")
+        cashier = self.as_user("cashier")
+        top_up = cashier["energy.top.up"].create({"account_id": account.id, "amount": 50})
+        top_up.action_confirm()
+        self.assertEqual(account.balance, 50)
+        entry = account.wallet_ids.entry_ids
+        self.assertEqual(entry.user_id, cashier.user)
+        self.assertTrue(top_up.result)
+        top_up.action_confirm()
+        self.assertEqual(len(account.wallet_ids.entry_ids), 1)
+
+    def test_sites_that_cut_are_the_managers_business(self):
+        for role in ROLES:
+            env = self.as_user(role)
+            site = self.site.with_env(env)
+            if role == "manager":
+                site.action_watch()
+                self.assertEqual(site.supply_state, "watch")
+                site.action_trial()
+                self.operate(role, "go_live", [], site_id=site.id)
+                self.assertEqual(site.supply_state, "live")
+                continue
+            for attempt in (
+                    site.action_watch, site.action_trial,
+                    lambda site=site: site.write({"supply_state": "watch"}),
+                    lambda env=env: env["energy.property"].create(
+                        {"name": "New", "kind": "site", "supply_state": "live"}),
+                    lambda env=env: env["energy.property"].with_context(
+                        default_supply_state="live").create({"name": "New", "kind": "site"}),
+                    lambda role=role: self.operate(role, "go_live", [], site_id=self.site.id)):
+                with self.refused():
+                    attempt()
+
+    def test_actions_are_refused_by_the_server(self):
+        draft = self.open_account(self.make_meter("A9"), activate=False)
+        version = self.add_version(self.flat_tariff, {"flat": ["0.7"]}, date_from="2027-01-01")
+        version.action_draft()
+        problem = self.env["energy.settlement.problem"].search([], limit=1)
+        allowed = {
+            "activate": ("operator", "manager"), "approve": ("manager",),
+            "again": ("operator", "engineer", "finance", "manager"),
+            "top_up": ("cashier", "manager"),
+        }
+        for role in (*ROLES, *OUTSIDERS):
+            env = self.as_user(role)
+            attempts = {
+                "activate": draft.with_env(env).action_activate,
+                "approve": version.with_env(env).action_approve,
+                "again": problem.with_env(env).action_try_again,
+                "top_up": lambda env=env: env["energy.top.up"].create(
+                    {"account_id": self.account.id, "amount": 5}).action_confirm(),
+            }
+            for name, attempt in attempts.items():
+                if role not in allowed[name]:
+                    with self.subTest(role=role, action=name), self.refused():
+                        attempt()
+        self.assertEqual(draft.state, "draft")
+        self.assertEqual(version.state, "draft")
+        with self.refused():
+            version.with_env(self.as_user("finance")).state = "approved"
+        problem.with_env(self.as_user("engineer")).action_try_again()
+        version.with_env(self.as_user("manager")).action_approve()
+        self.assertEqual(version.state, "approved")
+
+    def test_approved_prices_stay(self):
+        manager = self.as_user("manager")
+        version = self.add_version(self.flat_tariff, {"flat": ["0.7"]}, date_from="2027-01-01")
+        draft = self.add_version(self.flat_tariff, {"flat": ["0.8"]}, date_from="2028-01-01")
+        draft.action_draft()
+        with self.refused(UserError, "is approved"):
+            version.with_env(manager).date_from = "2026-06-01"
+        with self.refused(UserError, "is approved"):
+            version.with_env(manager).price_ids.price = 0
+        with self.refused(UserError, "is approved"):
+            draft.with_env(manager).price_ids.version_id = version
+        draft.with_env(manager).price_ids.unlink()
+        with self.refused(UserError, "cannot be approved"):
+            draft.with_env(manager).state = "approved"
+
+    def test_users_do_not_choose_their_own_sites(self):
+        for role in ROLES:
+            user = self.users[role]
+            with self.refused():
+                user.with_env(self.as_user(role)).energy_site_ids = self.site
+
+
+@tagged("post_install", "-at_install")
+class TestSites(AccessCase):
+    """Users bound to sites find only those sites' records; companies are separate."""
+
+    def bound(self, site, groups="prepaid_energy.group_energy_manager"):
+        user = self.make_user(f"bound_{site.id}", groups)
+        user.energy_site_ids = site
+        return user
+
+    def check_finds_only(self, env, model, records, others):
+        """Search, grouping, counting and reading by id agree on what is there."""
+        own = env[model]
+        found = own.with_context(active_test=False).search([])
+        self.assertTrue(records, model)
+        self.assertTrue(others, model)
+        self.assertFalse(set(found.ids) & set(others.ids), model)
+        self.assertLessEqual(set(records.ids), set(found.ids), model)
+        everything = own.with_context(active_test=False)
+        self.assertEqual(everything.search_count([]), len(found), model)
+        self.assertEqual(everything._read_group([], [], ["__count"]), [(len(found),)], model)
+        groups = everything.formatted_read_group([], [], ["__count"])
+        self.assertEqual(groups[0]["__count"], len(found), model)
+        self.assertEqual(everything.search_fetch([("id", "in", others.ids)], ["id"]).ids, [], model)
+        records.with_env(env).read(["display_name"])
+        for record in others:
+            with self.subTest(model=model, record=record.id), self.refused():
+                own.browse(record.id).read(["display_name"])
+
+    def test_user_bound_to_a_site_finds_that_site_only(self):
+        env = self.as_user(self.bound(self.site))
+        for model in SITE_MODELS:
+            records = self.env[model].search([("site_id", "=", self.site.id)])
+            others = self.env[model].search([("site_id", "=", self.other_site.id)])
+            self.check_finds_only(env, model, records, others)
+
+    def test_user_without_sites_finds_all_sites_of_the_company(self):
+        env = self.as_user("manager")
+        for model in SITE_MODELS:
+            sites = env[model].search([]).site_id
+            self.assertLessEqual({self.site.id, self.other_site.id}, set(sites.ids), model)
+
+    def test_user_of_an_archived_site_does_not_find_all(self):
+        user = self.bound(self.site)
+        self.site.active = False
+        self.assertEqual(
+            self.as_user(user)["energy.account"].search([]).site_id.ids, self.site.ids)
+
+    def test_companies_are_separate(self):
+        company = self.company
+        stranger = self.env["res.company"].create(
+            {"name": "Hill Estates", "currency_id": company.currency_id.id})
+        theirs = {}
+        policy = self.env["energy.credit.policy"].create(
+            {"name": "Theirs", "company_id": stranger.id})
+        site = self.env["energy.property"].create({
+            "name": "Hill", "kind": "site", "tz": "Asia/Shanghai", "company_id": stranger.id})
+        cls = type(self)
+        home = cls.company, cls.site
+        cls.company, cls.site = stranger, site
+        try:
+            tariff = self.make_tariff(
+                "Theirs", {"peak": ["1", "2"], "valley": ["0.5", "1"]}, limits=(50,),
+                windows=[("peak", 8, 22)], rest="valley")
+            cash = self.env["account.journal"].create({
+                "name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id})
+            cash_home, cls.cash = cls.cash, cash
+            try:
+                self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
+            finally:
+                cls.cash = cash_home
+        finally:
+            cls.company, cls.site = home
+        env = self.as_user("manager")
+        for model in (*SITE_MODELS, *COMPANY_MODELS):
+            theirs = self.env[model].search([("company_id", "=", stranger.id)])
+            ours = self.env[model].search([("company_id", "=", company.id)])
+            self.check_finds_only(env, model, ours, theirs)
+        their_user = self.make_user("stranger", "prepaid_energy.group_energy_manager", stranger)
+        for model in (*SITE_MODELS, *COMPANY_MODELS):
+            found = self.as_user(their_user)[model].search([])
+            self.assertEqual(found.company_id, stranger, model)
+
+    def test_every_model_has_rules_by_site_and_company(self):
+        for model in (*SITE_MODELS, *COMPANY_MODELS, *WIZARDS):
+            rules = self.env["ir.rule"].search([
+                ("model_id.model", "=", model), ("groups", "=", False)])
+            text = " ".join(rules.mapped("domain_force"))
+            self.assertIn("company_ids", text, model)
+            if model not in COMPANY_MODELS:
+                self.assertIn("user.energy_site_ids", text, model)
+
+    def test_records_are_not_made_on_other_sites(self):
+        env = self.as_user(self.bound(self.site))
+        with self.refused():
+            env["energy.property"].create({
+                "name": "New", "kind": "room", "parent_id": self.other_site.id})
+        with self.refused():
+            env["energy.meter"].create({
+                "name": "New", "property_id": self.other_meter.property_id.id})
+        with self.refused():
+            env["energy.account"].create({
+                "partner_id": self.account.partner_id.id, "site_id": self.other_site.id})
+        with self.refused():
+            env["energy.account"].browse(self.other_account.id).action_activate()
+
+    def test_wizards_do_not_reach_other_sites(self):
+        user = self.bound(self.site)
+        env = self.as_user(user)
+        number = self.other_meter.control_id.last_number
+        for action in ("read", "on", "off", "hold", "prepaid", "set_tariff"):
+            with self.subTest(action=action), self.refused():
+                self.operate(user, action, self.other_meter, tariff_id=self.flat_tariff.id)
+        own = env["energy.operation"].create({
+            "action": "off", "line_ids": [Command.create({"meter_id": self.meter.id})]})
+        with self.refused():
+            own.line_ids.meter_id = self.other_meter
+            own.action_confirm()
+        with self.refused():
+            self.operate(user, "go_live", [], site_id=self.other_site.id)
+        with self.refused():
+            env["energy.meter"].browse(self.other_meter.id).with_context(
+                energy_action="off").action_operate()
+        with self.refused():
+            env["energy.room"].browse(self.other_meter.id).with_context(
+                energy_action="on").action_operate()
+        self.env.invalidate_all()
+        self.assertEqual(self.other_meter.control_id.last_number, number)
+
+    def test_balances_of_other_sites_are_not_seen_through_wizards(self):
+        env = self.as_user(self.bound(self.site))
+        with self.refused():
+            env["energy.operation.line"].create({
+                "operation_id": env["energy.operation"].create({"action": "read"}).id,
+                "meter_id": self.other_meter.id}).read(["balance"])
+        with self.refused():
+            env["energy.top.up"].create(
+                {"account_id": self.other_account.id, "amount": 5}).read(["balance"])
+        top_up = env["energy.top.up"].create({"account_id": self.account.id, "amount": 5})
+        with self.refused(UserError, "another account"):
+            top_up.wallet_id = self.other_account.wallet_ids
+            top_up.action_confirm()
+        with self.refused():
+            top_up.account_id = self.other_account
+            top_up.action_confirm()
+        self.assertEqual(self.other_account.balance, 94)
+
+    def test_wizard_of_another_user_is_not_found(self):
+        top_up = self.as_user("cashier")["energy.top.up"].create(
+            {"account_id": self.account.id, "amount": 5})
+        other = self.make_user("cashier_2", "prepaid_energy.group_energy_cashier")
+        with self.refused():
+            top_up.with_env(self.as_user(other)).action_confirm()
+
+
+@tagged("post_install", "-at_install")
+class TestOrders(AccessCase):
+    """Who switches, prices and sells, and with which amounts."""
+
+    def test_only_operators_and_engineers_switch(self):
+        for role in (*ROLES, *OUTSIDERS):
+            for action in ("read", "on", "off", "hold", "prepaid"):
+                if role in ("operator", "engineer", "manager"):
+                    operation = self.operate(role, action, self.meter)
+                    if action != "read":  # nothing drives the meter, so nothing can read it
+                        self.assertTrue(operation.line_ids.is_done, operation.line_ids.result)
+                else:
+                    with self.subTest(role=role, action=action), self.refused():
+                        self.operate(role, action, self.meter)
+        self.assertEqual(
+            set(self.env["energy.command"].search(
+                [("cause", "=", "person"), ("meter_id", "=", self.meter.id)]).user_id.mapped("login")),
+            {"energy_operator", "energy_engineer", "energy_manager"})
+
+    def test_only_managers_set_tariffs_and_grant(self):
+        dear = self.make_tariff("Dear", {"flat": ["2.000000"]})
+        since = START + timedelta(hours=3)
+        until = START + timedelta(days=1)
+        for role in (*ROLES, *OUTSIDERS):
+            if role != "manager":
+                with self.refused():
+                    self.operate(role, "set_tariff", self.meter, tariff_id=dear.id, since=since)
+                with self.refused():
+                    self.operate(role, "on", self.meter, granted_until=until)
+        operation = self.operate(
+            "manager", "set_tariff", self.meter, tariff_id=dear.id, since=since)
+        self.assertTrue(operation.line_ids.is_done, operation.line_ids.result)
+        self.assertEqual(self.account.supply_ids.term_ids.tariff_id, self.flat_tariff + dear)
+        self.operate("manager", "on", self.meter, granted_until=until)
+        self.assertEqual(self.meter.control_id.granted_until, until)
+
+    def test_supply_off_without_a_reason_is_refused(self):
+        for action in ("off", "hold"):
+            with self.refused(UserError, "reason"):
+                self.operate("operator", action, self.meter, reason=False)
+        self.operate("operator", "off", self.meter, reason=False, remark="Burst pipe")
+        self.assertEqual(self.env["energy.command"].search(
+            [("cause", "=", "person"), ("meter_id", "=", self.meter.id)]).reason, "Burst pipe")
+
+    def test_amounts_that_are_none_are_refused(self):
+        env = self.as_user("cashier")
+        amounts = (float("nan"), float("inf"), float("-inf"), 1e18, 1e12, -5, -0.01, 0, 1e-9,
+                   0.001, 10.005, 0.1 + 1e-6)
+        before = self.account.wallet_ids.entry_ids
+        for amount in amounts:
+            with self.subTest(amount=amount), self.refused(
+                    UserError, "smallest unit|above zero|not an amount"):
+                env["energy.top.up"].create(
+                    {"account_id": self.account.id, "amount": amount}).action_confirm()
+            with self.subTest(amount=amount, by="write"), self.refused(
+                    UserError, "smallest unit|above zero|not an amount"):
+                top_up = env["energy.top.up"].create(
+                    {"account_id": self.account.id, "amount": 5})
+                top_up.amount = amount
+                top_up.action_confirm()
+            with self.subTest(amount=amount, by="flow"), self.refused(
+                    UserError, "smallest unit|above zero|not an amount"):
+                self.account.wallet_ids._top_up(amount, f"test/{amount}", self.cash)
+        self.assertEqual(self.account.wallet_ids.entry_ids, before)
+
+    def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):
+        env = self.as_user("cashier")
+        general = self.env["account.journal"].search(
+            [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1)
+        with self.refused(UserError, "cash or bank"):
+            env["energy.top.up"].create({
+                "account_id": self.account.id, "amount": 5,
+                "journal_id": general.id}).action_confirm()
+        with self.refused(AccessError, "chosen by the form"):
+            env["energy.top.up"].create({
+                "account_id": self.account.id, "amount": 5,
+                "key": "provider/4711"}).action_confirm()
+
+
+@tagged("post_install", "-at_install")
+class TestRemoteCalls(AccessCase):
+    """What can be called over RPC is what is meant to be."""
+
+    def own_functions(self, model):
+        """Yield the functions that this add-on defines on a model."""
+        for cls in type(self.env[model]).mro():
+            if cls.__module__.startswith("odoo.addons.prepaid_energy."):
+                yield from (
+                    (name, value) for name, value in vars(cls).items()
+                    if inspect.isfunction(value)
+                    or isinstance(value, (classmethod, staticmethod)))
+
+    def test_public_methods_are_the_intended_ones(self):
+        for model in self.env.registry:
+            found = set()
+            for name, _function in self.own_functions(model):
+                try:
+                    get_public_method(self.env[model], name)
+                except AccessError:
+                    continue
+                found.add(name)
+            self.assertEqual(found - ORM, PUBLIC.get(model, set()), model)
+
+    def test_steps_of_the_flow_are_not_callable(self):
+        for model, name in (
+                ("energy.wallet", "_post"), ("energy.wallet", "_top_up"),
+                ("energy.reading", "_ingest"), ("energy.reading", "init"),
+                ("energy.settlement", "_run"), ("energy.command", "_command"),
+                ("energy.command", "_confirm"), ("energy.meter.control", "_order_by_person"),
+                ("energy.meter.status", "_report"), ("energy.clock", "_set"),
+                ("energy.operation.line", "_carry_out")):
+            self.assertTrue(hasattr(self.env[model], name), name)
+            with self.refused(AccessError, "Private"):
+                get_public_method(self.env[model], name)

@@ -1,0 +1,291 @@
+"""Workers that contend for the same accounts: a program of its own, run as
+`python tests/system/contention.py DATABASE SCENARIO ARGUMENTS` with Odoo's configuration in ODOO_RC
+and the arguments as JSON. It forks as many workers as the scenario wants, each with connections of
+its own, and prints what they came to as one JSON list.
+"""
+
+import json
+import multiprocessing
+import sys
+import traceback
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from unittest.mock import patch
+
+import odoo.tools.config
+from odoo import SUPERUSER_ID, Command, api, sql_db
+from odoo.modules.registry import Registry
+from odoo.service.model import retrying
+
+START = datetime(2026, 3, 1) - timedelta(hours=8)  # midnight of 1 March in Shanghai, in UTC
+MINUTE = timedelta(minutes=1)
+PATIENCE = 240  # real seconds that workers wait for each other
+
+
+class Worker:
+    """One of several processes; `turn` waits until all have come as far."""
+
+    def __init__(self, database, number, barrier):
+        self.number = number
+        self._registry = Registry(database)
+        self._barrier = barrier
+
+    def turn(self):
+        self._barrier.wait(PATIENCE)
+
+    def within(self, function):
+        """Call function(env) in a transaction as a request does: repeated where it conflicts."""
+        with closing(self._registry.cursor()) as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            return retrying(partial(function, env), env)
+
+    def settle(self):
+        """Settle as a connector or the scheduled action does; returns the accounts settled."""
+        with closing(self._registry.cursor()) as cr:
+            return api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._run()
+
+    def pay(self, wallet, amount, key):
+        """Pay and return the entry's id, or the name of what the caller is told instead."""
+
+        def top_up(env):
+            cash = env.ref("prepaid_energy.company_demo")
+            journal = env["account.journal"].search(
+                [("company_id", "=", cash.id), ("type", "=", "cash")], limit=1
+            )
+            return env["energy.wallet"].browse(wallet)._top_up(amount, key, journal).id
+
+        try:
+            return self.within(top_up)
+        except Exception as error:
+            return type(error).__name__
+
+    def read(self, meters, minute, total):
+        self.within(
+            lambda env: env["energy.reading"]._ingest(
+                [
+                    (meter, START + minute * MINUTE, Decimal(total), None, "poll")
+                    for meter in meters
+                ]
+            )
+            and None
+        )
+
+
+# What a worker does -----------------------------------------------------------------------------
+
+
+def credits(worker, wallet, count):
+    """Pay 1.00 many times, each with a key of its own."""
+    worker.turn()
+    return [
+        worker.pay(wallet, 1.0, f"credit/{worker.number}/{turn}") for turn in range(count)
+    ]
+
+
+def same_key(worker, wallet):
+    """Pay the same at the same time."""
+    worker.turn()
+    return worker.pay(wallet, 50.0, "same/1")
+
+
+def charge_and_payment(worker, wallet, meter, rounds):
+    """The first worker reads and settles, the second one pays."""
+    worker.turn()
+    results = []
+    for turn in range(1, rounds + 1):
+        if worker.number:
+            results.append(worker.pay(wallet, 1.0, f"pay/{turn}"))
+        else:
+            worker.read([meter], turn, turn)
+            results.append(worker.settle())
+    return results
+
+
+def settle_rounds(worker, meter, rounds):
+    """In every round one reading comes, then all workers settle at once."""
+    results = []
+    for turn in range(1, rounds + 1):
+        if not worker.number:
+            worker.read([meter], turn, turn)
+        worker.turn()
+        results.append(worker.settle())
+        worker.turn()
+    return results
+
+
+def settle_many(worker, meters, batch):
+    """Many accounts are due at once, more than one transaction takes."""
+    if not worker.number:
+        worker.read(meters, 60, 10)
+    worker.turn()
+    with patch("odoo.addons.prepaid_energy.models.energy_settlement.BATCH", batch):
+        return worker.settle()
+
+
+def lose_connection(worker, meter, point, at):
+    """The server ends the connection in the middle of settling.
+
+    :param point: module of this project's models and the crash point in it
+    """
+    worker.read([meter], at, at)
+    module, name = point
+    lost = []
+
+    def cut(reached):
+        if reached == name and not lost:
+            lost.append(reached)
+            with closing(sql_db.db_connect("postgres").cursor()) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [backend[0]])
+
+    backend = []
+    settle = type(worker._registry["energy.settlement"])._settle
+
+    def noted(self, *args, **kwargs):
+        backend[:] = [self.env.cr._cnx.info.backend_pid]
+        return settle(self, *args, **kwargs)
+
+    with closing(worker._registry.cursor()) as cr:
+        model = api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]
+        with (
+            patch(f"odoo.addons.prepaid_energy.models.{module}.reached", cut),
+            patch.object(worker._registry["energy.settlement"], "_settle", noted),
+        ):
+            with closing(worker._registry.cursor()) as own:
+                try:
+                    model.with_env(model.env(cr=own))._settle()
+                    own.commit()
+                    error = ""
+                except Exception as failure:
+                    error = type(failure).__name__
+    return {"lost": lost, "error": error}
+
+
+def run_through_lost_connection(worker, meter, point, at):
+    """As above, but within `_run`, which has to go on by itself."""
+    worker.read([meter], at, at)
+    module, name = point
+    lost = []
+    backend = []
+    settle = type(worker._registry["energy.settlement"])._settle
+
+    def noted(self, *args, **kwargs):
+        backend[:] = [self.env.cr._cnx.info.backend_pid]
+        return settle(self, *args, **kwargs)
+
+    def cut(reached):
+        if reached == name and not lost:
+            lost.append(reached)
+            with closing(sql_db.db_connect("postgres").cursor()) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [backend[0]])
+
+    with (
+        patch(f"odoo.addons.prepaid_energy.models.{module}.reached", cut),
+        patch.object(worker._registry["energy.settlement"], "_settle", noted),
+    ):
+        settled = worker.settle()
+    return {"lost": lost, "settled": settled}
+
+
+def make(worker, count):
+    """Open accounts of one meter each at a flat price of 0.60; returns meters and wallets."""
+    return worker.within(partial(_make, count=count))
+
+
+def _make(env, count):
+    company = env.ref("prepaid_energy.company_demo")
+    env = env(context={"allowed_company_ids": company.ids, "tracking_disable": True})
+    env["energy.clock"]._set(START + timedelta(days=20), 0)
+    site = env["energy.property"].create(
+        {"name": "Contended", "kind": "site", "tz": "Asia/Shanghai", "supply_state": "live"}
+    )
+    tariff = env["energy.tariff"].create({"name": "Flat 0.60", "commodity": "electricity"})
+    version = env["energy.tariff.version"].create(
+        {
+            "tariff_id": tariff.id,
+            "date_from": "2020-01-01",
+            "band_ids": [Command.create({"name": "Flat", "key": "flat", "is_rest": True})],
+        }
+    )
+    version.price_ids = [
+        Command.create({"band_id": version.band_ids.id, "tier": 1, "price": 0.6})
+    ]
+    version.action_approve()
+    policy = env["energy.credit.policy"].create({"name": "Off at zero", "fresh_hours": 24})
+    rooms = env["energy.property"].create(
+        [{"name": f"R{n}", "kind": "room", "parent_id": site.id} for n in range(count)]
+    )
+    meters = env["energy.meter"].create(
+        [{"name": f"CONTENDED-{room.id}", "property_id": room.id} for room in rooms]
+    )
+    partner = env["res.partner"].create({"name": "Tenant"})
+    accounts = env["energy.account"].create(
+        [
+            {
+                "partner_id": partner.id,
+                "site_id": site.id,
+                "room_ids": [Command.set(meter.property_id.ids)],
+                "credit_policy_id": policy.id,
+                "supply_ids": [
+                    Command.create(
+                        {
+                            "meter_id": meter.id,
+                            "start_at": START,
+                            "tariff_id": tariff.id,
+                            "multiplier": 1,
+                        }
+                    )
+                ],
+            }
+            for meter in meters
+        ]
+    )
+    accounts.action_activate()
+    return {"meters": meters.ids, "wallets": accounts.wallet_ids.ids}
+
+
+SCENARIOS = {
+    function.__name__: function
+    for function in (
+        credits, same_key, charge_and_payment, settle_rounds, settle_many, lose_connection,
+        run_through_lost_connection, make,
+    )
+}  # fmt: skip
+
+
+def _work(database, scenario, number, barrier, results, arguments):
+    try:
+        result = SCENARIOS[scenario](Worker(database, number, barrier), **arguments)
+    except BaseException:
+        barrier.abort()
+        results.put((number, None, traceback.format_exc()))
+        raise
+    results.put((number, result, ""))
+
+
+def main(database, scenario, arguments):
+    odoo.tools.config.parse_config(["-d", database], setup_logging=True)
+    Registry(database)
+    # No connection may be shared with the workers.
+    sql_db.close_all()
+    count = arguments.pop("workers", 1)
+    fork = multiprocessing.get_context("fork")
+    barrier, results = fork.Barrier(count), fork.Queue()
+    workers = [
+        fork.Process(target=_work, args=(database, scenario, number, barrier, results, arguments))
+        for number in range(count)
+    ]
+    for worker in workers:
+        worker.start()
+    ended = sorted(results.get(timeout=PATIENCE) for _worker in workers)
+    for worker in workers:
+        worker.join()
+    failures = [trace for _number, _result, trace in ended if trace]
+    if failures:
+        sys.exit("\n".join(failures))
+    print(json.dumps([result for _number, result, _trace in ended]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))

@@ -1,0 +1,185 @@
+"""Many workers on the same accounts, on a real database with real transactions.
+
+Odoo's own test cursor is one transaction and cannot show any of this.
+"""
+
+import json
+import subprocess
+from contextlib import closing
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import PREFIX, findings
+
+from tools import databases, folders, odoo_command, postgres
+
+CONTENTION = Path(__file__).parent / "contention.py"
+METERS = 200
+WORKERS = 8
+# What a caller may be told instead of being served: it is safe to ask again with the same key.
+RETRYABLE = {"SerializationFailure", "DeadlockDetected", "LockNotAvailable"}
+
+
+class Contended:
+    """A database with METERS accounts that pay 0.60 a unit, and workers to set on it."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.meters: list[int] = []
+        self.wallets: list[int] = []
+
+    def run(self, scenario: str, workers: int = 1, **arguments: object) -> list:
+        """Run a scenario of contention.py; returns what each worker came to."""
+        done = subprocess.run(
+            [
+                folders.PYTHON, CONTENTION, self.database, scenario,
+                json.dumps({"workers": workers, **arguments}),
+            ],
+            env=odoo_command.environment(),
+            cwd=folders.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-10000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        with closing(postgres.connect(self.database)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(query, values)
+                return cursor.fetchall()
+
+    def entries(self, wallet: int, kind: str) -> list[Decimal]:
+        return [
+            amount
+            for (amount,) in self.rows(
+                "SELECT amount FROM energy_wallet_entry WHERE wallet_id = %s AND kind = %s"
+                " ORDER BY number",
+                wallet,
+                kind,
+            )
+        ]
+
+    def balance(self, wallet: int) -> Decimal:
+        return self.rows("SELECT balance FROM energy_wallet WHERE id = %s", wallet)[0][0]
+
+    def queued(self) -> int:
+        return self.rows("SELECT count(*) FROM energy_settlement_queue")[0][0]
+
+    def counted(self, meter: int) -> Decimal:
+        return self.rows(
+            "SELECT COALESCE(sum(quantity), 0) FROM energy_usage WHERE meter_id = %s", meter
+        )[0][0]
+
+
+@pytest.fixture(scope="module")
+def contended_template(demo_template):
+    name = f"{PREFIX}_contended_template"
+    databases.copy(demo_template, name, throw_away=True)
+    try:
+        yield name, Contended(name).run("make", count=METERS)[0]
+    finally:
+        databases.drop(name)
+
+
+@pytest.fixture
+def contended(contended_template, fresh_database):
+    """A fresh database; when the test ends, the checker must find nothing."""
+    template, made = contended_template
+    site = Contended(fresh_database(template, f"{PREFIX}_contended"))
+    site.meters, site.wallets = made["meters"], made["wallets"]
+    yield site
+    assert findings(site.database) == {}
+
+
+def test_five_hundred_credits_from_eight_workers(contended):
+    wallet = contended.wallets[0]
+    count = 500 // WORKERS
+    answers = sum(contended.run("credits", WORKERS, wallet=wallet, count=count), [])
+    told = [answer for answer in answers if isinstance(answer, int)]
+    refused = [answer for answer in answers if not isinstance(answer, int)]
+    assert len(answers) == WORKERS * count
+    assert set(refused) <= RETRYABLE
+    assert len(set(told)) == len(told), "two callers were told of one entry"
+    # None lost, none more than the callers know of.
+    assert contended.entries(wallet, "top_up") == [Decimal("1.00")] * len(told)
+    assert contended.balance(wallet) == len(told)
+    assert len(told) > len(answers) * 0.9
+
+
+def test_same_key_thirty_two_times_at_once(contended):
+    wallet = contended.wallets[0]
+    answers = contended.run("same_key", 32, wallet=wallet)
+    assert contended.entries(wallet, "top_up") == [Decimal("50.00")]
+    entries = {answer for answer in answers if isinstance(answer, int)}
+    assert len(entries) == 1
+    assert {answer for answer in answers if not isinstance(answer, int)} <= RETRYABLE
+    # Asked again, later, the answer is the same entry.
+    assert contended.run("same_key", 1, wallet=wallet) == list(entries)
+
+
+def test_charge_and_payment_at_once(contended):
+    wallet, meter = contended.wallets[0], contended.meters[0]
+    rounds = 100
+    _settled, paid = contended.run(
+        "charge_and_payment", 2, wallet=wallet, meter=meter, rounds=rounds
+    )
+    contended.run("settle_rounds", 1, meter=meter, rounds=0)
+    contended.run("settle_many", 1, meters=[], batch=200)
+    told = [answer for answer in paid if isinstance(answer, int)]
+    assert {answer for answer in paid if not isinstance(answer, int)} <= RETRYABLE
+    assert contended.entries(wallet, "top_up") == [Decimal("1.00")] * len(told)
+    # 100 kWh at 0.60, in however many entries.
+    assert sum(contended.entries(wallet, "use")) == Decimal("-60.00")
+    assert contended.balance(wallet) == len(told) - Decimal("60.00")
+    after = contended.rows(
+        "SELECT amount, balance_after FROM energy_wallet_entry WHERE wallet_id = %s"
+        " ORDER BY number",
+        wallet,
+    )
+    assert all(one[1] + two[0] == two[1] for one, two in pairwise(after))
+    assert contended.queued() == 0
+
+
+def test_two_workers_settle_one_account_a_hundred_rounds(contended):
+    wallet, meter = contended.wallets[0], contended.meters[0]
+    first, second = contended.run("settle_rounds", 2, meter=meter, rounds=100)
+    assert [one + two for one, two in zip(first, second, strict=True)] == [1] * 100
+    assert contended.entries(wallet, "use") == [Decimal("-0.60")] * 100
+    assert contended.counted(meter) == 100
+    assert contended.queued() == 0
+
+
+def test_workers_share_a_queue_of_two_hundred_meters(contended):
+    settled = contended.run("settle_many", 3, meters=contended.meters, batch=15)
+    # A worker that finds the accounts at the head locked leaves them to those who hold them.
+    assert sum(settled) == METERS
+    for wallet, meter in zip(contended.wallets, contended.meters, strict=True):
+        assert contended.entries(wallet, "use") == [Decimal("-6.00")]
+        assert contended.counted(meter) == 10
+    assert contended.queued() == 0
+
+
+POINTS = [("energy_rating", "usage_written"), ("energy_wallet", "entry_written")]
+
+
+@pytest.mark.parametrize("point", POINTS, ids=[name for _module, name in POINTS])
+def test_connection_lost_while_settling_leaves_nothing_half(contended, point):
+    wallet, meter = contended.wallets[0], contended.meters[0]
+    [result] = contended.run("lose_connection", meter=meter, point=point, at=10)
+    assert result["lost"] == [point[1]]
+    assert result["error"]
+    assert contended.entries(wallet, "use") == []
+    assert contended.counted(meter) == 0
+    assert contended.queued() == 1
+    [result] = contended.run("run_through_lost_connection", meter=meter, point=point, at=20)
+    assert result["lost"] == [point[1]]
+    if contended.queued():
+        contended.run("settle_many", 1, meters=[], batch=200)
+    assert sum(contended.entries(wallet, "use")) == Decimal("-12.00")
+    assert contended.counted(meter) == 20
+    assert contended.queued() == 0
+    assert contended.rows("SELECT * FROM energy_settlement_problem") == []
