@@ -42,10 +42,10 @@ def test_block_is_read():
     async def test(server):
         client = server.client()
         words, exchange = await client.read_exchange(1, PROFILE, BLOCK)
-        assert words == [1, 57920, 500]
+        assert words == (1, 57920, 500)
         assert exchange.request.endswith("01 03 00 00 00 03")
         assert exchange.response.endswith("01 03 06 00 01 e2 40 01 f4")
-        assert await client.read_block(2, PROFILE, BLOCK) == [3, 25614, 0]
+        assert await client.read_block(2, PROFILE, BLOCK) == (3, 25614, 0)
         assert server.connections == 1
 
     run(test)
@@ -159,7 +159,7 @@ def test_answer_that_does_not_fit_ends_the_connection(what):
             await client.read_block(1, PROFILE, BLOCK)
         assert not client.is_connected
         server.behave = None
-        assert await client.read_block(1, PROFILE, BLOCK) == [1, 57920, 500]
+        assert await client.read_block(1, PROFILE, BLOCK) == (1, 57920, 500)
         assert server.connections == 2
 
     run(test)
@@ -175,7 +175,7 @@ def test_answer_in_single_bytes_is_whole():
             return True
 
         server.behave = drip
-        assert await server.client(timeout=2).read_block(1, PROFILE, BLOCK) == [1, 57920, 500]
+        assert await server.client(timeout=2).read_block(1, PROFILE, BLOCK) == (1, 57920, 500)
 
     run(test)
 
@@ -237,7 +237,7 @@ def test_late_answer_is_never_taken_for_the_next_one():
             except NoAnswer:
                 bad += 1
             else:
-                assert words == ([1, 57920, 500] if unit == 1 else [3, 25614, 0])
+                assert words == ((1, 57920, 500) if unit == 1 else (3, 25614, 0))
                 good += 1
         assert (good, bad) == (40, 20)
 
@@ -263,7 +263,7 @@ def test_unasked_bytes_end_the_connection_before_the_next_request():
         while not connection.broken:
             await asyncio.sleep(0.001)
         server.behave = None
-        assert await client.read_block(2, PROFILE, BLOCK) == [3, 25614, 0]
+        assert await client.read_block(2, PROFILE, BLOCK) == (3, 25614, 0)
         assert server.connections == 2
 
     run(test)
@@ -379,7 +379,7 @@ def test_independent_server_agrees():
 
         async def test():
             client = GatewayClient("127.0.0.1", port, allowed=LOOPBACK)
-            assert await client.read_block(1, PROFILE, BLOCK) == [1, 57920, 500]
+            assert await client.read_block(1, PROFILE, BLOCK) == (1, 57920, 500)
             await client.write_registers(1, PROFILE, 16, 32, [1, 1])
             client.close()
 

@@ -15,6 +15,7 @@ from functools import partial
 from unittest.mock import patch
 
 import odoo.tools.config
+import psycopg2
 from odoo import SUPERUSER_ID, Command, api, sql_db
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
@@ -124,68 +125,52 @@ def settle_many(worker, meters, batch):
         return worker.settle()
 
 
-def lose_connection(worker, meter, point, at):
-    """The server ends the connection in the middle of settling.
+def lose_connection(worker, meter, at, point, within_run):
+    """The server ends the connection in the middle of settling, once.
 
     :param point: module of this project's models and the crash point in it
+    :param within_run: settle by `_run`, which has to go on by itself, or by one bare `_settle`
     """
     worker.read([meter], at, at)
     module, name = point
-    lost = []
+    model = worker._registry["energy.settlement"]
+    settle, backends, lost = model._settle, [], []
+
+    def noted(self, *args, **kwargs):
+        backends.append(self.env.cr._cnx.info.backend_pid)
+        return settle(self, *args, **kwargs)
 
     def cut(reached):
         if reached == name and not lost:
             lost.append(reached)
             with closing(sql_db.db_connect("postgres").cursor()) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", [backend[0]])
+                other.execute("SELECT pg_terminate_backend(%s)", [backends[-1]])
 
-    backend = []
-    settle = type(worker._registry["energy.settlement"])._settle
-
-    def noted(self, *args, **kwargs):
-        backend[:] = [self.env.cr._cnx.info.backend_pid]
-        return settle(self, *args, **kwargs)
-
-    with closing(worker._registry.cursor()) as cr:
-        model = api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]
-        with (
-            patch(f"odoo.addons.prepaid_energy.models.{module}.reached", cut),
-            patch.object(worker._registry["energy.settlement"], "_settle", noted),
-        ):
-            with closing(worker._registry.cursor()) as own:
-                try:
-                    model.with_env(model.env(cr=own))._settle()
-                    own.commit()
-                    error = ""
-                except Exception as failure:
-                    error = type(failure).__name__
+    error = ""
+    with (
+        patch(f"odoo.addons.prepaid_energy.models.{module}.reached", cut),
+        patch.object(model, "_settle", noted),
+    ):
+        try:
+            if within_run:
+                worker.settle()
+            else:
+                with closing(worker._registry.cursor()) as cr:
+                    api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._settle()
+                    cr.commit()
+        except psycopg2.Error as failure:
+            error = type(failure).__name__
     return {"lost": lost, "error": error}
 
 
-def run_through_lost_connection(worker, meter, point, at):
-    """As above, but within `_run`, which has to go on by itself."""
-    worker.read([meter], at, at)
-    module, name = point
-    lost = []
-    backend = []
-    settle = type(worker._registry["energy.settlement"])._settle
+def check(worker):
+    """Return what the checker finds, by rule."""
 
-    def noted(self, *args, **kwargs):
-        backend[:] = [self.env.cr._cnx.info.backend_pid]
-        return settle(self, *args, **kwargs)
+    def findings(env):
+        results = env["energy.checker"]._check()
+        return {result["name"]: result["findings"] for result in results if result["findings"]}
 
-    def cut(reached):
-        if reached == name and not lost:
-            lost.append(reached)
-            with closing(sql_db.db_connect("postgres").cursor()) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", [backend[0]])
-
-    with (
-        patch(f"odoo.addons.prepaid_energy.models.{module}.reached", cut),
-        patch.object(worker._registry["energy.settlement"], "_settle", noted),
-    ):
-        settled = worker.settle()
-    return {"lost": lost, "settled": settled}
+    return worker.within(findings)
 
 
 def make(worker, count):
@@ -248,8 +233,8 @@ def _make(env, count):
 SCENARIOS = {
     function.__name__: function
     for function in (
-        credits, same_key, charge_and_payment, settle_rounds, settle_many, lose_connection,
-        run_through_lost_connection, make,
+        credits, same_key, charge_and_payment, settle_rounds, settle_many, lose_connection, check,
+        make,
     )
 }  # fmt: skip
 

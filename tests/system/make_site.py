@@ -4,6 +4,7 @@
 
 import sys
 from contextlib import closing
+from datetime import timedelta
 
 import odoo.tools.config
 import site_plan
@@ -115,7 +116,7 @@ def make_field(env, site):
                 "commodity": plan.commodity,
                 "property_id": rooms[plan.account].id,
                 "is_protected": plan.is_protected,
-                "read_interval": 60,
+                "read_interval": site_plan.READ_INTERVAL // timedelta(minutes=1),
                 "driver": "modbus",
                 "gateway_id": gateways[plan.gateway].id,
                 "unit_id": plan.unit,
@@ -147,7 +148,9 @@ def make_account(env, plan, site, meters, tariffs):
         }
     )
     account.action_activate()
-    cash = env["account.journal"].search([("company_id", "=", site.company_id.id), ("code", "=", "CASH")])
+    cash = env["account.journal"].search(
+        [("company_id", "=", site.company_id.id), ("code", "=", "CASH")]
+    )
     account.wallet_ids._top_up(float(plan.deposit), f"deposit/{plan.number}", cash)
 
 

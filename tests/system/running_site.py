@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,12 +30,23 @@ class RunningSite:
     """Start the processes on a database made by `make_site.py`; `close` stops them all.
 
     connector: False leaves the field to the server's scheduled actions.
+    devices: another database's site file for the simulator, and read_interval its meters'.
     """
 
-    def __init__(self, database: str, folder: Path, *, connector: bool = True) -> None:
+    def __init__(
+        self,
+        database: str,
+        folder: Path,
+        *,
+        connector: bool = True,
+        devices: dict | None = None,
+        read_interval: timedelta = site_plan.READ_INTERVAL,
+    ) -> None:
         self.database = database
-        self.moment = site_plan.START
         self.has_connector = connector
+        self.read_interval = read_interval
+        self._devices = devices or site_plan.simulated_site()
+        self.moment = datetime.fromisoformat(self._devices["start"].rstrip("Z"))
         self._folder = folder
         self._processes: dict[str, Process] = {}
         self._ended: list[Process] = []
@@ -79,11 +90,12 @@ class RunningSite:
 
     def start_simulator(self) -> None:
         file = self._folder / "site.json"
-        file.write_text(json.dumps(site_plan.simulated_site([0] * site_plan.GATEWAYS)))
+        free = [{**gateway, "port": 0} for gateway in self._devices["gateways"]]
+        file.write_text(json.dumps({**self._devices, "gateways": free}))
         process = self._begin(
             "simulator",
             [folders.PYTHON, "-m", "simulator", "run", file, "--control", "0",
-             "--clock-anchor", site_plan.START.isoformat(), "--clock-speed", "0"],
+             "--clock-anchor", self.moment.isoformat(), "--clock-speed", "0"],
             {**os.environ, "PYTHONPATH": str(folders.ADDONS / "prepaid_energy_meter")},
         )  # fmt: skip
         process.wait_for_text('"ready": true')
@@ -95,11 +107,11 @@ class RunningSite:
         """Tell the database where the gateways are, and that a person lets it switch."""
         with self._connection.cursor() as cursor:
             identity = database_identity(cursor)
-            for number, port in enumerate(ports, 1):
+            for gateway, port in zip(self._devices["gateways"], ports, strict=True):
                 cursor.execute(
                     "UPDATE energy_gateway SET port = %s, armed_identity = %s,"
-                    " cut_release_identity = %s WHERE name = %s",
-                    [port, identity, identity, f"Bus {number}"],
+                    " cut_release_identity = %s WHERE port = %s",
+                    [port, identity, identity, gateway["port"]],
                 )
 
     def _begin(self, name: str, command: list, environment: dict[str, str]) -> Process:
@@ -216,17 +228,19 @@ class RunningSite:
         self.wait_until(self.is_settled, f"all of {moment} UTC")
 
     def is_settled(self) -> bool:
-        """Whether every meter is read at the present moment, all of it is charged, and no order
-        waits."""
+        """Whether every meter is read as of the present moment, all of it is charged, and no
+        order waits."""
+        due = self.moment - (self.moment - datetime.min) % self.read_interval
         behind, queued, waiting = self.row(
             """
             SELECT (SELECT count(*) FROM energy_meter m
                       LEFT JOIN energy_meter_status s ON s.meter_id = m.id
-                     WHERE s.read_at IS DISTINCT FROM %s),
+                     WHERE m.active AND m.driver = 'modbus'
+                       AND (s.read_at IS NULL OR s.read_at < %s)),
                    (SELECT count(*) FROM energy_settlement_queue),
                    (SELECT count(*) FROM energy_command WHERE state IN ('queued', 'sent'))
             """,
-            self.moment,
+            due,
         )
         return not (behind or queued or waiting)
 
@@ -308,23 +322,23 @@ class RunningSite:
 
     def balances(self) -> dict[int, Decimal]:
         """The balance of each account by its number in the plan."""
-        return dict(
-            self.rows(
-                "SELECT substr(p.name, 8)::integer, sum(w.balance) FROM energy_wallet w"
-                "  JOIN energy_account a ON a.id = w.account_id"
-                "  JOIN res_partner p ON p.id = a.partner_id GROUP BY p.name"
-            )
+        return self._decimals(
+            "SELECT substr(p.name, 8)::integer, sum(w.balance)::text FROM energy_wallet w"
+            "  JOIN energy_account a ON a.id = w.account_id"
+            "  JOIN res_partner p ON p.id = a.partner_id GROUP BY p.name"
         )
 
     def last_readings(self) -> dict[str, Decimal]:
         """The last accepted register of each meter."""
-        return dict(
-            self.rows(
-                "SELECT DISTINCT ON (m.id) m.name, r.total FROM energy_reading_data r"
-                "  JOIN energy_meter m ON m.id = r.meter_id WHERE r.state = 'accepted'"
-                " ORDER BY m.id, r.moment DESC"
-            )
+        return self._decimals(
+            "SELECT DISTINCT ON (m.id) m.name, r.total::text FROM energy_reading_data r"
+            "  JOIN energy_meter m ON m.id = r.meter_id WHERE r.state = 'accepted'"
+            " ORDER BY m.id, r.moment DESC"
         )
+
+    def _decimals(self, query: str) -> dict:
+        # As text: Odoo has every numeric of this process read as a float.
+        return {key: Decimal(value) for key, value in self.rows(query)}
 
     def registers(self) -> dict[str, str]:
         """What each meter shows, from the simulator."""

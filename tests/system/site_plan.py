@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 ZONE = ZoneInfo("Asia/Shanghai")
 START = datetime(2026, 2, 28, 16)  # naive UTC: midnight of 1 March in Shanghai
 HOUR = timedelta(hours=1)
+READ_INTERVAL = HOUR
 DEVICES = {"electricity": "ddsy1352", "water": "kaifeng_valve"}
 PROFILES = {"electricity": "acrel_ddsy1352", "water": "kaifeng_xintai_valve"}
 
@@ -110,17 +111,17 @@ ACCOUNTS = (
     Account(1, "500.00"),
     Account(2, "500.00"),
     # Two electricity meters and a water meter on one balance that is out on the first day.
-    Account(3, "5.00", ((3, "420.00"),)),
+    Account(3, "5.00", ((3, "720.00"),)),
     Account(4, "500.00"),
     Account(5, "3.00", ((2, "60.00"), (5, "350.00"))),
     Account(6, "70.00"),  # runs out and never pays
     Account(7, "90.00", ((12, "150.00"), (1, "150.00"))),
     Account(8, "40.00", ((30, "300.00"),)),
-    Account(9, "350.01"),
+    Account(9, "500.01"),
     Account(10, "350.02"),
     Account(11, "350.03"),
-    Account(12, "350.04"),
-    Account(13, "350.05"),
+    Account(12, "600.04"),
+    Account(13, "600.05"),
     Account(14, "350.06"),
     Account(15, "2.00"),  # its meter is protected: it owes, and keeps its supply
     Account(16, "350.07"),
@@ -175,9 +176,12 @@ def meters_of(account: int) -> list[Meter]:
     return [meter for meter in METERS if meter.account == account]
 
 
-def simulated_site(ports: list[int]) -> dict:
-    """The simulator's site file; one port a gateway. A valve moves at once: the clock stands."""
-    gateways = [{"port": port, "turnaround_ms": 0, "meters": []} for port in ports]
+def simulated_site() -> dict:
+    """The simulator's site file. Gateways have the ports of `make_site.py`: 1, 2, 3, 4. A valve
+    moves at once, because the clock stands."""
+    gateways = [
+        {"port": number + 1, "turnaround_ms": 0, "meters": []} for number in range(GATEWAYS)
+    ]
     for meter in METERS:
         valve = {"valve_seconds": 0} if meter.commodity == "water" else {}
         gateways[meter.gateway]["meters"].append(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import PREFIX, findings
+from conftest import PREFIX
 
 from tools import databases, folders, odoo_command, postgres
 
@@ -80,7 +80,12 @@ def contended_template(demo_template):
     name = f"{PREFIX}_contended_template"
     databases.copy(demo_template, name, throw_away=True)
     try:
-        yield name, Contended(name).run("make", count=METERS)[0]
+        site = Contended(name)
+        [made] = site.run("make", count=METERS)
+        # Opening registers wait in the queue as well.
+        site.run("settle_many", meters=[], batch=METERS)
+        assert site.queued() == 0
+        yield name, made
     finally:
         databases.drop(name)
 
@@ -92,7 +97,7 @@ def contended(contended_template, fresh_database):
     site = Contended(fresh_database(template, f"{PREFIX}_contended"))
     site.meters, site.wallets = made["meters"], made["wallets"]
     yield site
-    assert findings(site.database) == {}
+    assert site.run("check") == [{}]
 
 
 def test_five_hundred_credits_from_eight_workers(contended):
@@ -127,7 +132,6 @@ def test_charge_and_payment_at_once(contended):
     _settled, paid = contended.run(
         "charge_and_payment", 2, wallet=wallet, meter=meter, rounds=rounds
     )
-    contended.run("settle_rounds", 1, meter=meter, rounds=0)
     contended.run("settle_many", 1, meters=[], batch=200)
     told = [answer for answer in paid if isinstance(answer, int)]
     assert {answer for answer in paid if not isinstance(answer, int)} <= RETRYABLE
@@ -169,13 +173,13 @@ POINTS = [("energy_rating", "usage_written"), ("energy_wallet", "entry_written")
 @pytest.mark.parametrize("point", POINTS, ids=[name for _module, name in POINTS])
 def test_connection_lost_while_settling_leaves_nothing_half(contended, point):
     wallet, meter = contended.wallets[0], contended.meters[0]
-    [result] = contended.run("lose_connection", meter=meter, point=point, at=10)
+    [result] = contended.run("lose_connection", meter=meter, at=10, point=point, within_run=False)
     assert result["lost"] == [point[1]]
     assert result["error"]
     assert contended.entries(wallet, "use") == []
     assert contended.counted(meter) == 0
     assert contended.queued() == 1
-    [result] = contended.run("run_through_lost_connection", meter=meter, point=point, at=20)
+    [result] = contended.run("lose_connection", meter=meter, at=20, point=point, within_run=True)
     assert result["lost"] == [point[1]]
     if contended.queued():
         contended.run("settle_many", 1, meters=[], batch=200)

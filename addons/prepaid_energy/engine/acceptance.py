@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -78,11 +79,12 @@ def judge(
         return _judge_between(previous, reading, following, limits)
     if previous is not None:
         return _judge_step(
-            previous, reading, limits, "fell", _reach_after(previous, moment, limits)
+            previous, reading, limits, "fell", lambda: _reach_after(previous, moment, limits)
         )
     if following is not None:
-        expected = _reach_before(following, moment, limits)
-        return _judge_step(reading, following, limits, "between", expected)
+        return _judge_step(
+            reading, following, limits, "between", lambda: _reach_before(following, moment, limits)
+        )
     return ACCEPTED
 
 
@@ -104,18 +106,20 @@ def _judge_between(previous: Point, reading: Point, following: Point, limits: Li
     return ACCEPTED
 
 
-def _judge_step(one: Point, other: Point, limits: Limits, fall: str, expected: str) -> Verdict:
+def _judge_step(
+    one: Point, other: Point, limits: Limits, fall: str, expected: Callable[[], str]
+) -> Verdict:
     if other.register < one.register:
         if limits.modulus is None:
-            return Verdict("held", fall, expected)
+            return Verdict("held", fall, expected())
         wrapped = _use(one, other, limits)
         if limits.max_power is not None:
             plausible = not _too_fast(wrapped, one, other, limits)
         else:
             plausible = wrapped <= limits.modulus * ROLLOVER_PART
-        return ACCEPTED if plausible else Verdict("held", fall, expected)
+        return ACCEPTED if plausible else Verdict("held", fall, expected())
     if _too_fast(_use(one, other, limits), one, other, limits):
-        return Verdict("held", "too_fast", expected)
+        return Verdict("held", "too_fast", expected())
     return ACCEPTED
 
 

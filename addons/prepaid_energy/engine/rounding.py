@@ -34,6 +34,9 @@ def round_half_up(value: Decimal | Fraction, step: Decimal) -> Decimal:
     """
     if not (step.is_finite() and step > 0):
         raise ValueError(f"The rounding step must be above zero, not {step}.")
+    if isinstance(value, Decimal) and value.is_finite() and step.as_tuple().digits == (1,):
+        # A cent or the like: the same by quantizing; 0 is added to lose a negative zero.
+        return EXACT.add(value.quantize(step, ROUND_HALF_UP, CUTTING), 0)
     count = _in_steps(value, step)
     whole = (2 * abs(count.numerator) + count.denominator) // (2 * count.denominator)
     return EXACT.multiply(Decimal(whole if count >= 0 else -whole), step)

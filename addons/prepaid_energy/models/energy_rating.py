@@ -70,6 +70,41 @@ class Unit:
         return self.account, self.commodity, self.period_start
 
 
+class Prices:
+    """The tariff versions and their spans that rating asks for, each looked up once a batch."""
+
+    def __init__(self, env):
+        self._tariffs = env["energy.tariff"]
+        self._engine = env["energy.tariff.version"]._engine
+        self._versions = {}
+        self._spans = {}
+
+    def version(self, key):
+        """Return an approved version as the engine's value."""
+        version = self._versions.get(key)
+        if version is None:
+            version = self._versions[key] = self._engine(key)
+        return version
+
+    def spans(self, tariff, start, end, zone, multiplier):
+        """Return the engine's spans of a tariff from `start` to `end`.
+
+        :raise RatingRefused: where the first part of that time has no price
+        """
+        key = (tariff, start, end, zone, multiplier)
+        spans = self._spans.get(key)
+        if spans is None:
+            priced = self._tariffs._spans(tariff, start, end, zone)
+            if not priced or priced[0][0] > start:
+                raise RatingRefused(_(
+                    "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
+                    tariff=self._tariffs.browse(tariff).name, start=start))
+            spans = self._spans[key] = [
+                Span(low, high, multiplier, self.version(version))
+                for low, high, version in priced]
+        return spans
+
+
 class RatingRefused(Exception):
     """Use of an account cannot be priced; the text says why and what to do."""
 
@@ -92,6 +127,7 @@ class EnergyRating(models.AbstractModel):
         :return: (list of `Draft` for the balances, dict of account id to the reason why its use
             cannot be priced); nothing is written for the latter
         """
+        prices = Prices(self.env)
         works = self._load_works(account_ids, queued)
         self._load_points(works)
         failures = {}
@@ -99,16 +135,16 @@ class EnergyRating(models.AbstractModel):
             if work.account in failures or len(work.points) < 2:
                 continue
             try:
-                work.cells = [cell for cell in self._split(work) if cell.date >= work.first_day]
+                work.cells = [cell for cell in self._split(work, prices) if cell.date >= work.first_day]
             except (RatingRefused, ValueError) as error:
                 failures[work.account] = _("Meter %(meter)s: %(error)s",
                                            meter=work.meter_name, error=error)
         works = [work for work in works if work.account not in failures]
-        units = self._gather(works)
+        units = self._gather(works, prices)
         self._load_usage(units, works)
         self._load_months(units)
-        self._load_before(units)
-        lines = {key: self._rate_unit(unit) for key, unit in units.items()}
+        self._load_before(units, prices)
+        lines = {key: self._rate_unit(unit, prices) for key, unit in units.items()}
         self._write_usage(units, lines)
         self._write_marks(works)
         reached("usage_written")
@@ -190,31 +226,25 @@ class EnergyRating(models.AbstractModel):
                 """, values(bounds, **BOUNDS))):
                 by_supply[supply].points.append(Point(moment, Decimal(total)))
 
-    def _split(self, work):
+    @staticmethod
+    def _split(work, prices):
         """Return the use of a supply between its points, by day, version and rate period."""
         spans = []
         first, last = work.points[0].moment, work.points[-1].moment
+        # Only what lies between the points matters: so all meters read together ask the same.
+        stop = last if work.end is None else min(last, work.end)
         for position, (since, tariff, multiplier) in enumerate(work.terms):
-            start = max(since, work.start)
-            end = work.terms[position + 1][0] if position + 1 < len(work.terms) else work.end
-            if work.end is not None and (end is None or end > work.end):
-                end = work.end
-            if end is not None and (end <= start or end <= first) or start >= last:
-                continue
-            versions = self.env["energy.tariff"]._spans(tariff, start, end, work.zone)
-            priced_from = versions[0][0] if versions else None
-            if priced_from is None or priced_from > max(start, first):
-                raise RatingRefused(_(
-                    "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
-                    tariff=self.env["energy.tariff"].browse(tariff).name, start=max(start, first)))
-            spans.extend(
-                Span(low, high, multiplier, self.env["energy.tariff.version"]._engine(version))
-                for low, high, version in versions)
+            start = max(since, work.start, first)
+            end = stop
+            if position + 1 < len(work.terms):
+                end = min(end, work.terms[position + 1][0])
+            if start < end:
+                spans.extend(prices.spans(tariff, start, end, work.zone, multiplier))
         if not spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused(_("The supply has no tariff."))
         return split(work.points, spans, work.zone, modulus=work.modulus)
 
-    def _gather(self, works):
+    def _gather(self, works, prices):
         """Put the cells of all works into their units of rating."""
         units = {}
         for work in works:
@@ -223,8 +253,8 @@ class EnergyRating(models.AbstractModel):
             if not work.cells and not work.is_append and work.points:
                 days = {(work.first_day, None)}
             for cell in work.cells:
-                version = self.env["energy.tariff.version"]._engine(cell.version)
-                unit = self._unit(units, work, tier_period_start(version, cell.date), cell.date)
+                period_start = tier_period_start(prices.version(cell.version), cell.date)
+                unit = self._unit(units, work, period_start, cell.date)
                 unit.days[cell.date][work.supply, cell.version, cell.band] += cell.quantity
                 flag = (cell.date, work.supply, cell.version, cell.band)
                 unit.flags[flag] = unit.flags.get(flag, False) or cell.interpolated
@@ -312,10 +342,10 @@ class EnergyRating(models.AbstractModel):
 
     # --- rating ------------------------------------------------------------------------------
 
-    def _rate_unit(self, unit):
+    def _rate_unit(self, unit, prices):
         """Return the unit's new usage lines and put the months' dues into the unit."""
         days = sorted((day, dict(cells)) for day, cells in unit.days.items())
-        versions = self._versions(unit)
+        versions = self._versions(unit, prices)
         is_tiered = any(version.tier_limits for version in versions.values())
         rated = rate(versions, unit.before, days)
         if is_tiered:
@@ -331,18 +361,18 @@ class EnergyRating(models.AbstractModel):
                 unit.months[month]["new_due"] = unit.months[month]["due"] + difference
         return rated.lines
 
-    def _versions(self, unit):
+    @staticmethod
+    def _versions(unit, prices):
         """Return the engine's tariff versions by key of all the unit's use."""
-        engine = self.env["energy.tariff.version"]._engine
         keys = {key for cells in unit.days.values() for _supply, key, _band in cells}
         keys.update(key for _month, _supply, key, _band, _quantity in unit.before)
-        return {key: engine(key) for key in keys}
+        return {key: prices.version(key) for key in keys}
 
-    def _load_before(self, units):
+    def _load_before(self, units, prices):
         """Fetch the cumulated use before their first day in work of the units that have tiers."""
         tiered = [
             unit for unit in units.values()
-            if any(version.tier_limits for version in self._versions(unit).values())]
+            if any(version.tier_limits for version in self._versions(unit, prices).values())]
         if not tiered:
             return
         rows = self.env.execute_query(SQL(
@@ -374,14 +404,14 @@ class EnergyRating(models.AbstractModel):
                 flag = unit.flags.get((line.date, line.supply, line.version, line.band), False)
                 new[line.date, line.supply, line.version, line.band, line.tier] = (
                     line.quantity, line.amount, flag)
-            for cell, values in new.items():
-                if unit.old.get(cell) != values:
+            for cell, figures in new.items():
+                if unit.old.get(cell) != figures:
                     day, supply, version, band, tier = cell
                     month = unit.months[month_first(day)]
                     supplies[supply] = None
                     changed.append((
                         supply, unit.account, month["id"], month["site"], month["company"],
-                        month["currency"], unit.commodity, day, band, tier, version, *values))
+                        month["currency"], unit.commodity, day, band, tier, version, *figures))
             gone.extend(cell for cell in unit.old.keys() - new.keys())
         if gone:
             self.env.cr.execute(SQL(
@@ -435,8 +465,8 @@ class EnergyRating(models.AbstractModel):
                     due = round_half_up(due, EXACT)
                 updates.append((row["id"], due, target, revision))
                 if difference:
-                    touched = max(day for day in unit.days if month_first(day) == month) \
-                        if any(month_first(day) == month for day in unit.days) else unit.first_day
+                    touched = max((day for day in unit.days if month_first(day) == month),
+                                  default=unit.first_day)
                     postings.append((unit, month, row["id"], revision, -difference, touched))
         if updates:
             self.env.cr.execute(SQL(

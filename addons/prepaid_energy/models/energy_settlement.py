@@ -73,7 +73,7 @@ class EnergySettlement(models.AbstractModel):
                  WHERE not_before IS NULL OR not_before <= energy_now()
                  ORDER BY id LIMIT %(rows)s),
             due AS (
-                SELECT DISTINCT s.account_id FROM head q
+                SELECT s.account_id FROM head q
                   JOIN energy_supply s ON s.meter_id = q.meter_id
                        AND (s.end_at IS NULL OR s.end_at > q.since)
                   JOIN energy_account a ON a.id = s.account_id AND a.state <> 'draft'

@@ -23,3 +23,7 @@ class EnergySupplyMark(models.Model):
             "ALTER SEQUENCE energy_supply_mark_id_seq AS bigint")
 
     _supply_uniq = models.UniqueIndex("(supply_id)", "A supply has one mark.")
+
+    def init(self):
+        # As in `energy.wallet`.
+        self.env.cr.execute("ALTER TABLE energy_supply_mark SET (fillfactor = 50)")

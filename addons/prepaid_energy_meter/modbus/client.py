@@ -13,7 +13,6 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pymodbus.exceptions import ModbusException as LibraryError
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.register_message import (
@@ -69,6 +68,7 @@ class GatewayClient:
         self.connect_timeout = connect_timeout
         self.may_send = may_send
         self._framer = FramerSocket(DecodePDU(False))
+        self._read_frames: dict[tuple[int, Block], bytes] = {}
         self._connection: _Connection | None = None
         self._transaction = 0
         self._one_at_a_time = asyncio.Lock()
@@ -109,7 +109,7 @@ class GatewayClient:
             self._connection.abort()
             self._connection = None
 
-    async def read_block(self, unit: int, profile: Profile, block: Block) -> list[int]:
+    async def read_block(self, unit: int, profile: Profile, block: Block) -> tuple[int, ...]:
         """Read the words of a block of the profile's plan.
 
         :raise Refused: unit, function or addresses are not permitted; nothing was sent
@@ -117,28 +117,19 @@ class GatewayClient:
         :raise NoAnswer, WrongAnswer: the connection was dropped
         :raise ModbusException: the device's own refusal
         """
-        words, _exchange = await self.read_exchange(unit, profile, block)
+        words, _sent, _received = await self._read(unit, profile, block)
         return words
 
     async def read_exchange(
         self, unit: int, profile: Profile, block: Block
-    ) -> tuple[list[int], Exchange]:
+    ) -> tuple[tuple[int, ...], Exchange]:
         """As :meth:`read_block`, with the bytes for the record."""
-        if unit not in UNITS:
-            raise Refused(f"unit {unit} is not within 1..247")
-        if not profile.allows_read(block):
-            raise Refused(
-                f"profile {profile.code} does not list reading {block.count} registers "
-                f"from {block.address:04X} by function {block.function}"
-            )
-        request = _READS[block.function](dev_id=unit, address=block.address, count=block.count)
-        answer, exchange = await self._exchange(request, answer_bytes=2 * block.count)
-        return list(answer.registers), exchange
+        words, sent, received = await self._read(unit, profile, block)
+        return words, Exchange(sent.hex(" "), received.hex(" "))
 
     def frame_of_write(self, unit: int, function: int, address: int, words: Sequence[int]) -> str:
         """The request as it will be sent, without its transaction number."""
-        data = self._framer.buildFrame(_write_request(unit, function, address, words))
-        return data[6:].hex(" ")
+        return self._write_frame(unit, function, address, words)[6:].hex(" ")
 
     async def write_registers(
         self,
@@ -161,66 +152,78 @@ class GatewayClient:
                 f"profile {profile.code} does not list writing {list(words)} "
                 f"to {address:04X} by function {function}"
             )
-        request = _write_request(unit, function, address, words)
-        answer, exchange = await self._exchange(request, on_sent=on_sent)
-        echoed = answer.count == len(words) if function == 16 else answer.registers == list(words)
-        if answer.address != address or not echoed:
-            self.close()
-            raise WrongAnswer(f"the answer acknowledges another write: {exchange.response}")
-        return exchange
+        frame = self._write_frame(unit, function, address, words)
+        # The answer repeats function, address, and the count or the word that was written.
+        sent, received = await self._exchange(
+            frame, lambda answer: answer[7:] == frame[7:12], on_sent
+        )
+        return Exchange(sent.hex(" "), received.hex(" "))
+
+    async def _read(
+        self, unit: int, profile: Profile, block: Block
+    ) -> tuple[tuple[int, ...], bytes, bytes]:
+        frame = self._read_frames.get((unit, block))
+        if frame is None:
+            if unit not in UNITS:
+                raise Refused(f"unit {unit} is not within 1..247")
+            frame = self._framer.buildFrame(
+                _READS.get(block.function, ReadHoldingRegistersRequest)(
+                    dev_id=unit, address=block.address, count=block.count
+                )
+            )
+            self._read_frames[unit, block] = frame
+        if not profile.allows_read(block):
+            raise Refused(
+                f"profile {profile.code} does not list reading {block.count} registers "
+                f"from {block.address:04X} by function {block.function}"
+            )
+        size = 2 * block.count
+        sent, received = await self._exchange(
+            frame, lambda answer: len(answer) == 9 + size and answer[8] == size
+        )
+        return struct.unpack_from(f">{block.count}H", received, 9), sent, received
 
     async def _exchange(
         self,
-        request: ModbusPDU,
-        answer_bytes: int | None = None,
+        frame: bytes,
+        fits: Callable[[bytes], bool],
         on_sent: Callable[[], None] = lambda: None,
-    ) -> tuple[ModbusPDU, Exchange]:
+    ) -> tuple[bytes, bytes]:
+        """Send a request under a transaction number of its own; return both frames."""
         async with self._one_at_a_time:
-            await self.connect()
+            if not self.is_connected:
+                await self.connect()
             if not self.may_send():
                 raise NotHolder("another process may hold the gateway by now")
             self._transaction = self._transaction % 0xFFFF + 1
-            request.transaction_id = self._transaction
-            sent = self._framer.buildFrame(request)
-            connection = self._connection
+            sent = self._transaction.to_bytes(2, "big") + frame[2:]
             try:
-                received = await connection.ask(
-                    sent, request.dev_id, self._transaction, self.timeout, on_sent
+                received = await self._connection.ask(
+                    sent, frame[6], self._transaction, self.timeout, on_sent
                 )
-                answer = self._decoded(received, request, answer_bytes)
-            except (NoAnswer, WrongAnswer):
+                if received[7] == frame[7] | 0x80 and len(received) == 9:
+                    raise ModbusException(received[8])
+                if received[7] != frame[7] or not fits(received):
+                    raise WrongAnswer(
+                        f"the answer to {sent.hex(' ')} does not fit: {received.hex(' ')}"
+                    )
+            except (NoAnswer, WrongAnswer, asyncio.CancelledError):
+                # An answer that still comes would be taken for the next one's.
                 self.close()
                 raise
-            except asyncio.CancelledError:
-                # Its answer may still come and would be taken for the next one's.
-                self.close()
-                raise
-        if answer.isError():
-            raise ModbusException(answer.exception_code)
-        return answer, Exchange(sent.hex(" "), received.hex(" "))
+        return sent, received
 
-    def _decoded(self, frame: bytes, request: ModbusPDU, answer_bytes: int | None) -> ModbusPDU:
-        function = frame[7]
-        length = len(frame) - 8
-        if function == request.function_code | 0x80:
-            fits = length == 1
-        elif function != request.function_code:
-            raise WrongAnswer(
-                f"function {function:02X} answered to {request.function_code:02X}: {frame.hex(' ')}"
+    def _write_frame(self, unit: int, function: int, address: int, words: Sequence[int]) -> bytes:
+        request: ModbusPDU
+        if function == 16:
+            request = WriteMultipleRegistersRequest(
+                dev_id=unit, address=address, registers=list(words)
             )
-        elif answer_bytes is None:
-            fits = length == 4
         else:
-            fits = length == 1 + answer_bytes and frame[8] == answer_bytes
-        if not fits:
-            raise WrongAnswer(f"an answer of another length: {frame.hex(' ')}")
-        try:
-            _used, answer = self._framer.handleFrame(frame, request.dev_id, request.transaction_id)
-        except LibraryError as error:
-            raise WrongAnswer(f"not decodable: {frame.hex(' ')}") from error
-        if answer is None:
-            raise WrongAnswer(f"not decodable: {frame.hex(' ')}")
-        return answer
+            request = WriteSingleRegisterRequest(
+                dev_id=unit, address=address, registers=list(words)
+            )
+        return self._framer.buildFrame(request)
 
     def _allowed_address(self, addresses: Sequence[str]) -> str:
         for text in addresses:
@@ -231,12 +234,6 @@ class GatewayClient:
             f"{self.host} ({', '.join(sorted(set(addresses)))}) is not among the addresses "
             "that the administrator allowed"
         )
-
-
-def _write_request(unit: int, function: int, address: int, words: Sequence[int]) -> ModbusPDU:
-    if function == 16:
-        return WriteMultipleRegistersRequest(dev_id=unit, address=address, registers=list(words))
-    return WriteSingleRegisterRequest(dev_id=unit, address=address, registers=list(words))
 
 
 class _Connection(asyncio.Protocol):
