@@ -1,6 +1,7 @@
 """Moving many rows into PostgreSQL at once."""
 
 import io
+from types import NoneType
 
 from odoo.tools import SQL
 
@@ -13,7 +14,8 @@ def copy_rows(cr, table: str, columns: tuple[str, ...], rows) -> None:
     :param columns: its columns, in the order of the values
     :param rows: iterable of tuples; None is NULL, everything else is written as its text
     """
-    lines = ["\t".join([_field(value) for value in row]) for row in rows]
+    texts = [_fields(column) for column in zip(*rows, strict=True)]
+    lines = map("\t".join, zip(*texts, strict=True))
     cr.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", io.StringIO("\n".join(lines)))
 
 
@@ -28,9 +30,15 @@ def values(rows, **types: str) -> SQL:
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
-    return SQL(f"unnest({arrays}) AS v({', '.join(types)})",
-               *("{" + ",".join([_element(value) for value in column]) + "}"
-                 for column in columns))
+    return SQL(f"unnest({arrays}) AS v({', '.join(types)})", *map(_array, columns))
+
+
+def _array(column) -> str:
+    """Return a column as the text of a PostgreSQL array."""
+    kinds = set(map(type, column))
+    if str not in kinds and NoneType not in kinds:
+        return "{" + ",".join(map(str, column)) + "}"
+    return "{" + ",".join([_element(value) for value in column]) + "}"
 
 
 def _element(value) -> str:
@@ -39,6 +47,14 @@ def _element(value) -> str:
     if not isinstance(value, str):
         return str(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _fields(column) -> list[str]:
+    """Return a column as the texts that COPY reads."""
+    kinds = set(map(type, column))
+    if str not in kinds and NoneType not in kinds:
+        return list(map(str, column))
+    return [_field(value) for value in column]
 
 
 def _field(value) -> str:

@@ -5,5 +5,6 @@ def uninstall_hook(env):
     """Drop the settings of this add-on; its meters go back to typed readings by themselves."""
     env["ir.config_parameter"].search([("key", "=like", "prepaid_energy_meter.%")]).unlink()
     # Odoo forgets the rows in which it keeps the foreign keys of a module.
-    env["ir.model.constraint"].search([
-        ("module.name", "=", "prepaid_energy_meter"), ("type", "=", "f")]).unlink()
+    env["ir.model.constraint"].search(
+        [("module.name", "=", "prepaid_energy_meter"), ("type", "=", "f")]
+    ).unlink()

@@ -14,6 +14,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 
 from site_plan import METERS, TARIFFS, ZONE, Tariff
 
@@ -49,7 +50,7 @@ def cost(tariff: Tariff, use: dict[str, Fraction]) -> Fraction:
     bounds = [Fraction(0), *map(Fraction, tariff.limits), None]
     price_of = {period: list(map(Fraction, prices)) for period, prices in tariff.prices.items()}
     money = Fraction(0)
-    for tier, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for tier, (low, high) in enumerate(pairwise(bounds)):
         in_tier = max(total - low, 0) if high is None else max(min(total, high) - low, 0)
         for period, quantity in use.items():
             money += in_tier * quantity / total * price_of[period][tier]

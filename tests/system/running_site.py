@@ -17,9 +17,9 @@ from pathlib import Path
 
 import site_plan
 from database_identity import database_identity
-from simulator.control import Control
 from web_client import Refused, WebClient
 
+from simulator.control import Control
 from tools import folders, log_gate, odoo_command, postgres, processes
 from tools.processes import Process
 
@@ -49,7 +49,8 @@ class RunningSite:
         self.moment = datetime.fromisoformat(self._devices["start"].rstrip("Z"))
         self._folder = folder
         self._processes: dict[str, Process] = {}
-        self._ended: list[Process] = []
+        # What the processes that are gone have logged; name and text.
+        self._logs: list[tuple[str, str]] = []
         self._clients: dict[str, WebClient] = {}
         self._crash_log = folder / "crash.log"
         self._nudged = 0.0
@@ -115,7 +116,7 @@ class RunningSite:
                 )
 
     def _begin(self, name: str, command: list, environment: dict[str, str]) -> Process:
-        number = sum(process.name == name for process in self._ended) + 1
+        number = sum(gone == name for gone, _text in self._logs) + 1
         log = folders.LOG / "system" / f"{self.database}-{name}-{number}.log"
         process = Process(name, command, log, env=environment)
         self._processes[name] = process
@@ -125,9 +126,7 @@ class RunningSite:
         extra = {"ENERGY_CRASH_POINT": "", "ENERGY_CRASH_LOG": str(self._crash_log)}
         if crash:
             extra["ENERGY_CRASH_POINT"] = crash
-        return self._begin(
-            name, odoo_command.command(*arguments), odoo_command.environment(extra)
-        )
+        return self._begin(name, odoo_command.command(*arguments), odoo_command.environment(extra))
 
     def _start_connector(self, crash: str | None = None) -> None:
         self._odoo("connector", ["energy_connector", "-d", self.database], crash)
@@ -145,12 +144,16 @@ class RunningSite:
         server.wait_until(lambda: processes.answers(f"{self.address}/web/health"))
 
     def _stop_all(self) -> None:
-        processes.stop_all(list(self._processes.values()))
+        running = list(self._processes.values())
+        for name in list(self._processes):
+            self._take_away(name)
+        processes.stop_all(running)
 
-    def stop(self, name: str) -> None:
+    def _take_away(self, name: str) -> Process:
+        """Keep what it has logged so far: a server that is stopped at work complains of that."""
         process = self._processes.pop(name)
-        self._ended.append(process)
-        assert process.stop() == 0, process.tail()
+        self._logs.append((name, process.text()))
+        return process
 
     def look_after_processes(self) -> None:
         """Start anew what killed itself at its crash point; anything else that ended fails."""
@@ -159,7 +162,7 @@ class RunningSite:
                 continue
             if process.status != -signal.SIGKILL or not self.crashes():
                 raise AssertionError(f"{name} ended with {process.status}:\n{process.tail(30)}")
-            self._ended.append(self._processes.pop(name))
+            self._take_away(name)
             self._clients.clear()
             if name == "connector":
                 self._start_connector()
@@ -195,21 +198,13 @@ class RunningSite:
         """The crash points at which a process has killed itself, in order."""
         return self._crash_log.read_text().split() if self._crash_log.exists() else []
 
-    def kill(self, name: str) -> None:
-        """End a process as a power cut would; nobody starts it again."""
-        process = self._processes.pop(name)
-        self._ended.append(process)
-        process.kill()
-
     def log_complaints(self) -> list[str]:
-        """Lines of the logs that must not be there."""
-        odoos = [
-            process
-            for process in (*self._ended, *self._processes.values())
-            if process.name != "simulator"
-        ]
+        """Lines that must not be in the logs, once everything has been stopped."""
         return [
-            line for process in odoos for line in log_gate.complaints(process.text().splitlines())
+            line
+            for name, text in self._logs
+            for line in log_gate.complaints(text.splitlines())
+            if name != "simulator"
         ]
 
     # The clock ------------------------------------------------------------------------------

@@ -74,9 +74,7 @@ class Tenancy:
         shown = {serial: Decimal(register) for serial, register in self._registers.items()}
         self._compare("last readings", site.last_readings(), shown)
         self._note_cuts(owed)
-        wanted = {
-            meter.serial: "off" if meter.account in self.off_at else "on" for meter in METERS
-        }
+        wanted = {meter.serial: "off" if meter.account in self.off_at else "on" for meter in METERS}
         self._compare("relays", site.relays(), wanted)
         self._compare("known supplies", site.known_supplies(), wanted)
 

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from running_site import RunningSite
 
-from tools import folders, log_gate, odoo_command, system_packages
+from tools import folders, odoo_command, system_packages
 
 HALF_HOUR = timedelta(minutes=30)
 FLAGS = (
@@ -67,6 +67,7 @@ def page(demo):
         try:
             page = browser.new_page(viewport=SIZE, locale="en-US", timezone_id="Asia/Shanghai")
             page.set_default_timeout(30_000)
+            expect.set_options(timeout=30_000)
             page.errors = []
             page.on("pageerror", lambda error: page.errors.append(str(error)))
             page.goto(f"{demo.address}/web/login?redirect=/odoo/energy-rooms")

@@ -37,15 +37,14 @@ def play(site):
         "balances": site.balances(),
         "registers": site.registers(),
         "supplies": site.known_supplies(),
-        "obeyed": [
-            (row["serial"], row["at"], row["command"]) for row in site.simulator.commands()
-        ],
+        "obeyed": [(row["serial"], row["at"], row["command"]) for row in site.simulator.commands()],
         "readings": site.rows(
             "SELECT m.name, r.moment, r.total::text, r.state FROM energy_reading_data r"
             "  JOIN energy_meter m ON m.id = r.meter_id ORDER BY 1, 2"
         ),
         "payments": site.rows(
-            "SELECT account_id, amount::text FROM energy_wallet_entry WHERE kind = 'top_up' ORDER BY id"
+            "SELECT account_id, amount::text FROM energy_wallet_entry"
+            " WHERE kind = 'top_up' ORDER BY id"
         ),
         "use": site.rows(
             "SELECT supply_id, local_date, band, tier, quantity::text, amount::text"

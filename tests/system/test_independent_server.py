@@ -89,7 +89,8 @@ def test_the_connector_reads_and_switches_an_independent_server(
         assert log_gate.complaints(done.stderr.splitlines()) == []
         cursor.execute(
             "SELECT r.moment, r.total::text, r.band_1::text, r.band_2::text, r.band_3::text,"
-            "       r.band_4::text, r.state FROM energy_reading_data r JOIN energy_meter m ON m.id = r.meter_id"
+            "       r.band_4::text, r.state"
+            "  FROM energy_reading_data r JOIN energy_meter m ON m.id = r.meter_id"
             " WHERE m.name = %s ORDER BY r.moment DESC LIMIT 1",
             [METER],
         )

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from simulator.load import curves, displayed, energy
 from site_plan import METERS, START, TARIFFS
 from tenancy import Tenancy
+
+from simulator.load import curves, displayed, energy
 
 RESOLUTIONS = {"electricity": Decimal("0.01"), "water": Decimal("0.001")}
 

@@ -46,8 +46,8 @@ CATALOGUES = {
     "activities": "SELECT res_model FROM mail_activity WHERE res_model LIKE 'energy%'",
     "attachments": "SELECT res_model FROM ir_attachment WHERE res_model LIKE 'energy%'",
     "filters": "SELECT name FROM ir_filters WHERE model_id LIKE 'energy%'",
-    "defaults": "SELECT f.model, f.name FROM ir_default d JOIN ir_model_fields f ON f.id = d.field_id",
-    "properties": "SELECT conname FROM pg_constraint WHERE confrelid = 0 AND conname LIKE 'energy%'",
+    "defaults": """
+        SELECT f.model, f.name FROM ir_default d JOIN ir_model_fields f ON f.id = d.field_id""",
 }  # fmt: skip
 # Odoo makes these for records of its own that the used database has more of.
 OF_RECORDS = re.compile(r"^ir_sequence_\d+")

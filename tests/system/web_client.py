@@ -21,9 +21,7 @@ class WebClient:
         self._address = address
         jar = http.cookiejar.CookieJar()
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        self._post(
-            "/web/session/authenticate", {"db": database, "login": login, "password": login}
-        )
+        self._post("/web/session/authenticate", {"db": database, "login": login, "password": login})
 
     def _post(self, path: str, parameters: dict[str, Any]) -> Any:
         body = {"jsonrpc": "2.0", "method": "call", "params": parameters}

@@ -36,6 +36,7 @@ class Situation:
     facts: Facts
     granted: bool
     decision: str | None
+    decided_balance: Decimal | None
 
 
 class EnergyMeterControl(models.Model):
@@ -81,7 +82,7 @@ class EnergyMeterControl(models.Model):
         money = self.currency_id.format
         values = {"balance": money(self.decided_balance), "missing": money(self.missing)}
         sentences = {
-            "enough": _("Balance %(balance)s is enough."),
+            "enough": _("The balance is enough."),
             "already": _("Supply is off for arrears: %(missing)s more brings it back."),
             "arrears": _("Balance %(balance)s has reached the cut-off threshold: "
                          "%(missing)s more brings supply back."),
@@ -94,7 +95,7 @@ class EnergyMeterControl(models.Model):
             "stale": _("Balance %(balance)s: not cut, the last reading is too old."),
             "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
             "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
-            "restored": _("Balance %(balance)s is enough again: supply comes back."),
+            "restored": _("The balance is enough again: supply comes back."),
         }
         return sentences[self.decision] % values
 
@@ -127,7 +128,7 @@ class EnergyMeterControl(models.Model):
                    EXISTS (SELECT 1 FROM energy_reading_data h
                             WHERE h.meter_id = m.id AND h.state = 'held'
                               AND h.moment > COALESCE(k.settled_until, '-infinity')),
-                   COALESCE(m.can_switch, FALSE), c.decision
+                   COALESCE(m.can_switch, FALSE), c.decision, c.decided_balance::text
               FROM (SELECT energy_now() AS now) n
               JOIN energy_account a ON a.state = 'active'
               JOIN energy_supply s ON s.account_id = a.id AND s.start_at <= n.now
@@ -149,6 +150,7 @@ class EnergyMeterControl(models.Model):
         return [
             Situation(
                 meter=meter, account=account, wallet=wallet, granted=granted, decision=decision,
+                decided_balance=Decimal(decided) if decided is not None else None,
                 terms=Terms(Decimal(cut_off), Decimal(restore), Decimal(overdraft),
                             Decimal(step).normalize()),
                 facts=Facts(
@@ -158,7 +160,7 @@ class EnergyMeterControl(models.Model):
                     switchable=switchable))
             for meter, account, wallet, balance, cut_off, restore, overdraft, step, mode, wanted,
             wanted_cause, granted, is_protected, site_state, in_trial, fresh, held, switchable,
-            decision in rows]
+            decision, decided in rows]
 
     @api.model
     def _decide(self, account_ids, cause="policy", entry_keys=None, user_id=None):
@@ -173,6 +175,7 @@ class EnergyMeterControl(models.Model):
         for situation in self._situations(account_ids):
             decision = decide(situation.terms, situation.facts)
             reason = decision.reason
+            available = situation.facts.balance + situation.terms.overdraft
             if reason == "protected" and situation.granted:
                 reason = "granted"
             wanted, wanted_cause = situation.facts.wanted, situation.facts.wanted_cause or None
@@ -185,11 +188,11 @@ class EnergyMeterControl(models.Model):
                     "user_id": user_id or self.env.uid,
                     "entry_key": (entry_keys or {}).get(situation.wallet),
                     "life": CUT_ORDER_LIFE if wanted == "off" else None})
-            elif reason == situation.decision:
+            elif reason == situation.decision and (
+                    reason == "enough" or available == situation.decided_balance):
                 continue
             changed.append((
-                situation.meter, wanted, wanted_cause, reason,
-                situation.facts.balance + situation.terms.overdraft, decision.missing))
+                situation.meter, wanted, wanted_cause, reason, available, decision.missing))
         if changed:
             self.env.cr.execute(SQL(
                 """

@@ -42,7 +42,7 @@ class EnergyProperty(models.Model):
         [("dwelling", "Dwelling"), ("shop", "Shop"), ("office", "Office"),
          ("dormitory", "Dormitory"), ("market", "Market stall"), ("common", "Common area"),
          ("other", "Other")],
-        default="dwelling")
+        string="Used As", default="dwelling")
     area = fields.Float(string="Area (m²)", digits=(12, 2))
     headcount = fields.Integer(string="Occupants")
     tz = fields.Selection(

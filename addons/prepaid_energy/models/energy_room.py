@@ -48,7 +48,8 @@ class EnergyRoom(models.Model):
     supply_id = fields.Many2one("energy.supply", string="Contract Supply", readonly=True)
     fee_state = fields.Selection(FEE_STATES, string="State", readonly=True)
     is_driven = fields.Boolean(
-        string="Read Automatically", readonly=True, help="Otherwise its readings are typed or imported.")
+        string="Read Automatically", readonly=True,
+        help="Otherwise its readings are typed or imported.")
     is_online = fields.Boolean(string="Online", readonly=True)
     seen_at = fields.Datetime(string="Last Seen", readonly=True)
     supply_state = fields.Selection(

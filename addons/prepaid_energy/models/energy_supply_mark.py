@@ -16,14 +16,13 @@ class EnergySupplyMark(models.Model):
     settled_until = fields.Datetime(required=True, readonly=True)
     register = fields.Float(digits=(18, 6), required=True, readonly=True)
 
-    def init(self):
-        # Each upsert of settling takes a number, also where it only updates a row.
-        self.env.cr.execute(
-            "ALTER TABLE energy_supply_mark ALTER COLUMN id TYPE bigint;"
-            "ALTER SEQUENCE energy_supply_mark_id_seq AS bigint")
-
     _supply_uniq = models.UniqueIndex("(supply_id)", "A supply has one mark.")
 
     def init(self):
-        # As in `energy.wallet`.
-        self.env.cr.execute("ALTER TABLE energy_supply_mark SET (fillfactor = 50)")
+        # Fill factor as in `energy.wallet`. Each upsert of settling takes a number, also where it
+        # only updates a row: they run out of 32 bits.
+        self.env.cr.execute("""
+            ALTER TABLE energy_supply_mark SET (fillfactor = 50);
+            ALTER TABLE energy_supply_mark ALTER COLUMN id TYPE bigint;
+            ALTER SEQUENCE energy_supply_mark_id_seq AS bigint;
+        """)

@@ -24,7 +24,8 @@ class EnergyUsage(models.Model):
     meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
     unit_id = fields.Many2one(
-        "energy.rating.unit", required=True, readonly=True, ondelete="restrict")
+        "energy.rating.unit", string="Rating Unit", required=True, readonly=True,
+        ondelete="restrict")
     site_id = fields.Many2one("energy.property", required=True, readonly=True, index=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
@@ -50,15 +51,14 @@ class EnergyUsage(models.Model):
     _meter_idx = models.Index("(meter_id, local_date)")
 
     def init(self):
-        # Each upsert of settling takes a number, also where it only updates a row.
-        self.env.cr.execute(
-            "ALTER TABLE energy_usage ALTER COLUMN id TYPE bigint;"
-            "ALTER SEQUENCE energy_usage_id_seq AS bigint")
-
-    def init(self):
         # Settling changes these rows again and again: room for the new version on the same page
-        # spares the indexes.
-        self.env.cr.execute("ALTER TABLE energy_usage SET (fillfactor = 50)")
+        # spares the indexes. Each upsert takes a number, also where it only updates a row: they
+        # run out of 32 bits.
+        self.env.cr.execute("""
+            ALTER TABLE energy_usage SET (fillfactor = 50);
+            ALTER TABLE energy_usage ALTER COLUMN id TYPE bigint;
+            ALTER SEQUENCE energy_usage_id_seq AS bigint;
+        """)
 
     @api.depends("local_date", "meter_id.name")
     def _compute_display_name(self):

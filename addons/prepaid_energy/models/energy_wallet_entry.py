@@ -41,7 +41,8 @@ class EnergyWalletEntry(models.Model):
     period_id = fields.Many2one(
         "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict")
     unit_id = fields.Many2one(
-        "energy.rating.unit", readonly=True, index="btree_not_null", ondelete="restrict")
+        "energy.rating.unit", string="Rating Unit", readonly=True, index="btree_not_null",
+        ondelete="restrict")
     revision = fields.Integer(readonly=True)
     journal_id = fields.Many2one("account.journal", readonly=True, ondelete="restrict")
     reference = fields.Char(readonly=True)

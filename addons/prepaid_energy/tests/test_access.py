@@ -1,6 +1,7 @@
 import inspect
 from datetime import timedelta
 
+import psycopg2
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import get_public_method
@@ -31,7 +32,7 @@ RIGHTS = {
     "energy.command": {},
     "energy.room": {},
     "energy.settlement.problem": {},
-    "energy.settlement.queue": {role: "" for role in ("viewer", "cashier", "operator", "finance")},
+    "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
     "energy.tariff": {"manager": "rwcu"},
     "energy.tariff.version": {"manager": "rwcu"},
     "energy.tariff.band": {"manager": "rwcu"},
@@ -42,15 +43,33 @@ RIGHTS = {
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
-    "energy.property", "energy.account", "energy.supply", "energy.supply.term",
-    "energy.supply.mark", "energy.wallet", "energy.wallet.entry", "energy.billing.period",
-    "energy.rating.unit", "energy.usage", "energy.meter", "energy.meter.status",
-    "energy.meter.control", "energy.reading", "energy.command", "energy.room",
-    "energy.settlement.problem", "energy.settlement.queue",
+    "energy.property",
+    "energy.account",
+    "energy.supply",
+    "energy.supply.term",
+    "energy.supply.mark",
+    "energy.wallet",
+    "energy.wallet.entry",
+    "energy.billing.period",
+    "energy.rating.unit",
+    "energy.usage",
+    "energy.meter",
+    "energy.meter.status",
+    "energy.meter.control",
+    "energy.reading",
+    "energy.command",
+    "energy.room",
+    "energy.settlement.problem",
+    "energy.settlement.queue",
 )
 COMPANY_MODELS = (
-    "energy.tariff", "energy.tariff.version", "energy.tariff.band", "energy.tariff.tier",
-    "energy.tariff.window", "energy.tariff.price", "energy.credit.policy",
+    "energy.tariff",
+    "energy.tariff.version",
+    "energy.tariff.band",
+    "energy.tariff.tier",
+    "energy.tariff.window",
+    "energy.tariff.price",
+    "energy.credit.policy",
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
@@ -60,8 +79,12 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "energy.account": {
-        "action_activate", "action_top_up", "action_open_entries", "action_open_usage",
-        "action_open_rooms"},
+        "action_activate",
+        "action_top_up",
+        "action_open_entries",
+        "action_open_usage",
+        "action_open_rooms",
+    },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
     "energy.operation": {"action_confirm"},
@@ -69,17 +92,26 @@ PUBLIC = {
     "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.room": {
-        "action_operate", "action_top_up", "action_open_account", "action_open_meter",
-        "action_open_readings", "action_open_commands", "action_open_usage",
-        "action_open_entries"},
+        "action_operate",
+        "action_top_up",
+        "action_open_account",
+        "action_open_meter",
+        "action_open_readings",
+        "action_open_commands",
+        "action_open_usage",
+        "action_open_entries",
+    },
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet.entry": {
-        "action_open_usage", "action_open_readings", "action_open_commands",
-        "action_open_payment"},
+        "action_open_usage",
+        "action_open_readings",
+        "action_open_commands",
+        "action_open_payment",
+    },
 }
 
 
@@ -92,13 +124,18 @@ class AccessCase(EnergyCase):
         cls.meter = cls.make_meter("A1")
         cls.account = cls.furnish(cls.meter)
         cls.make_tariff(
-            "Of every part", {"peak": ["1", "2"], "valley": ["0.5", "1"]}, limits=(50,),
-            windows=[("peak", 8, 22)], rest="valley")
+            "Of every part",
+            {"peak": ["1", "2"], "valley": ["0.5", "1"]},
+            limits=(50,),
+            windows=[("peak", 8, 22)],
+            rest="valley",
+        )
         cls.other_site = cls.site.copy({"name": "Harbour Mall", "supply_state": "live"})
         cls.other_meter = cls.on_site(cls.other_site, "B1")
         cls.other_account = cls.furnish(cls.other_meter, site_id=cls.other_site.id)
-        cls.users = {role: cls.make_user(role, f"prepaid_energy.group_energy_{role}")
-                     for role in ROLES}
+        cls.users = {
+            role: cls.make_user(role, f"prepaid_energy.group_energy_{role}") for role in ROLES
+        }
         cls.users["portal"] = cls.make_user("portal", "base.group_portal")
         cls.users["internal"] = cls.make_user("internal", "base.group_user")
 
@@ -106,8 +143,12 @@ class AccessCase(EnergyCase):
     def make_user(cls, login, groups, company=None):
         company = company or cls.company
         return new_test_user(
-            cls.env, f"energy_{login}", groups=groups, company_id=company.id,
-            company_ids=[Command.set(company.ids)])
+            cls.env,
+            f"energy_{login}",
+            groups=groups,
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
 
     @classmethod
     def on_site(cls, site, name):
@@ -126,9 +167,18 @@ class AccessCase(EnergyCase):
         cls.settle()
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
-        cls.env["energy.command"]._command([{
-            "meter_id": meter.id, "kind": "supply", "value": "on", "mode": "prepaid",
-            "cause": "policy", "user_id": cls.env.uid}])
+        cls.env["energy.command"]._command(
+            [
+                {
+                    "meter_id": meter.id,
+                    "kind": "supply",
+                    "value": "on",
+                    "mode": "prepaid",
+                    "cause": "policy",
+                    "user_id": cls.env.uid,
+                }
+            ]
+        )
         cls.env.invalidate_all()
         return account
 
@@ -142,9 +192,13 @@ class AccessCase(EnergyCase):
 
     def operate(self, who, action, meters, **values):
         """Carry an operation out over the wizard, as the web client or an RPC call would."""
-        operation = self.as_user(who)["energy.operation"].create({
-            "action": action, "line_ids": [Command.create({"meter_id": meter.id})
-                                           for meter in meters], **values})
+        operation = self.as_user(who)["energy.operation"].create(
+            {
+                "action": action,
+                "line_ids": [Command.create({"meter_id": meter.id}) for meter in meters],
+                **values,
+            }
+        )
         operation.action_confirm()
         return operation
 
@@ -160,8 +214,10 @@ class TestRights(AccessCase):
 
     def test_every_model_is_in_the_table(self):
         models = {
-            name for name, model in self.env.registry.items()
-            if model._original_module == "prepaid_energy" and not model._abstract}
+            name
+            for name, model in self.env.registry.items()
+            if model._original_module == "prepaid_energy" and not model._abstract
+        }
         self.assertEqual(models, {*RIGHTS, *WIZARDS, "energy.clock"})
 
     def test_rights_are_those_of_the_table(self):
@@ -169,8 +225,10 @@ class TestRights(AccessCase):
             for role in (*ROLES, *OUTSIDERS):
                 env = self.as_user(role)
                 found = "".join(
-                    letter for letter, operation in OPERATIONS.items()
-                    if env[model].has_access(operation))
+                    letter
+                    for letter, operation in OPERATIONS.items()
+                    if env[model].has_access(operation)
+                )
                 self.assertEqual(found, self.rights(model, role), f"{role} on {model}")
 
     def test_what_the_table_does_not_give_is_refused(self):
@@ -188,14 +246,18 @@ class TestRights(AccessCase):
                 }
                 for letter, attempt in tries.items():
                     if letter not in rights:
-                        with self.subTest(model=model, role=role, operation=letter), \
-                                self.refused(UserError):
+                        with (
+                            self.subTest(model=model, role=role, operation=letter),
+                            self.refused(UserError),
+                        ):
                             attempt()
 
     def test_what_the_table_gives_works(self):
         given = {
-            "energy.property": {"headcount": 3}, "energy.account": {"note": "<p>Pays late</p>"},
-            "energy.meter": {"cut_priority": 3}, "energy.tariff": {"note": "<p>Notice 12</p>"},
+            "energy.property": {"headcount": 3},
+            "energy.account": {"note": "<p>Pays late</p>"},
+            "energy.meter": {"cut_priority": 3},
+            "energy.tariff": {"note": "<p>Notice 12</p>"},
             "energy.credit.policy": {"fresh_hours": 12},
         }
         for model, values in given.items():
@@ -233,7 +295,8 @@ class TestRights(AccessCase):
         for context, values in (({}, {"state": "active"}), ({"default_state": "active"}, {})):
             with self.refused():
                 operator["energy.account"].with_context(**context).create(
-                    {"partner_id": partner, "site_id": self.site.id, **values})
+                    {"partner_id": partner, "site_id": self.site.id, **values}
+                )
 
     def test_supply_in_service_is_neither_ended_nor_priced_by_hand(self):
         operator = self.as_user("operator")
@@ -242,9 +305,9 @@ class TestRights(AccessCase):
         with self.refused():
             supply.end_at = START + timedelta(hours=2)
         with self.refused():
-            supply.term_ids.create({
-                "supply_id": supply.id, "since": START + timedelta(hours=2),
-                "tariff_id": cheap.id})
+            supply.term_ids.create(
+                {"supply_id": supply.id, "since": START + timedelta(hours=2), "tariff_id": cheap.id}
+            )
         with self.refused(UserError):
             supply.tariff_id = cheap.id
         with self.refused():
@@ -257,12 +320,23 @@ class TestRights(AccessCase):
 
     def test_operator_opens_an_account_and_cashier_sells(self):
         meter = self.make_meter("A8")
-        account = self.as_user("operator")["energy.account"].create({
-            "partner_id": self.env["res.partner"].create({"name": "New tenant"}).id,
-            "site_id": self.site.id, "room_ids": [Command.set(meter.property_id.ids)],
-            "supply_ids": [Command.create({
-                "meter_id": meter.id, "start_at": START, "tariff_id": self.flat_tariff.id,
-                "multiplier": 1})]})
+        account = self.as_user("operator")["energy.account"].create(
+            {
+                "partner_id": self.env["res.partner"].create({"name": "New tenant"}).id,
+                "site_id": self.site.id,
+                "room_ids": [Command.set(meter.property_id.ids)],
+                "supply_ids": [
+                    Command.create(
+                        {
+                            "meter_id": meter.id,
+                            "start_at": START,
+                            "tariff_id": self.flat_tariff.id,
+                            "multiplier": 1,
+                        }
+                    )
+                ],
+            }
+        )
         account.action_activate()
         self.assertEqual(account.state, "active")
         cashier = self.as_user("cashier")
@@ -287,13 +361,19 @@ class TestRights(AccessCase):
                 self.assertEqual(site.supply_state, "live")
                 continue
             for attempt in (
-                    site.action_watch, site.action_trial,
-                    lambda site=site: site.write({"supply_state": "watch"}),
-                    lambda env=env: env["energy.property"].create(
-                        {"name": "New", "kind": "site", "supply_state": "live"}),
-                    lambda env=env: env["energy.property"].with_context(
-                        default_supply_state="live").create({"name": "New", "kind": "site"}),
-                    lambda role=role: self.operate(role, "go_live", [], site_id=self.site.id)):
+                site.action_watch,
+                site.action_trial,
+                lambda site=site: site.write({"supply_state": "watch"}),
+                lambda env=env: env["energy.property"].create(
+                    {"name": "New", "kind": "site", "supply_state": "live"}
+                ),
+                lambda env=env: (
+                    env["energy.property"]
+                    .with_context(default_supply_state="live")
+                    .create({"name": "New", "kind": "site"})
+                ),
+                lambda role=role: self.operate(role, "go_live", [], site_id=self.site.id),
+            ):
                 with self.refused():
                     attempt()
 
@@ -303,7 +383,8 @@ class TestRights(AccessCase):
         version.action_draft()
         problem = self.env["energy.settlement.problem"].search([], limit=1)
         allowed = {
-            "activate": ("operator", "manager"), "approve": ("manager",),
+            "activate": ("operator", "manager"),
+            "approve": ("manager",),
             "again": ("operator", "engineer", "finance", "manager"),
             "top_up": ("cashier", "manager"),
         }
@@ -313,8 +394,11 @@ class TestRights(AccessCase):
                 "activate": draft.with_env(env).action_activate,
                 "approve": version.with_env(env).action_approve,
                 "again": problem.with_env(env).action_try_again,
-                "top_up": lambda env=env: env["energy.top.up"].create(
-                    {"account_id": self.account.id, "amount": 5}).action_confirm(),
+                "top_up": lambda env=env: (
+                    env["energy.top.up"]
+                    .create({"account_id": self.account.id, "amount": 5})
+                    .action_confirm()
+                ),
             }
             for name, attempt in attempts.items():
                 if role not in allowed[name]:
@@ -394,27 +478,43 @@ class TestSites(AccessCase):
     def test_user_of_an_archived_site_does_not_find_all(self):
         user = self.bound(self.site)
         self.site.active = False
-        self.assertEqual(
-            self.as_user(user)["energy.account"].search([]).site_id.ids, self.site.ids)
+        self.assertEqual(self.as_user(user)["energy.account"].search([]).site_id.ids, self.site.ids)
+
+    def test_site_of_a_bound_user_is_not_deleted(self):
+        site = self.env["energy.property"].create(
+            {"name": "Empty", "kind": "site", "tz": "UTC", "company_id": self.company.id}
+        )
+        user = self.bound(site)
+        with self.refused(psycopg2.IntegrityError):
+            site.unlink()
+        self.assertFalse(self.as_user(user)["energy.account"].search([]))
 
     def test_companies_are_separate(self):
         company = self.company
         stranger = self.env["res.company"].create(
-            {"name": "Hill Estates", "currency_id": company.currency_id.id})
+            {"name": "Hill Estates", "currency_id": company.currency_id.id}
+        )
         theirs = {}
         policy = self.env["energy.credit.policy"].create(
-            {"name": "Theirs", "company_id": stranger.id})
-        site = self.env["energy.property"].create({
-            "name": "Hill", "kind": "site", "tz": "Asia/Shanghai", "company_id": stranger.id})
+            {"name": "Theirs", "company_id": stranger.id}
+        )
+        site = self.env["energy.property"].create(
+            {"name": "Hill", "kind": "site", "tz": "Asia/Shanghai", "company_id": stranger.id}
+        )
         cls = type(self)
         home = cls.company, cls.site
         cls.company, cls.site = stranger, site
         try:
             tariff = self.make_tariff(
-                "Theirs", {"peak": ["1", "2"], "valley": ["0.5", "1"]}, limits=(50,),
-                windows=[("peak", 8, 22)], rest="valley")
-            cash = self.env["account.journal"].create({
-                "name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id})
+                "Theirs",
+                {"peak": ["1", "2"], "valley": ["0.5", "1"]},
+                limits=(50,),
+                windows=[("peak", 8, 22)],
+                rest="valley",
+            )
+            cash = self.env["account.journal"].create(
+                {"name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id}
+            )
             cash_home, cls.cash = cls.cash, cash
             try:
                 self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
@@ -434,8 +534,9 @@ class TestSites(AccessCase):
 
     def test_every_model_has_rules_by_site_and_company(self):
         for model in (*SITE_MODELS, *COMPANY_MODELS, *WIZARDS):
-            rules = self.env["ir.rule"].search([
-                ("model_id.model", "=", model), ("groups", "=", False)])
+            rules = self.env["ir.rule"].search(
+                [("model_id.model", "=", model), ("groups", "=", False)]
+            )
             text = " ".join(rules.mapped("domain_force"))
             self.assertIn("company_ids", text, model)
             if model not in COMPANY_MODELS:
@@ -444,14 +545,17 @@ class TestSites(AccessCase):
     def test_records_are_not_made_on_other_sites(self):
         env = self.as_user(self.bound(self.site))
         with self.refused():
-            env["energy.property"].create({
-                "name": "New", "kind": "room", "parent_id": self.other_site.id})
+            env["energy.property"].create(
+                {"name": "New", "kind": "room", "parent_id": self.other_site.id}
+            )
         with self.refused():
-            env["energy.meter"].create({
-                "name": "New", "property_id": self.other_meter.property_id.id})
+            env["energy.meter"].create(
+                {"name": "New", "property_id": self.other_meter.property_id.id}
+            )
         with self.refused():
-            env["energy.account"].create({
-                "partner_id": self.account.partner_id.id, "site_id": self.other_site.id})
+            env["energy.account"].create(
+                {"partner_id": self.account.partner_id.id, "site_id": self.other_site.id}
+            )
         with self.refused():
             env["energy.account"].browse(self.other_account.id).action_activate()
 
@@ -462,8 +566,9 @@ class TestSites(AccessCase):
         for action in ("read", "on", "off", "hold", "prepaid", "set_tariff"):
             with self.subTest(action=action), self.refused():
                 self.operate(user, action, self.other_meter, tariff_id=self.flat_tariff.id)
-        own = env["energy.operation"].create({
-            "action": "off", "line_ids": [Command.create({"meter_id": self.meter.id})]})
+        own = env["energy.operation"].create(
+            {"action": "off", "line_ids": [Command.create({"meter_id": self.meter.id})]}
+        )
         with self.refused():
             own.line_ids.meter_id = self.other_meter
             own.action_confirm()
@@ -471,22 +576,28 @@ class TestSites(AccessCase):
             self.operate(user, "go_live", [], site_id=self.other_site.id)
         with self.refused():
             env["energy.meter"].browse(self.other_meter.id).with_context(
-                energy_action="off").action_operate()
+                energy_action="off"
+            ).action_operate()
         with self.refused():
             env["energy.room"].browse(self.other_meter.id).with_context(
-                energy_action="on").action_operate()
+                energy_action="on"
+            ).action_operate()
         self.env.invalidate_all()
         self.assertEqual(self.other_meter.control_id.last_number, number)
 
     def test_balances_of_other_sites_are_not_seen_through_wizards(self):
         env = self.as_user(self.bound(self.site))
         with self.refused():
-            env["energy.operation.line"].create({
-                "operation_id": env["energy.operation"].create({"action": "read"}).id,
-                "meter_id": self.other_meter.id}).read(["balance"])
+            env["energy.operation.line"].create(
+                {
+                    "operation_id": env["energy.operation"].create({"action": "read"}).id,
+                    "meter_id": self.other_meter.id,
+                }
+            ).read(["balance"])
         with self.refused():
-            env["energy.top.up"].create(
-                {"account_id": self.other_account.id, "amount": 5}).read(["balance"])
+            env["energy.top.up"].create({"account_id": self.other_account.id, "amount": 5}).read(
+                ["balance"]
+            )
         top_up = env["energy.top.up"].create({"account_id": self.account.id, "amount": 5})
         with self.refused(UserError, "another account"):
             top_up.wallet_id = self.other_account.wallet_ids
@@ -498,7 +609,8 @@ class TestSites(AccessCase):
 
     def test_wizard_of_another_user_is_not_found(self):
         top_up = self.as_user("cashier")["energy.top.up"].create(
-            {"account_id": self.account.id, "amount": 5})
+            {"account_id": self.account.id, "amount": 5}
+        )
         other = self.make_user("cashier_2", "prepaid_energy.group_energy_cashier")
         with self.refused():
             top_up.with_env(self.as_user(other)).action_confirm()
@@ -519,9 +631,13 @@ class TestOrders(AccessCase):
                     with self.subTest(role=role, action=action), self.refused():
                         self.operate(role, action, self.meter)
         self.assertEqual(
-            set(self.env["energy.command"].search(
-                [("cause", "=", "person"), ("meter_id", "=", self.meter.id)]).user_id.mapped("login")),
-            {"energy_operator", "energy_engineer", "energy_manager"})
+            set(
+                self.env["energy.command"]
+                .search([("cause", "=", "person"), ("meter_id", "=", self.meter.id)])
+                .user_id.mapped("login")
+            ),
+            {"energy_operator", "energy_engineer", "energy_manager"},
+        )
 
     def test_only_managers_set_tariffs_and_grant(self):
         dear = self.make_tariff("Dear", {"flat": ["2.000000"]})
@@ -534,53 +650,86 @@ class TestOrders(AccessCase):
                 with self.refused():
                     self.operate(role, "on", self.meter, granted_until=until)
         operation = self.operate(
-            "manager", "set_tariff", self.meter, tariff_id=dear.id, since=since)
+            "manager", "set_tariff", self.meter, tariff_id=dear.id, since=since
+        )
         self.assertTrue(operation.line_ids.is_done, operation.line_ids.result)
         self.assertEqual(self.account.supply_ids.term_ids.tariff_id, self.flat_tariff + dear)
         self.operate("manager", "on", self.meter, granted_until=until)
         self.assertEqual(self.meter.control_id.granted_until, until)
+
+    def test_refused_order_is_logged(self):
+        with (
+            self.assertLogs("odoo.addons.prepaid_energy.wizard.energy_operation", "INFO") as logs,
+            self.refused(AccessError, "do not have the right for this operation"),
+        ):
+            self.operate("cashier", "off", self.meter)
+        self.assertIn(f"User {self.users['cashier'].id} was refused", logs.output[0])
+        self.assertIn(str(self.meter.id), logs.output[0])
 
     def test_supply_off_without_a_reason_is_refused(self):
         for action in ("off", "hold"):
             with self.refused(UserError, "reason"):
                 self.operate("operator", action, self.meter, reason=False)
         self.operate("operator", "off", self.meter, reason=False, remark="Burst pipe")
-        self.assertEqual(self.env["energy.command"].search(
-            [("cause", "=", "person"), ("meter_id", "=", self.meter.id)]).reason, "Burst pipe")
+        self.assertEqual(
+            self.env["energy.command"]
+            .search([("cause", "=", "person"), ("meter_id", "=", self.meter.id)])
+            .reason,
+            "Burst pipe",
+        )
 
     def test_amounts_that_are_none_are_refused(self):
         env = self.as_user("cashier")
-        amounts = (float("nan"), float("inf"), float("-inf"), 1e18, 1e12, -5, -0.01, 0, 1e-9,
-                   0.001, 10.005, 0.1 + 1e-6)
+        amounts = (
+            float("nan"),
+            float("inf"),
+            float("-inf"),
+            1e18,
+            1e12,
+            -5,
+            -0.01,
+            0,
+            1e-9,
+            0.001,
+            10.005,
+            0.1 + 1e-6,
+        )
         before = self.account.wallet_ids.entry_ids
         for amount in amounts:
-            with self.subTest(amount=amount), self.refused(
-                    UserError, "smallest unit|above zero|not an amount"):
+            with (
+                self.subTest(amount=amount),
+                self.refused(UserError, "smallest unit|above zero|not an amount"),
+            ):
                 env["energy.top.up"].create(
-                    {"account_id": self.account.id, "amount": amount}).action_confirm()
-            with self.subTest(amount=amount, by="write"), self.refused(
-                    UserError, "smallest unit|above zero|not an amount"):
-                top_up = env["energy.top.up"].create(
-                    {"account_id": self.account.id, "amount": 5})
+                    {"account_id": self.account.id, "amount": amount}
+                ).action_confirm()
+            with (
+                self.subTest(amount=amount, by="write"),
+                self.refused(UserError, "smallest unit|above zero|not an amount"),
+            ):
+                top_up = env["energy.top.up"].create({"account_id": self.account.id, "amount": 5})
                 top_up.amount = amount
                 top_up.action_confirm()
-            with self.subTest(amount=amount, by="flow"), self.refused(
-                    UserError, "smallest unit|above zero|not an amount"):
+            with (
+                self.subTest(amount=amount, by="flow"),
+                self.refused(UserError, "smallest unit|above zero|not an amount"),
+            ):
                 self.account.wallet_ids._top_up(amount, f"test/{amount}", self.cash)
         self.assertEqual(self.account.wallet_ids.entry_ids, before)
 
     def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):
         env = self.as_user("cashier")
         general = self.env["account.journal"].search(
-            [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1)
+            [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1
+        )
         with self.refused(UserError, "cash or bank"):
-            env["energy.top.up"].create({
-                "account_id": self.account.id, "amount": 5,
-                "journal_id": general.id}).action_confirm()
+            env["energy.top.up"].create(
+                {"account_id": self.account.id, "amount": 5, "journal_id": general.id}
+            ).action_confirm()
         with self.refused(AccessError, "chosen by the form"):
-            env["energy.top.up"].create({
-                "account_id": self.account.id, "amount": 5,
-                "key": "provider/4711"}).action_confirm()
+            env["energy.top.up"].create(
+                {"account_id": self.account.id, "amount": 5, "key": "provider/4711"}
+            ).action_confirm()
 
 
 @tagged("post_install", "-at_install")
@@ -592,9 +741,10 @@ class TestRemoteCalls(AccessCase):
         for cls in type(self.env[model]).mro():
             if cls.__module__.startswith("odoo.addons.prepaid_energy."):
                 yield from (
-                    (name, value) for name, value in vars(cls).items()
-                    if inspect.isfunction(value)
-                    or isinstance(value, (classmethod, staticmethod)))
+                    (name, value)
+                    for name, value in vars(cls).items()
+                    if inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod))
+                )
 
     def test_public_methods_are_the_intended_ones(self):
         for model in self.env.registry:
@@ -609,12 +759,18 @@ class TestRemoteCalls(AccessCase):
 
     def test_steps_of_the_flow_are_not_callable(self):
         for model, name in (
-                ("energy.wallet", "_post"), ("energy.wallet", "_top_up"),
-                ("energy.reading", "_ingest"), ("energy.reading", "init"),
-                ("energy.settlement", "_run"), ("energy.command", "_command"),
-                ("energy.command", "_confirm"), ("energy.meter.control", "_order_by_person"),
-                ("energy.meter.status", "_report"), ("energy.clock", "_set"),
-                ("energy.operation.line", "_carry_out")):
+            ("energy.wallet", "_post"),
+            ("energy.wallet", "_top_up"),
+            ("energy.reading", "_ingest"),
+            ("energy.reading", "init"),
+            ("energy.settlement", "_run"),
+            ("energy.command", "_command"),
+            ("energy.command", "_confirm"),
+            ("energy.meter.control", "_order_by_person"),
+            ("energy.meter.status", "_report"),
+            ("energy.clock", "_set"),
+            ("energy.operation.line", "_carry_out"),
+        ):
             self.assertTrue(hasattr(self.env[model], name), name)
             with self.refused(AccessError, "Private"):
                 get_public_method(self.env[model], name)

@@ -41,8 +41,11 @@ class TestChecker(EnergyCase):
         self.assertTrue(count, "Nothing was planted")
 
     def findings(self):
-        return {result["name"]: result["findings"]
-                for result in self.env["energy.checker"]._check() if result["findings"]}
+        return {
+            result["name"]: result["findings"]
+            for result in self.env["energy.checker"]._check()
+            if result["findings"]
+        }
 
     def assertFound(self, rule, *words):
         findings = self.findings()
@@ -50,7 +53,8 @@ class TestChecker(EnergyCase):
         for word in words:
             self.assertTrue(
                 any(str(word) in finding for finding in findings[rule]),
-                f"{word!r} is not named in {findings[rule]}")
+                f"{word!r} is not named in {findings[rule]}",
+            )
 
     def entry(self, key):
         return self.env["energy.wallet.entry"].search([("key", "=", key)])
@@ -68,8 +72,11 @@ class TestChecker(EnergyCase):
 
     def test_lost_last_entry_with_the_balance_made_to_fit(self):
         self.plant("DELETE FROM energy_wallet_entry WHERE key = 'till/3'")
-        self.plant("UPDATE energy_wallet SET balance = balance - 300, last_number = last_number - 1"
-                   " WHERE id = %s", self.wallet.id)
+        self.plant(
+            "UPDATE energy_wallet SET balance = balance - 300, last_number = last_number - 1"
+            " WHERE id = %s",
+            self.wallet.id,
+        )
         self.assertNotIn("balances", self.findings())
         self.assertFound("chains", f"Balance {self.wallet.id} does not end")
 
@@ -91,8 +98,11 @@ class TestChecker(EnergyCase):
 
     def test_entry_of_another_account(self):
         entry = self.entry("till/2")
-        self.plant("UPDATE energy_wallet_entry SET account_id = %s WHERE id = %s",
-                   self.other_account.id, entry.id)
+        self.plant(
+            "UPDATE energy_wallet_entry SET account_id = %s WHERE id = %s",
+            self.other_account.id,
+            entry.id,
+        )
         self.assertFound("belongings", f"Entry {entry.id} ")
 
     def test_doubled_use(self):
@@ -103,7 +113,9 @@ class TestChecker(EnergyCase):
             SELECT supply_id, account_id, meter_id, unit_id, site_id, company_id, currency_id,
                    commodity, local_date, band, tier + 1, version_id, quantity, amount
               FROM energy_usage WHERE account_id = %s LIMIT 1
-            """, self.account.id)
+            """,
+            self.account.id,
+        )
         self.assertFound("usage", "Meter K1:")
         self.assertFound("units", f"Unit {self.unit().id}: ")
 
@@ -114,8 +126,9 @@ class TestChecker(EnergyCase):
 
     def test_use_of_another_account(self):
         usage = self.env["energy.usage"].search([("account_id", "=", self.account.id)], limit=1)
-        self.plant("UPDATE energy_usage SET account_id = %s WHERE id = %s",
-                   self.other_account.id, usage.id)
+        self.plant(
+            "UPDATE energy_usage SET account_id = %s WHERE id = %s", self.other_account.id, usage.id
+        )
         self.assertFound("belongings", f"Use {usage.id} ")
 
     def unit(self):
@@ -130,11 +143,15 @@ class TestChecker(EnergyCase):
     def test_wrong_price_posted_with_everything_made_to_fit(self):
         """Due, posted and entry agree with each other but not with the use."""
         unit = self.unit()
-        self.plant("UPDATE energy_rating_unit SET posted = posted + 1, due = due + 1 WHERE id = %s",
-                   unit.id)
-        self.plant("UPDATE energy_wallet_entry SET amount = amount - 1"
-                   " WHERE id = (SELECT max(id) FROM energy_wallet_entry WHERE unit_id = %s)",
-                   unit.id)
+        self.plant(
+            "UPDATE energy_rating_unit SET posted = posted + 1, due = due + 1 WHERE id = %s",
+            unit.id,
+        )
+        self.plant(
+            "UPDATE energy_wallet_entry SET amount = amount - 1"
+            " WHERE id = (SELECT max(id) FROM energy_wallet_entry WHERE unit_id = %s)",
+            unit.id,
+        )
         self.assertNotIn("postings", self.findings())
         self.assertFound("units", f"Unit {unit.id}: ", "43")
 
@@ -145,22 +162,37 @@ class TestChecker(EnergyCase):
             INSERT INTO energy_supply (account_id, meter_id, company_id, site_id, start_at)
             SELECT %s, meter_id, company_id, site_id, start_at + interval '1 hour'
               FROM energy_supply WHERE account_id = %s
-            """, self.other_account.id, self.account.id)
+            """,
+            self.other_account.id,
+            self.account.id,
+        )
         self.assertFound("supplies", "Meter K1 ")
 
     def test_cut_of_a_meter_held_on(self):
         self.meter.control_id._order_by_person("hold", "Hospital bed")
         self.assertChecked()
-        self.env["energy.command"]._command([{
-            "meter_id": self.meter.id, "kind": "supply", "value": "off", "mode": "prepaid",
-            "cause": "arrears", "user_id": self.env.uid}])
+        self.env["energy.command"]._command(
+            [
+                {
+                    "meter_id": self.meter.id,
+                    "kind": "supply",
+                    "value": "off",
+                    "mode": "prepaid",
+                    "cause": "arrears",
+                    "user_id": self.env.uid,
+                }
+            ]
+        )
         self.assertEqual(set(self.findings()), {"cuts"})
         self.assertFound("cuts", "Meter K1 ", "held_on")
 
     def test_cut_wanted_of_a_meter_held_on(self):
         self.meter.control_id._order_by_person("hold", "Hospital bed")
-        self.plant("UPDATE energy_meter_control SET wanted = 'off', wanted_cause = 'arrears'"
-                   " WHERE meter_id = %s", self.meter.id)
+        self.plant(
+            "UPDATE energy_meter_control SET wanted = 'off', wanted_cause = 'arrears'"
+            " WHERE meter_id = %s",
+            self.meter.id,
+        )
         self.assertFound("cuts", "Meter K1 ")
 
     def test_lost_command(self):
@@ -176,8 +208,11 @@ class TestChecker(EnergyCase):
 
     def test_register_that_fell(self):
         self.meter.register_digits = 0
-        self.plant("UPDATE energy_reading_data SET total = 5 WHERE meter_id = %s AND moment = %s",
-                   self.meter.id, START + timedelta(hours=2))
+        self.plant(
+            "UPDATE energy_reading_data SET total = 5 WHERE meter_id = %s AND moment = %s",
+            self.meter.id,
+            START + timedelta(hours=2),
+        )
         self.assertFound("readings", "Meter K1:")
 
     def test_register_that_starts_again_is_no_finding(self):
@@ -187,8 +222,9 @@ class TestChecker(EnergyCase):
             self.read(meter, START + timedelta(hours=30 + hour), total)
         self.settle()
         self.assertChecked()
-        self.plant("UPDATE energy_usage SET quantity = quantity + 100 WHERE meter_id = %s",
-                   meter.id)
+        self.plant(
+            "UPDATE energy_usage SET quantity = quantity + 100 WHERE meter_id = %s", meter.id
+        )
         self.assertFound("usage", "Meter K3: its registers show 205", "405")
 
     def test_top_up_booked_with_another_amount(self):
@@ -199,7 +235,10 @@ class TestChecker(EnergyCase):
 
     def test_books_that_differ_from_the_balance(self):
         payment = self.env["account.payment"]._book_top_up(self.entry("till/1"))
-        self.plant("UPDATE account_move_line SET balance = balance - 1"
-                   " WHERE move_id = %s AND energy_account_id = %s",
-                   payment.move_id.id, self.account.id)
+        self.plant(
+            "UPDATE account_move_line SET balance = balance - 1"
+            " WHERE move_id = %s AND energy_account_id = %s",
+            payment.move_id.id,
+            self.account.id,
+        )
         self.assertFound("advances", self.account.name)

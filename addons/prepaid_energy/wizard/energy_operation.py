@@ -81,7 +81,7 @@ class EnergyOperation(models.TransientModel):
         meters.check_access("read")
         operation = self.create({
             "action": action, "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in meters]})
-        if action not in ASKS and not (action == "on" and operation.can_grant):
+        if action not in ASKS:
             return operation.action_confirm()
         return operation._show()
 
@@ -104,8 +104,6 @@ class EnergyOperation(models.TransientModel):
             raise AccessError(_("You do not have the right for this operation."))
         if self.action in ("off", "hold") and not self._reason_text():
             raise UserError(_("Choose a reason."))
-        if self.granted_until and not self.can_grant:
-            raise AccessError(_("Only a manager grants supply in arrears."))
         if self.action == "set_tariff" and not self.tariff_id:
             raise UserError(_("Choose a tariff."))
         if self.action == "go_live":
@@ -116,6 +114,17 @@ class EnergyOperation(models.TransientModel):
             for line in self.line_ids.sorted(lambda line: (line.meter_id.cut_priority, line.id)):
                 line._carry_out()
         self.state = "done"
+        return self._show()
+
+    def action_grant(self):
+        """Turn on the supplies that were refused for arrears, until a named moment."""
+        self.ensure_one()
+        if not self.can_grant or self.action != "on":
+            raise AccessError(_("Only a manager grants supply in arrears."))
+        if not self.granted_until or self.granted_until <= clock.now(self.env.cr):
+            raise UserError(_("Choose until when supply is granted: a moment to come."))
+        for line in self.line_ids.filtered(lambda line: not line.is_done):
+            line._carry_out()
         return self._show()
 
     def _reason_text(self):

@@ -260,7 +260,9 @@ class Connector:
         while True:
             await self._clock_moved.wait()
             self._clock_moved.clear()
-            self.clock.set(*await self.database.run(look))
+            # Not beside a beat, whose older look could come in last.
+            async with self._changing:
+                self.clock.set(*await self.database.run(look))
             self._tick.set()
 
     async def _due_loop(self):

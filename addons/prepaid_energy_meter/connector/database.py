@@ -97,7 +97,8 @@ class Database:
                     env.flush_all()
                     if around_commit:
                         around_commit("before_commit")
-                    cr.commit()
+                    # This transaction is the connector's own, on a cursor of its own.
+                    cr.commit()  # pylint: disable=invalid-commit
                 if around_commit:
                     around_commit("after_commit")
                 return result

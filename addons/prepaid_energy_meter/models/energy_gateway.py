@@ -46,9 +46,9 @@ class EnergyGateway(models.Model):
         help="Seconds from a request to its whole answer.",
     )
     active = fields.Boolean(default=True, tracking=True)
-    meter_ids = fields.One2many("energy.meter", "gateway_id", string="Meters")
+    meter_ids = fields.One2many("energy.meter", "gateway_id")
     meter_count = fields.Integer(compute="_compute_meter_count")
-    status_id = fields.One2many("energy.gateway.status", "gateway_id", string="Status")
+    status_id = fields.One2many("energy.gateway.status", "gateway_id")
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
     misses = fields.Integer(related="status_id.misses")

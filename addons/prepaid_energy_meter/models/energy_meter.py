@@ -28,7 +28,7 @@ class EnergyMeter(models.Model):
         check_company=True,
         domain="[('site_id', '=', site_id)]",
     )
-    unit_id = fields.Integer(string="Unit", help="The meter's number on the bus, 1 to 247.")
+    unit_id = fields.Integer(string="Unit Number", help="The meter's number on the bus, 1 to 247.")
     profile_id = fields.Many2one(
         "energy.meter.profile",
         index="btree_not_null",
@@ -49,10 +49,11 @@ class EnergyMeter(models.Model):
     @api.depends("driver", "profile_id.can_switch")
     def _compute_can_switch(self):
         """Override of `prepaid_energy`: a Modbus meter can be switched if its profile says how."""
-        super()._compute_can_switch()
+        result = super()._compute_can_switch()
         for meter in self:
             if meter.driver == "modbus":
                 meter.can_switch = meter.profile_id.can_switch
+        return result
 
     @api.constrains("gateway_id", "property_id", "profile_id", "commodity")
     def _check_field_data(self):

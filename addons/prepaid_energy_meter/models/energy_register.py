@@ -1,3 +1,5 @@
+import re
+
 from odoo import api, fields, models
 
 from ..modbus.codec import TYPE_WORDS, WORD_ORDERS
@@ -5,6 +7,12 @@ from ..modbus.vocabulary import CERTAINTIES, MEANINGS, unit_of
 
 #: Optional texts of the map, kept as texts because they are exact.
 TEXTS = ("scale", "offset", "resolution")
+
+
+def _label(meaning: str) -> str:
+    """`ct_ratio` as "CT ratio", `power_l1` as "Power L1"."""
+    words = meaning.replace("_", " ").capitalize()
+    return re.sub(r"\b([CP]t|l\d)\b", lambda match: match[0].upper(), words)
 
 
 class EnergyRegister(models.Model):
@@ -17,9 +25,7 @@ class EnergyRegister(models.Model):
         "energy.meter.profile", required=True, index=True, ondelete="cascade"
     )
     sequence = fields.Integer(default=10)
-    meaning = fields.Selection(
-        [(name, name.replace("_", " ").capitalize()) for name in MEANINGS], required=True
-    )
+    meaning = fields.Selection([(name, _label(name)) for name in MEANINGS], required=True)
     function = fields.Integer(string="Function Code", required=True, default=3)
     address = fields.Char(
         required=True, help="Wire address, counted from 0: decimal, or hexadecimal after 0x."
@@ -39,7 +45,7 @@ class EnergyRegister(models.Model):
     resolution = fields.Char(help="Round half up to a multiple of it.")
     sentinels = fields.Char(help="Raw values that mean “no value”, with commas between them.")
     index = fields.Integer(help="Which bit (0 the least significant), which byte (0 the high one).")
-    length = fields.Integer(string="Bytes", help="How many bytes. 0: to the end.")
+    byte_count = fields.Integer(string="Bytes", help="How many bytes. 0: to the end.")
     unit = fields.Char(compute="_compute_unit")
     certainty = fields.Selection(
         [(name, name) for name in CERTAINTIES],
@@ -68,7 +74,7 @@ class EnergyRegister(models.Model):
         "resolution",
         "sentinels",
         "index",
-        "length",
+        "byte_count",
         "certainty",
         "polled",
     )
@@ -106,7 +112,9 @@ class EnergyRegister(models.Model):
             "index": self.index,
         }
         row.update({name: self[name] for name in TEXTS if self[name]})
-        row.update({name: self[name] for name in ("words", "length", "unit") if self[name]})
+        row.update({name: self[name] for name in ("words", "unit") if self[name]})
+        if self.byte_count:
+            row["length"] = self.byte_count
         if self.sentinels:
             row["sentinels"] = self.sentinels.replace(",", " ").split()
         return row
@@ -122,13 +130,13 @@ class EnergyRegister(models.Model):
                 "words",
                 "word_order",
                 "index",
-                "length",
                 "certainty",
                 "polled",
             )
             if name in row
         }
         values["function"] = row.get("function", 3)
+        values["byte_count"] = row.get("length", 0)
         values["address"] = _address(row["address"])
         values.update({name: str(row[name]) for name in TEXTS if row.get(name) is not None})
         if row.get("sentinels"):
