@@ -54,6 +54,8 @@ def _fields(column) -> list[str]:
     kinds = set(map(type, column))
     if str not in kinds and NoneType not in kinds:
         return list(map(str, column))
+    if kinds == {NoneType}:
+        return ["\\N"] * len(column)
     return [_field(value) for value in column]
 
 

@@ -57,7 +57,8 @@ def run(context) -> list[Figure]:
 def _rows(population: Population, number: int) -> list[tuple]:
     """Return the readings of a round: each meter's new one, and some of the last round again."""
     return [
-        (meter, START + count * STEP, Decimal(count) * (Decimal(meter % 97) + 40) / 100, None, "poll")
+        (meter, START + count * STEP, Decimal(count) * (Decimal(meter % 97) + 40) / 100, None,
+         "poll")
         for count, meters in ((number - 1, population.meters[:REPEATED]),
                               (number, population.meters))
         for meter in meters]

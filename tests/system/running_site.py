@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -52,7 +52,9 @@ class RunningSite:
         # What the processes that are gone have logged; name and text.
         self._logs: list[tuple[str, str]] = []
         self._clients: dict[str, WebClient] = {}
+        self._to_crash: dict[str, list[str]] = {}
         self._crash_log = folder / "crash.log"
+        self._restarts = 0
         self._nudged = 0.0
         self._stack = ExitStack()
         self._stack.callback(self._stop_all)
@@ -70,21 +72,23 @@ class RunningSite:
 
     # Processes ------------------------------------------------------------------------------
 
-    def start(self, *, crash: tuple[str, str] | None = None, cron_threads: int = 2) -> None:
+    def start(
+        self, *, victim: str = "", crash_points: Sequence[str] = (), cron_threads: int = 2
+    ) -> None:
         """Start everything.
 
-        crash: the name of a process ("connector" or "server") and the crash point at which it is
-        to die, "name" or "name:count"; it is started anew without it.
+        victim: the process that is to kill itself, "connector" or "server", at each of the crash
+        points in turn ("name" or "name:hits"): each time it is started anew for the next one.
         """
         self._cron_threads = cron_threads
+        self._to_crash[victim] = list(crash_points)
         self.start_simulator()
-        crashing, point = crash or (None, None)
         if self.has_connector:
-            self._start_connector(point if crashing == "connector" else None)
+            self._start_connector()
             if cron_threads:
                 # A server that comes first finds no connector alive and takes the field itself.
                 self._wait_for_connector()
-        self._start_server(point if crashing == "server" else None)
+        self._start_server()
         if self.has_connector:
             self._wait_for_connector()
         self.wait_until(self.is_settled, "the first readings")
@@ -122,24 +126,25 @@ class RunningSite:
         self._processes[name] = process
         return process
 
-    def _odoo(self, name: str, arguments: list[str], crash: str | None) -> Process:
-        extra = {"ENERGY_CRASH_POINT": "", "ENERGY_CRASH_LOG": str(self._crash_log)}
-        if crash:
-            extra["ENERGY_CRASH_POINT"] = crash
+    def _odoo(self, name: str, arguments: list[str]) -> Process:
+        coming = self._to_crash.get(name)
+        extra = {
+            "ENERGY_CRASH_POINT": coming.pop(0) if coming else "",
+            "ENERGY_CRASH_LOG": str(self._crash_log),
+        }
         return self._begin(name, odoo_command.command(*arguments), odoo_command.environment(extra))
 
-    def _start_connector(self, crash: str | None = None) -> None:
-        self._odoo("connector", ["energy_connector", "-d", self.database], crash)
+    def _start_connector(self) -> None:
+        self._odoo("connector", ["energy_connector", "-d", self.database])
 
     def _wait_for_connector(self) -> None:
         self._processes["connector"].wait_for_text("is ready")
 
-    def _start_server(self, crash: str | None = None) -> None:
+    def _start_server(self) -> None:
         server = self._odoo(
             "server",
             ["-d", self.database, f"--db-filter=^{self.database}$",
              f"--http-port={self.http_port}", f"--max-cron-threads={self._cron_threads}"],
-            crash,
         )  # fmt: skip
         server.wait_until(lambda: processes.answers(f"{self.address}/web/health"))
 
@@ -160,8 +165,9 @@ class RunningSite:
         for name, process in list(self._processes.items()):
             if process.status is None:
                 continue
-            if process.status != -signal.SIGKILL or not self.crashes():
+            if process.status != -signal.SIGKILL or len(self.crashes()) <= self._restarts:
                 raise AssertionError(f"{name} ended with {process.status}:\n{process.tail(30)}")
+            self._restarts += 1
             self._take_away(name)
             self._clients.clear()
             if name == "connector":

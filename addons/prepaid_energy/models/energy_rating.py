@@ -135,7 +135,9 @@ class EnergyRating(models.AbstractModel):
             if work.account in failures or len(work.points) < 2:
                 continue
             try:
-                work.cells = [cell for cell in self._split(work, prices) if cell.date >= work.first_day]
+                first_day = work.first_day
+                work.cells = [
+                    cell for cell in self._split(work, prices) if cell.date >= first_day]
             except (RatingRefused, ValueError) as error:
                 failures[work.account] = _("Meter %(meter)s: %(error)s",
                                            meter=work.meter_name, error=error)

@@ -1,4 +1,5 @@
 import inspect
+import logging
 from datetime import timedelta
 
 import psycopg2
@@ -87,7 +88,7 @@ PUBLIC = {
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
-    "energy.operation": {"action_confirm"},
+    "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
@@ -639,27 +640,45 @@ class TestOrders(AccessCase):
             {"energy_operator", "energy_engineer", "energy_manager"},
         )
 
-    def test_only_managers_set_tariffs_and_grant(self):
+    def test_only_managers_set_tariffs(self):
         dear = self.make_tariff("Dear", {"flat": ["2.000000"]})
         since = START + timedelta(hours=3)
-        until = START + timedelta(days=1)
         for role in (*ROLES, *OUTSIDERS):
             if role != "manager":
                 with self.refused():
                     self.operate(role, "set_tariff", self.meter, tariff_id=dear.id, since=since)
-                with self.refused():
-                    self.operate(role, "on", self.meter, granted_until=until)
         operation = self.operate(
             "manager", "set_tariff", self.meter, tariff_id=dear.id, since=since
         )
         self.assertTrue(operation.line_ids.is_done, operation.line_ids.result)
         self.assertEqual(self.account.supply_ids.term_ids.tariff_id, self.flat_tariff + dear)
-        self.operate("manager", "on", self.meter, granted_until=until)
+
+    def test_only_managers_grant_supply_in_arrears(self):
+        self.read(self.meter, START + timedelta(hours=2), "300")
+        self.settle()
+        until = START + timedelta(days=1)
+        for role in ("operator", "engineer", "manager"):
+            operation = self.operate(role, "on", self.meter, granted_until=until)
+            # Confirming grants nothing to anybody, whatever the request says.
+            self.assertFalse(operation.line_ids.is_done, role)
+            self.assertIn("In arrears", operation.line_ids.result)
+            if role != "manager":
+                with self.refused():
+                    operation.action_grant()
+        self.assertFalse(self.meter.control_id.granted_until)
+        operation.action_grant()
+        self.assertTrue(operation.line_ids.is_done, operation.line_ids.result)
         self.assertEqual(self.meter.control_id.granted_until, until)
+        operation = self.operate("manager", "off", self.meter, granted_until=until)
+        with self.refused():
+            operation.action_grant()
 
     def test_refused_order_is_logged(self):
+        logger = "odoo.addons.prepaid_energy.wizard.energy_operation"
         with (
-            self.assertLogs("odoo.addons.prepaid_energy.wizard.energy_operation", "INFO") as logs,
+            self.assertLogs(
+                logger, logging.INFO
+            ) as logs,  # Odoo gives the name INFO to another level
             self.refused(AccessError, "do not have the right for this operation"),
         ):
             self.operate("cashier", "off", self.meter)

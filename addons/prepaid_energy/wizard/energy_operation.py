@@ -124,7 +124,7 @@ class EnergyOperation(models.TransientModel):
         if not self.granted_until or self.granted_until <= clock.now(self.env.cr):
             raise UserError(_("Choose until when supply is granted: a moment to come."))
         for line in self.line_ids.filtered(lambda line: not line.is_done):
-            line._carry_out()
+            line._carry_out(self.granted_until)
         return self._show()
 
     def _reason_text(self):

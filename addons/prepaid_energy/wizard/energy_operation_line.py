@@ -16,8 +16,11 @@ class EnergyOperationLine(models.TransientModel):
     is_done = fields.Boolean(readonly=True)
     result = fields.Char(readonly=True)
 
-    def _carry_out(self):
-        """Carry the operation out on one meter; what is refused is noted, not raised."""
+    def _carry_out(self, granted_until=None):
+        """Carry the operation out on one meter; what is refused is noted, not raised.
+
+        :param datetime granted_until: supply on in arrears until then, by a manager's leave
+        """
         self.ensure_one()
         operation = self.operation_id
         try:
@@ -29,7 +32,7 @@ class EnergyOperationLine(models.TransientModel):
                     # sudo: persons order, only the flow writes control and command rows; the
                     # group and the access to the meter have been checked
                     result = self.meter_id.control_id.sudo()._order_by_person(
-                        operation.action, operation._reason_text(), operation.granted_until)
+                        operation.action, operation._reason_text(), granted_until)
         except UserError as error:
             self.write({"is_done": False, "result": str(error)})
         else:
