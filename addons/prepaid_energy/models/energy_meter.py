@@ -86,6 +86,14 @@ class EnergyMeter(models.Model):
         supplies = self.env["energy.supply"]._search_present([("account_id", operator, value)])
         return [("supply_ids", "in", supplies.ids)]
 
+    @api.constrains("property_id")
+    def _check_serves_its_site(self):
+        """A meter that serves an account stays on the account's site."""
+        for meter in self:
+            if meter.supply_ids.filtered(lambda s, m=meter: s.site_id != m.site_id):
+                raise ValidationError(_(
+                    "Meter %s serves or has served an account: it stays on its site.", meter.name))
+
     @api.constrains("commodity")
     def _check_commodity_kept(self):
         for meter in self:

@@ -127,6 +127,10 @@ class EnergyProperty(models.Model):
                     name=place.name, kind=place.kind,
                     parent=place.parent_id.name, parent_kind=place.parent_id.kind))
 
+    @api.constrains("parent_id")
+    def _check_site_kept(self):
+        self.search([("id", "child_of", self.ids)]).meter_ids._check_serves_its_site()
+
     @api.constrains("kind", "tz")
     def _check_time_zone(self):
         for place in self:

@@ -77,12 +77,11 @@ class EnergySettlement(models.AbstractModel):
                   JOIN energy_supply s ON s.meter_id = q.meter_id
                        AND (s.end_at IS NULL OR s.end_at > q.since)
                   JOIN energy_account a ON a.id = s.account_id AND a.state <> 'draft'
-                 WHERE TRUE %(chosen)s
-                 LIMIT %(limit)s)
+                 WHERE TRUE %(chosen)s)
             SELECT w.id, w.balance::text, w.last_number, w.head, w.account_id, w.site_id,
                    w.company_id, w.currency_id
               FROM energy_wallet w WHERE w.account_id IN (SELECT account_id FROM due)
-             ORDER BY w.id FOR NO KEY UPDATE SKIP LOCKED
+             ORDER BY w.id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
             """, rows=limit * 4 if not account_ids else 1000000, chosen=chosen, limit=limit))
         wallets = {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
         if not wallets:
@@ -125,10 +124,13 @@ class EnergySettlement(models.AbstractModel):
         if not accounts:
             self.env.cr.execute("""
                 DELETE FROM energy_settlement_queue q
-                 WHERE NOT EXISTS (SELECT 1 FROM energy_supply s WHERE s.meter_id = q.meter_id
+                 WHERE NOT EXISTS (SELECT 1 FROM energy_supply s
+                                     JOIN energy_account a ON a.id = s.account_id
+                                    WHERE s.meter_id = q.meter_id AND a.state <> 'draft'
                                       AND (s.end_at IS NULL OR s.end_at > q.since))
             """)
-            return False
+            # They may have stood before others in the queue.
+            return bool(self.env.cr.rowcount)
         self.env.cr.execute(
             "SELECT 1 FROM energy_settlement_queue"
             " WHERE not_before IS NULL OR not_before <= energy_now() LIMIT 1")
@@ -167,7 +169,7 @@ class EnergySettlement(models.AbstractModel):
                     raise error
             conflicts = 0
             total += count
-            if not has_more or not count:
+            if not has_more:
                 break
         return total
 

@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
 from .common import START, EnergyCase
@@ -69,3 +70,24 @@ class TestSettlement(EnergyCase):
             [round(unit.posted, 2) for unit in self.env["energy.rating.unit"].search(
                 [("account_id", "=", accounts[1].id)], order="month")], [149.35, 30.43])
         self.assertChecked()
+
+    def test_meters_that_serve_nobody_hold_nobody_up(self):
+        vacant = self.make_meter("E8")
+        for hour in range(1, 40):
+            self.read(vacant, START + timedelta(hours=hour), str(hour))
+        meter = self.make_meter("E9")
+        account = self.open_account(meter)
+        self.read(meter, START + timedelta(hours=40), "10")
+        settlement = self.env["energy.settlement"]
+        while settlement._settle(limit=5)[1]:
+            pass
+        self.assertEqual(self.entries(account), ["-6.00"])
+        self.assertFalse(self.env["energy.settlement.queue"].search([]))
+
+    def test_meter_in_service_stays_on_its_site(self):
+        meter = self.make_meter("E10")
+        self.open_account(meter)
+        other = self.env["energy.property"].create({
+            "name": "Hill Side", "kind": "site", "tz": "UTC", "company_id": self.company.id})
+        with self.assertRaisesRegex(ValidationError, "stays on its site"):
+            meter.property_id.parent_id = other
