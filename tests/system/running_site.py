@@ -7,6 +7,7 @@ that moment, however slow the machine is and whatever was killed meanwhile.
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +53,8 @@ class RunningSite:
         # What the processes that are gone have logged; name and text.
         self._logs: list[tuple[str, str]] = []
         self._clients: dict[str, WebClient] = {}
+        # A pattern of the log lines that the test itself provokes.
+        self.declared = r"(?!)"
         self._to_crash: dict[str, list[str]] = {}
         self._crash_log = folder / "crash.log"
         self._restarts = 0
@@ -210,7 +213,7 @@ class RunningSite:
             line
             for name, text in self._logs
             for line in log_gate.complaints(text.splitlines())
-            if name != "simulator"
+            if name != "simulator" and not re.search(self.declared, line)
         ]
 
     # The clock ------------------------------------------------------------------------------

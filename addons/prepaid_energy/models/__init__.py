@@ -26,6 +26,7 @@ from . import energy_command
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_rating
+from . import energy_rating_rows
 from . import energy_settlement
 from . import energy_room
 from . import energy_checker

@@ -55,7 +55,7 @@ class EnergyUsage(models.Model):
         # spares the indexes. Each upsert takes a number, also where it only updates a row: they
         # run out of 32 bits.
         self.env.cr.execute("""
-            ALTER TABLE energy_usage SET (fillfactor = 50);
+            ALTER TABLE energy_usage SET (fillfactor = 80);
             ALTER TABLE energy_usage ALTER COLUMN id TYPE bigint;
             ALTER SEQUENCE energy_usage_id_seq AS bigint;
         """)
