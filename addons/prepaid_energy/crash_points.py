@@ -24,7 +24,9 @@ POINTS = (
 _name, _, _count = os.environ.get("ENERGY_CRASH_POINT", "").partition(":")
 _armed = {_name: int(_count or 1)} if _name else {}
 if _name and _name not in POINTS:
-    raise ValueError(f"ENERGY_CRASH_POINT names no crash point: {_name!r}. Known: {', '.join(POINTS)}")
+    raise ValueError(
+        f"ENERGY_CRASH_POINT names no crash point: {_name!r}. Known: {', '.join(POINTS)}"
+    )
 
 
 def reached(point: str) -> None:

@@ -23,5 +23,6 @@ def uninstall_hook(env):
     env.cr.execute(SQL_LEFT_BEHIND)
     env["ir.config_parameter"].search([("key", "=like", "prepaid_energy.%")]).unlink()
     # Odoo forgets the rows in which it keeps the foreign keys of a module.
-    env["ir.model.constraint"].search([
-        ("module.name", "=", "prepaid_energy"), ("type", "=", "f")]).unlink()
+    env["ir.model.constraint"].search(
+        [("module.name", "=", "prepaid_energy"), ("type", "=", "f")]
+    ).unlink()

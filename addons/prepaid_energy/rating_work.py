@@ -89,12 +89,16 @@ class Prices:
         if spans is None:
             priced = self._tariffs._spans(tariff, start, end, zone)
             if not priced or priced[0][0] > start:
-                raise RatingRefused(_(
-                    "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
-                    tariff=self._tariffs.browse(tariff).name, start=start))
+                raise RatingRefused(
+                    _(
+                        "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
+                        tariff=self._tariffs.browse(tariff).name,
+                        start=start,
+                    )
+                )
             spans = self._spans[key] = [
-                Span(low, high, multiplier, self.version(version))
-                for low, high, version in priced]
+                Span(low, high, multiplier, self.version(version)) for low, high, version in priced
+            ]
         return spans
 
 

@@ -39,24 +39,38 @@ class Population:
         env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
         env["energy.clock"]._set(start, 0)
         company = env.company
-        site = env["energy.property"].create({
-            "name": name, "kind": "site", "tz": "UTC", "company_id": company.id})
-        policy = env["energy.credit.policy"].create({
-            "name": name, "company_id": company.id, "overdraft": 1_000_000})
+        site = env["energy.property"].create(
+            {"name": name, "kind": "site", "tz": "UTC", "company_id": company.id}
+        )
+        policy = env["energy.credit.policy"].create(
+            {"name": name, "company_id": company.id, "overdraft": 1_000_000}
+        )
         tariffs = [
             self._tariff(env, f"{name} flat", {"flat": [0.6]}, (), ()),
-            self._tariff(env, f"{name} bands", {"peak": [0.568], "valley": [0.288]},
-                         [("peak", 8, 22)], ()),
-            self._tariff(env, f"{name} tiers",
-                         {"peak": [0.568, 0.618, 0.868], "valley": [0.288, 0.338, 0.588]},
-                         [("peak", 8, 22)], (3, 6)),
+            self._tariff(
+                env, f"{name} bands", {"peak": [0.568], "valley": [0.288]}, [("peak", 8, 22)], ()
+            ),
+            self._tariff(
+                env,
+                f"{name} tiers",
+                {"peak": [0.568, 0.618, 0.868], "valley": [0.288, 0.338, 0.588]},
+                [("peak", 8, 22)],
+                (3, 6),
+            ),
         ]
         env.flush_all()
         cr = env.cr
         values = {
-            "name": name, "count": count, "site": site.id, "company": company.id,
-            "currency": company.currency_id.id, "policy": policy.id, "start": start,
-            "tariffs": [tariff.id for tariff in tariffs], "month": start.date().replace(day=1)}
+            "name": name,
+            "count": count,
+            "site": site.id,
+            "company": company.id,
+            "currency": company.currency_id.id,
+            "policy": policy.id,
+            "start": start,
+            "tariffs": [tariff.id for tariff in tariffs],
+            "month": start.date().replace(day=1),
+        }
         cr.execute(
             """
             INSERT INTO energy_meter (name, commodity, property_id, site_id, company_id, active,
@@ -64,7 +78,9 @@ class Population:
                    can_switch)
             SELECT %(name)s || n, 'electricity', %(site)s, %(site)s, %(company)s, TRUE, 'none', 6,
                    0, 30, FALSE, 10, TRUE FROM generate_series(1, %(count)s) n RETURNING id
-            """, values)
+            """,
+            values,
+        )
         self.meters = [row[0] for row in cr.fetchall()]
         cr.execute(
             """
@@ -73,7 +89,9 @@ class Population:
             SELECT %(name)s || n, (SELECT partner_id FROM res_company WHERE id = %(company)s),
                    %(company)s, %(currency)s, %(site)s, 'prepaid', %(policy)s, 'active', %(start)s
               FROM generate_series(1, %(count)s) n RETURNING id
-            """, values)
+            """,
+            values,
+        )
         self.accounts = [row[0] for row in cr.fetchall()]
         values |= {"meters": self.meters, "accounts": self.accounts}
         for statement in (
@@ -109,18 +127,31 @@ class Population:
     @staticmethod
     def _tariff(env, name, prices, windows, limits):
         tariff = env["energy.tariff"].create({"name": name, "commodity": "electricity"})
-        version = env["energy.tariff.version"].create({
-            "tariff_id": tariff.id, "date_from": "2020-01-01",
-            "band_ids": [(0, 0, {"name": key, "key": key, "is_rest": key in ("flat", "valley")})
-                         for key in prices],
-            "tier_ids": [(0, 0, {"number": number + 1, "limit": limit})
-                         for number, limit in enumerate([*limits, 0])] if limits else []})
+        version = env["energy.tariff.version"].create(
+            {
+                "tariff_id": tariff.id,
+                "date_from": "2020-01-01",
+                "band_ids": [
+                    (0, 0, {"name": key, "key": key, "is_rest": key in ("flat", "valley")})
+                    for key in prices
+                ],
+                "tier_ids": [
+                    (0, 0, {"number": number + 1, "limit": limit})
+                    for number, limit in enumerate([*limits, 0])
+                ]
+                if limits
+                else [],
+            }
+        )
         bands = {band.key: band.id for band in version.band_ids}
         version.window_ids = [
             (0, 0, {"band_id": bands[key], "hour_from": start, "hour_to": end})
-            for key, start, end in windows]
+            for key, start, end in windows
+        ]
         version.price_ids = [
             (0, 0, {"band_id": bands[key], "tier": tier + 1, "price": price})
-            for key, tiers in prices.items() for tier, price in enumerate(tiers)]
+            for key, tiers in prices.items()
+            for tier, price in enumerate(tiers)
+        ]
         version.action_approve()
         return tariff

@@ -48,20 +48,34 @@ def run(context) -> list[Figure]:
         ingest(), insert()
         pairs = compare(ingest, insert, PAIRS)
         _same_rows(registry, ours, plain)
-    return [Figure(
-        what=f"readings judged and stored, {len(_rows(ours, 1)):,} at once, a tenth repeated",
-        figure=pairs.figure, yardstick=pairs.yardstick, ratio=pairs.ratio, unit="readings/s",
-        aim=0.5)]
+    return [
+        Figure(
+            what=f"readings judged and stored, {len(_rows(ours, 1)):,} at once, a tenth repeated",
+            figure=pairs.figure,
+            yardstick=pairs.yardstick,
+            ratio=pairs.ratio,
+            unit="readings/s",
+            aim=0.5,
+        )
+    ]
 
 
 def _rows(population: Population, number: int) -> list[tuple]:
     """Return the readings of a round: each meter's new one, and some of the last round again."""
     return [
-        (meter, START + count * STEP, Decimal(count) * (Decimal(meter % 97) + 40) / 100, None,
-         "poll")
-        for count, meters in ((number - 1, population.meters[:REPEATED]),
-                              (number, population.meters))
-        for meter in meters]
+        (
+            meter,
+            START + count * STEP,
+            Decimal(count) * (Decimal(meter % 97) + 40) / 100,
+            None,
+            "poll",
+        )
+        for count, meters in (
+            (number - 1, population.meters[:REPEATED]),
+            (number, population.meters),
+        )
+        for meter in meters
+    ]
 
 
 def _ours(registry, environment, rows: list[tuple]) -> None:
@@ -73,8 +87,10 @@ def _ours(registry, environment, rows: list[tuple]) -> None:
 def _plain(registry, rows: list[tuple]) -> None:
     lines = "".join(f"{meter}\t{moment}\t{total}\n" for meter, moment, total, *_rest in rows)
     with closing(registry.cursor()) as cr:
-        cr.execute("CREATE TEMP TABLE arrived (meter_id int, moment timestamp, total numeric)"
-                   " ON COMMIT DROP")
+        cr.execute(
+            "CREATE TEMP TABLE arrived (meter_id int, moment timestamp, total numeric)"
+            " ON COMMIT DROP"
+        )
         cr.copy_expert("COPY arrived FROM STDIN", io.StringIO(lines))
         cr.execute(
             """
@@ -83,7 +99,8 @@ def _plain(registry, rows: list[tuple]) -> None:
             SELECT m.id, a.moment, a.total, 'poll', 'accepted', m.site_id, m.company_id
               FROM arrived a JOIN energy_meter m ON m.id = a.meter_id
                 ON CONFLICT DO NOTHING
-            """)
+            """
+        )
         cr.commit()
 
 
@@ -96,7 +113,9 @@ def _same_rows(registry, ours: Population, plain: Population) -> None:
                 """
                 SELECT count(*), count(DISTINCT (meter_id, moment)) FROM energy_reading_data
                  WHERE meter_id = ANY(%(meters)s) AND state = 'accepted'
-                """, {"meters": population.meters})
+                """,
+                {"meters": population.meters},
+            )
             counts.append(cr.fetchone())
     if counts[0] != counts[1] or counts[0][0] != counts[0][1]:
         raise AssertionError(f"the two sides did not store the same readings: {counts}")

@@ -37,10 +37,16 @@ def run(context) -> list[Figure]:
         settle(), statement()  # the day's first rows, caches
         pairs = compare(settle, statement, PAIRS)
         _same_rows(registry, ours, plain)
-    return [Figure(
-        what=f"readings stored, rated, posted, decided; {METERS:,} meters",
-        figure=pairs.figure, yardstick=pairs.yardstick, ratio=pairs.ratio, unit="meters/s",
-        aim=0.4)]
+    return [
+        Figure(
+            what=f"readings stored, rated, posted, decided; {METERS:,} meters",
+            figure=pairs.figure,
+            yardstick=pairs.yardstick,
+            ratio=pairs.ratio,
+            unit="meters/s",
+            aim=0.4,
+        )
+    ]
 
 
 def _reading(meter: int, number: int) -> Decimal:
@@ -52,8 +58,9 @@ def _ours(registry, environment, population: Population, number: int) -> None:
     with closing(registry.cursor()) as cr:
         env = environment(cr)
         env["energy.clock"]._set(moment, 0)
-        rows = [(meter, moment, _reading(meter, number), None, "poll")
-                for meter in population.meters]
+        rows = [
+            (meter, moment, _reading(meter, number), None, "poll") for meter in population.meters
+        ]
         env["energy.reading"]._ingest(rows)
         cr.commit()
     with closing(registry.cursor()) as cr:
@@ -71,7 +78,9 @@ def _plain(registry, population: Population, number: int) -> None:
                    company_id)
             SELECT id, %(moment)s, %(number)s * (id %% 97 + 40)::numeric / 100, 'poll', 'accepted',
                    site_id, company_id FROM energy_meter WHERE id = ANY(%(meters)s)
-            """, {"moment": moment, "number": number, "meters": population.meters})
+            """,
+            {"moment": moment, "number": number, "meters": population.meters},
+        )
         cr.execute(
             """
             WITH priced AS MATERIALIZED (
@@ -118,7 +127,9 @@ def _plain(registry, population: Population, number: int) -> None:
             UPDATE energy_wallet w SET balance = w.balance - money, last_number = priced.number,
                    head = md5(wallet::text) || md5(priced.number::text)
               FROM priced WHERE w.id = priced.wallet
-            """, {"moment": moment, "meters": population.meters, "day": "2026-03-02"})
+            """,
+            {"moment": moment, "meters": population.meters, "day": "2026-03-02"},
+        )
         cr.commit()
 
 
@@ -132,7 +143,9 @@ def _same_rows(registry, ours: Population, plain: Population) -> None:
                 SELECT count(*), count(DISTINCT wallet_id), sum(amount) = (
                        SELECT sum(balance) FROM energy_wallet WHERE account_id = ANY(%(accounts)s))
                   FROM energy_wallet_entry WHERE account_id = ANY(%(accounts)s)
-                """, {"accounts": population.accounts})
+                """,
+                {"accounts": population.accounts},
+            )
             counts.append(cr.fetchone())
     if counts[0] != counts[1] or not counts[0][2]:
         raise AssertionError(f"the two sides did not write the same rows: {counts}")

@@ -18,8 +18,12 @@ class EnergyCheck(Command):
         parser = odoo.tools.config.parser
         parser.prog = self.prog
         group = optparse.OptionGroup(parser, "Check")
-        group.add_option("--json", action="store_true", dest="as_json",
-                         help="One object a line instead of a table")
+        group.add_option(
+            "--json",
+            action="store_true",
+            dest="as_json",
+            help="One object a line instead of a table",
+        )
         parser.add_option_group(group)
         options = odoo.tools.config.parse_config(args, setup_logging=True)
         names = odoo.tools.config["db_name"]

@@ -1,9 +1,12 @@
+# In the order in which the models build on each other.
+# ruff: noqa: I001
 from . import energy_clock
 from . import res_company
 from . import res_users
 from . import energy_property
 from . import energy_tariff
 from . import energy_tariff_version
+from . import energy_tariff_part
 from . import energy_tariff_band
 from . import energy_tariff_tier
 from . import energy_tariff_window

@@ -6,14 +6,14 @@ class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
     energy_account_id = fields.Many2one(
-        "energy.account", index="btree_not_null", ondelete="restrict",
-        help="Whose advance this is.")
+        "energy.account", index="btree_not_null", ondelete="restrict", help="Whose advance this is."
+    )
 
     @api.constrains("account_id", "energy_account_id")
     def _check_energy_account(self):
         for line in self:
             advances = line.company_id.energy_advances_account_id
             if advances and line.account_id == advances and not line.energy_account_id:
-                raise ValidationError(_(
-                    "A journal item on “%s” must name its energy account.",
-                    advances.display_name))
+                raise ValidationError(
+                    _("A journal item on “%s” must name its energy account.", advances.display_name)
+                )

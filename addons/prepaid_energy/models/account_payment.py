@@ -12,13 +12,15 @@ class AccountPayment(models.Model):
     _inherit = "account.payment"
 
     energy_account_id = fields.Many2one(
-        "energy.account", readonly=True, index="btree_not_null", ondelete="restrict")
+        "energy.account", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     energy_entry_key = fields.Char(
-        readonly=True, copy=False, help="Key of the balance entry that this payment books.")
+        readonly=True, copy=False, help="Key of the balance entry that this payment books."
+    )
 
     _energy_entry_key_uniq = models.UniqueIndex(
-        "(energy_entry_key) WHERE energy_entry_key IS NOT NULL",
-        "This top-up is booked already.")
+        "(energy_entry_key) WHERE energy_entry_key IS NOT NULL", "This top-up is booked already."
+    )
 
     def _prepare_move_line_default_vals(self, write_off_line_vals=None, force_balance=None):
         """Override of `account` to name the energy account on what touches its advances."""
@@ -53,13 +55,18 @@ class AccountPayment(models.Model):
 
         :param int after: id of the last entry looked at
         """
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT e.id FROM energy_wallet_entry e
              WHERE e.kind = 'top_up' AND e.id > %s
                AND NOT EXISTS (SELECT 1 FROM account_payment p WHERE p.energy_entry_key = e.key)
              ORDER BY e.id LIMIT %s
-            """, after, limit))
+            """,
+                after,
+                limit,
+            )
+        )
         return self.env["energy.wallet.entry"].browse(row[0] for row in rows)
 
     @api.model
@@ -71,22 +78,24 @@ class AccountPayment(models.Model):
         company = entry.company_id
         try:
             with self.env.cr.savepoint():
-                payment = self.with_company(company).create({
-                    "payment_type": "inbound",
-                    "partner_type": "customer",
-                    "partner_id": entry.partner_id.id,
-                    "amount": entry.amount,
-                    "currency_id": entry.currency_id.id,
-                    "date": entry.local_date,
-                    "journal_id": entry.journal_id.id,
-                    "destination_account_id": company._energy_set_up_advances_account().id,
-                    "memo": " ".join(filter(None, [entry.account_id.name, entry.reference])),
-                    "energy_account_id": entry.account_id.id,
-                    "energy_entry_key": entry.key,
-                })
+                payment = self.with_company(company).create(
+                    {
+                        "payment_type": "inbound",
+                        "partner_type": "customer",
+                        "partner_id": entry.partner_id.id,
+                        "amount": entry.amount,
+                        "currency_id": entry.currency_id.id,
+                        "date": entry.local_date,
+                        "journal_id": entry.journal_id.id,
+                        "destination_account_id": company._energy_set_up_advances_account().id,
+                        "memo": " ".join(filter(None, [entry.account_id.name, entry.reference])),
+                        "energy_account_id": entry.account_id.id,
+                        "energy_entry_key": entry.key,
+                    }
+                )
                 payment.action_post()
                 return payment
-        except Exception as error:  # noqa: BLE001 - accounting may refuse for any reason
+        except Exception as error:
             _logger.info("Top-up %s could not be booked", entry.key, exc_info=True)
             self._ask_to_book(entry, error)
             return self.browse()
@@ -98,6 +107,12 @@ class AccountPayment(models.Model):
         summary = _("Top-up %s is not in the books", entry.number)
         if summary not in account.activity_ids.mapped("summary"):
             account.activity_schedule(
-                "mail.mail_activity_data_todo", summary=summary,
-                note=_("%(amount)s of %(date)s: %(error)s", error=error, date=entry.local_date,
-                       amount=entry.currency_id.format(entry.amount)))
+                "mail.mail_activity_data_todo",
+                summary=summary,
+                note=_(
+                    "%(amount)s of %(date)s: %(error)s",
+                    error=error,
+                    date=entry.local_date,
+                    amount=entry.currency_id.format(entry.amount),
+                ),
+            )

@@ -3,7 +3,6 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import clock
 
-
 FLOW_FIELDS = {"state", "opened_at", "closed_at"}
 
 
@@ -18,46 +17,77 @@ class EnergyAccount(models.Model):
     _rec_names_search = ["name", "partner_id.name", "partner_id.phone", "room_ids.complete_name"]
 
     name = fields.Char(
-        string="Account Number", required=True, readonly=True, copy=False, default="/",
-        index=True)
+        string="Account Number", required=True, readonly=True, copy=False, default="/", index=True
+    )
     partner_id = fields.Many2one(
-        "res.partner", string="Customer", required=True, index=True, ondelete="restrict",
-        tracking=True)
+        "res.partner",
+        string="Customer",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        tracking=True,
+    )
     company_id = fields.Many2one(
-        "res.company", required=True, index=True, default=lambda self: self.env.company)
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
     currency_id = fields.Many2one(related="company_id.currency_id", store=True)
     site_id = fields.Many2one(
-        "energy.property", required=True, index=True, ondelete="restrict", check_company=True,
-        domain=[("kind", "=", "site")])
+        "energy.property",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        domain=[("kind", "=", "site")],
+    )
     room_ids = fields.Many2many(
-        "energy.property", "energy_account_property_rel", "account_id", "property_id",
-        string="Rooms", domain="[('kind', '=', 'room'), ('site_id', '=', site_id)]",
-        check_company=True)
-    payment_mode = fields.Selection(
-        [("prepaid", "Prepaid")], required=True, default="prepaid")
+        "energy.property",
+        "energy_account_property_rel",
+        "account_id",
+        "property_id",
+        string="Rooms",
+        domain="[('kind', '=', 'room'), ('site_id', '=', site_id)]",
+        check_company=True,
+    )
+    payment_mode = fields.Selection([("prepaid", "Prepaid")], required=True, default="prepaid")
     credit_policy_id = fields.Many2one(
-        "energy.credit.policy", required=True, ondelete="restrict", check_company=True,
-        tracking=True, default=lambda self: self.env.company.energy_credit_policy_id)
+        "energy.credit.policy",
+        required=True,
+        ondelete="restrict",
+        check_company=True,
+        tracking=True,
+        default=lambda self: self.env.company.energy_credit_policy_id,
+    )
     state = fields.Selection(
-        [("draft", "Draft"), ("active", "Active"), ("suspended", "Suspended"),
-         ("closed", "Closed")], required=True, default="draft", readonly=True, copy=False,
-        tracking=True, index=True)
+        [
+            ("draft", "Draft"),
+            ("active", "Active"),
+            ("suspended", "Suspended"),
+            ("closed", "Closed"),
+        ],
+        required=True,
+        default="draft",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        index=True,
+    )
     opened_at = fields.Datetime(readonly=True, copy=False)
     closed_at = fields.Datetime(readonly=True, copy=False)
     supply_ids = fields.One2many("energy.supply", "account_id", string="Meters")
     wallet_ids = fields.One2many("energy.wallet", "account_id", string="Balances")
     entry_ids = fields.One2many("energy.wallet.entry", "account_id", string="Balance Entries")
     has_wallet_per_commodity = fields.Boolean(
-        string="One Balance per Commodity", help="Otherwise one balance pays for everything.")
-    balance = fields.Monetary(
-        compute="_compute_balance", help="As of the last posted reading.")
+        string="One Balance per Commodity", help="Otherwise one balance pays for everything."
+    )
+    balance = fields.Monetary(compute="_compute_balance", help="As of the last posted reading.")
     is_low = fields.Boolean(compute="_compute_balance")
     problem_id = fields.One2many("energy.settlement.problem", "account_id")
     problem_message = fields.Char(related="problem_id.message", string="Use Not Charged")
     note = fields.Html()
 
     _name_uniq = models.UniqueIndex(
-        "(company_id, name) WHERE name <> '/'", "This account number exists already.")
+        "(company_id, name) WHERE name <> '/'", "This account number exists already."
+    )
 
     @api.depends("name", "partner_id.name")
     def _compute_display_name(self):
@@ -76,8 +106,13 @@ class EnergyAccount(models.Model):
         for account in self:
             strange = account.room_ids.filtered(lambda room, a=account: room.site_id != a.site_id)
             if strange:
-                raise ValidationError(_("%(room)s is not part of site %(site)s.",
-                                        room=strange[0].complete_name, site=account.site_id.name))
+                raise ValidationError(
+                    _(
+                        "%(room)s is not part of site %(site)s.",
+                        room=strange[0].complete_name,
+                        site=account.site_id.name,
+                    )
+                )
 
     @api.onchange("room_ids")
     def _onchange_room_ids(self):
@@ -93,12 +128,14 @@ class EnergyAccount(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             if vals.get("room_ids") and not vals.get("site_id"):
-                vals["site_id"] = self.new(
-                    {"room_ids": vals["room_ids"]}).room_ids._origin[:1].site_id.id
+                vals["site_id"] = (
+                    self.new({"room_ids": vals["room_ids"]}).room_ids._origin[:1].site_id.id
+                )
             if vals.get("name", "/") == "/":
                 company = vals.get("company_id") or self.env.company.id
-                vals["name"] = self.env["ir.sequence"].with_company(company).next_by_code(
-                    "energy.account")
+                vals["name"] = (
+                    self.env["ir.sequence"].with_company(company).next_by_code("energy.account")
+                )
         accounts = super().create(vals_list)
         if any(account.state != "draft" for account in accounts):
             self._check_flow_fields(FLOW_FIELDS)
@@ -108,8 +145,9 @@ class EnergyAccount(models.Model):
         self._check_flow_fields(vals)
         kept = {"company_id", "site_id", "has_wallet_per_commodity"} & vals.keys()
         if kept and any(account.state != "draft" for account in self):
-            raise UserError(_(
-                "An opened account keeps its company, its site and its number of balances."))
+            raise UserError(
+                _("An opened account keeps its company, its site and its number of balances.")
+            )
         return super().write(vals)
 
     def _check_flow_fields(self, names):
@@ -121,8 +159,12 @@ class EnergyAccount(models.Model):
     def _unlink_except_opened(self):
         opened = self.filtered(lambda account: account.state != "draft")
         if opened:
-            raise UserError(_("Account %s has been opened: it is closed, never deleted.",
-                              opened[0].display_name))
+            raise UserError(
+                _(
+                    "Account %s has been opened: it is closed, never deleted.",
+                    opened[0].display_name,
+                )
+            )
 
     def action_activate(self):
         """Open draft accounts: their meters serve them from the supplies' start on."""
@@ -131,15 +173,17 @@ class EnergyAccount(models.Model):
             if account.state != "draft":
                 raise UserError(_("%s is open already.", account.display_name))
             if not account.supply_ids:
-                raise UserError(_("%s has no meter. Choose the meters that serve it.",
-                                  account.display_name))
+                raise UserError(
+                    _("%s has no meter. Choose the meters that serve it.", account.display_name)
+                )
             if not account.credit_policy_id:
                 raise UserError(_("%s has no credit policy.", account.display_name))
             account._open_wallets()
             account.supply_ids._activate()
             # sudo: only this method opens accounts; the right to write has been checked
-            account.sudo().write({
-                "state": "active", "opened_at": min(account.supply_ids.mapped("start_at"))})
+            account.sudo().write(
+                {"state": "active", "opened_at": min(account.supply_ids.mapped("start_at"))}
+            )
         self._decide()
         return True
 
@@ -149,8 +193,12 @@ class EnergyAccount(models.Model):
         wanted = commodities if self.has_wallet_per_commodity else {False}
         missing = wanted - set(self.wallet_ids.mapped("commodity"))
         # sudo: balances are written by the flow only, no user may create one
-        self.env["energy.wallet"].sudo().create([
-            {"account_id": self.id, "commodity": commodity} for commodity in sorted(missing, key=str)])
+        self.env["energy.wallet"].sudo().create(
+            [
+                {"account_id": self.id, "commodity": commodity}
+                for commodity in sorted(missing, key=str)
+            ]
+        )
 
     def _wallet(self, commodity=None):
         """Return the balance that pays for a commodity.
@@ -160,8 +208,11 @@ class EnergyAccount(models.Model):
         """
         self.ensure_one()
         own = self.wallet_ids.filtered(lambda wallet: wallet.commodity == commodity)
-        return own or self.wallet_ids.filtered(lambda wallet: not wallet.commodity) \
+        return (
+            own
+            or self.wallet_ids.filtered(lambda wallet: not wallet.commodity)
             or self.wallet_ids[:1]
+        )
 
     def _decide(self, cause="policy", entry_keys=None, user_id=None):
         """The step *decide* for these accounts: see `energy.meter.control`."""
@@ -169,7 +220,8 @@ class EnergyAccount(models.Model):
         if accounts:
             # sudo: what is decided depends on the account, not on who caused it
             self.env["energy.meter.control"].sudo()._decide(
-                accounts.ids, cause=cause, entry_keys=entry_keys, user_id=user_id)
+                accounts.ids, cause=cause, entry_keys=entry_keys, user_id=user_id
+            )
 
     def _now(self):
         return clock.now(self.env.cr)
@@ -182,7 +234,8 @@ class EnergyAccount(models.Model):
     def action_open_entries(self):
         """Open the balance entries of these accounts."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry")
+            "prepaid_energy.action_energy_wallet_entry"
+        )
         return dict(action, domain=[("account_id", "in", self.ids)])
 
     def action_open_usage(self):

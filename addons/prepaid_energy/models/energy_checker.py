@@ -17,8 +17,18 @@ class EnergyChecker(models.AbstractModel):
     _description = "Invariant checker"
 
     RULES = (
-        "balances", "chains", "belongings", "usage", "units", "postings", "readings", "commands",
-        "supplies", "cuts", "bookings", "advances",
+        "balances",
+        "chains",
+        "belongings",
+        "usage",
+        "units",
+        "postings",
+        "readings",
+        "commands",
+        "supplies",
+        "cuts",
+        "bookings",
+        "advances",
     )
 
     @api.model
@@ -33,16 +43,15 @@ class EnergyChecker(models.AbstractModel):
             rule = getattr(self, f"_rule_{name}")
             count, findings = rule()
             title = type(self).__dict__.get(f"_rule_{name}", rule).__doc__.splitlines()[0]
-            results.append(
-                {"name": name, "title": title, "count": count, "findings": findings})
+            results.append({"name": name, "title": title, "count": count, "findings": findings})
         return results
 
     def _pairs(self, query, *args, **kwargs):
         return self.env.execute_query(SQL(query, *args, **kwargs))
 
     def _count(self, table, where="TRUE"):
-        self.env.cr.execute(f"SELECT count(*) FROM {table} WHERE {where}")
-        return self.env.cr.fetchone()[0]
+        rows = self._pairs("SELECT count(*) FROM %s WHERE %s", SQL.identifier(table), SQL(where))
+        return rows[0][0]
 
     def _rule_balances(self):
         """A balance is the sum of its entries, and its last number their count"""
@@ -54,16 +63,29 @@ class EnergyChecker(models.AbstractModel):
                  OR w.last_number <> count(e.id)
         """)
         return self._count("energy_wallet"), [
-            _("Balance %(id)s is %(balance)s, its %(count)s entries sum to %(sum)s (last number "
-              "%(number)s).", id=row[0], balance=row[1], sum=row[2], number=row[3], count=row[4])
-            for row in rows]
+            _(
+                "Balance %(id)s is %(balance)s, its %(count)s entries sum to %(sum)s (last number "
+                "%(number)s).",
+                id=row[0],
+                balance=row[1],
+                sum=row[2],
+                number=row[3],
+                count=row[4],
+            )
+            for row in rows
+        ]
 
     def _rule_chains(self):
         """Entries are numbered without gaps, follow on each other's balance and hash"""
         findings = [
-            _("Entry %(entry)s of balance %(wallet)s: %(what)s does not follow.", entry=entry,
-              wallet=wallet, what=what)
-            for entry, wallet, what in self.env["energy.wallet.entry"]._broken_links()]
+            _(
+                "Entry %(entry)s of balance %(wallet)s: %(what)s does not follow.",
+                entry=entry,
+                wallet=wallet,
+                what=what,
+            )
+            for entry, wallet, what in self.env["energy.wallet.entry"]._broken_links()
+        ]
         rows = self._pairs("""
             SELECT id, wallet_id FROM (
                 SELECT id, wallet_id, balance_after, sum(amount) OVER (
@@ -71,8 +93,14 @@ class EnergyChecker(models.AbstractModel):
                   FROM energy_wallet_entry) chained
              WHERE balance_after <> running
         """)
-        findings += [_("Entry %(entry)s of balance %(wallet)s: the balance after it does not follow.",
-                       entry=entry, wallet=wallet) for entry, wallet in rows]
+        findings += [
+            _(
+                "Entry %(entry)s of balance %(wallet)s: the balance after it does not follow.",
+                entry=entry,
+                wallet=wallet,
+            )
+            for entry, wallet in rows
+        ]
         heads = self._pairs("""
             SELECT w.id FROM energy_wallet w LEFT JOIN energy_wallet_entry e
                 ON e.wallet_id = w.id AND e.number = w.last_number
@@ -104,9 +132,11 @@ class EnergyChecker(models.AbstractModel):
         """)
         return self._count("energy_wallet_entry") + self._count("energy_usage"), [
             _("Entry %s belongs to another account, site or month than what it charges.", row[0])
-            for row in entries] + [
+            for row in entries
+        ] + [
             _("Use %s belongs to another account, site or month than its supply.", row[0])
-            for row in usage]
+            for row in usage
+        ]
 
     def _rule_usage(self):
         """Every settled interval of every supply is counted exactly once"""
@@ -131,19 +161,26 @@ class EnergyChecker(models.AbstractModel):
         for supply, name, counted, last, first, multiplier, digits in rows:
             shown = (Decimal(last) - Decimal(first)) * Decimal(multiplier)
             if Decimal(counted) != shown:
-                turn = Decimal(multiplier) * 10 ** digits if digits else Decimal(0)
+                turn = Decimal(multiplier) * 10**digits if digits else Decimal(0)
                 differing[supply] = (name, Decimal(counted), shown, turn)
         falls = self._falls(list(differing))
         findings = [
-            _("Meter %(meter)s: its registers show %(shown)s, %(counted)s is counted.", meter=name,
-              shown=shown + falls.get(supply, 0) * turn, counted=counted)
+            _(
+                "Meter %(meter)s: its registers show %(shown)s, %(counted)s is counted.",
+                meter=name,
+                shown=shown + falls.get(supply, 0) * turn,
+                counted=counted,
+            )
             for supply, (name, counted, shown, turn) in differing.items()
-            if counted != shown + falls.get(supply, 0) * turn]
+            if counted != shown + falls.get(supply, 0) * turn
+        ]
         return len(rows), findings
 
     def _falls(self, supply_ids):
         """Return how often the accepted registers of supplies fell up to their mark, by supply."""
-        return dict(self._pairs("""
+        return dict(
+            self._pairs(
+                """
             SELECT r.supply, count(*) FROM (
                 SELECT s.id AS supply, r.total, lag(r.total) OVER (
                        PARTITION BY s.id ORDER BY r.moment) AS before
@@ -153,7 +190,10 @@ class EnergyChecker(models.AbstractModel):
                        AND r.moment BETWEEN s.start_at AND k.settled_until
                  WHERE s.id = ANY(%s)) r
              WHERE r.total < r.before GROUP BY r.supply
-        """, supply_ids))
+        """,
+                supply_ids,
+            )
+        )
 
     def _rule_units(self):
         """What is due for a unit is what its use costs, and what is posted is that, rounded"""
@@ -167,11 +207,23 @@ class EnergyChecker(models.AbstractModel):
         findings = []
         for unit, due, posted, step, cost in rows:
             if abs(Decimal(due) - Decimal(cost)) > Decimal("0.0000001"):
-                findings.append(_("Unit %(unit)s: %(due)s is due, its use costs %(cost)s.",
-                                  unit=unit, due=due, cost=cost))
+                findings.append(
+                    _(
+                        "Unit %(unit)s: %(due)s is due, its use costs %(cost)s.",
+                        unit=unit,
+                        due=due,
+                        cost=cost,
+                    )
+                )
             if abs(round_half_up(Decimal(due), Decimal(step).normalize()) - Decimal(posted)) > 0:
-                findings.append(_("Unit %(unit)s: %(due)s is due, %(posted)s is posted.",
-                                  unit=unit, due=due, posted=posted))
+                findings.append(
+                    _(
+                        "Unit %(unit)s: %(due)s is due, %(posted)s is posted.",
+                        unit=unit,
+                        due=due,
+                        posted=posted,
+                    )
+                )
         return len(rows), findings
 
     def _rule_postings(self):
@@ -182,8 +234,14 @@ class EnergyChecker(models.AbstractModel):
              GROUP BY g.id HAVING g.posted <> COALESCE(-sum(e.amount), 0)
         """)
         return self._count("energy_rating_unit"), [
-            _("Unit %(unit)s says %(posted)s is posted, its entries charge %(charged)s.",
-              unit=row[0], posted=row[1], charged=row[2]) for row in rows]
+            _(
+                "Unit %(unit)s says %(posted)s is posted, its entries charge %(charged)s.",
+                unit=row[0],
+                posted=row[1],
+                charged=row[2],
+            )
+            for row in rows
+        ]
 
     def _rule_readings(self):
         """Accepted registers never fall, but where they start again at zero"""
@@ -197,7 +255,8 @@ class EnergyChecker(models.AbstractModel):
         """)
         return self._count("energy_reading_data", "state = 'accepted'"), [
             _("Meter %(meter)s: the register fell at %(moment)s.", meter=name, moment=moment)
-            for name, moment in rows]
+            for name, moment in rows
+        ]
 
     def _rule_commands(self):
         """A meter has at most one supply command under way, and numbers without gaps"""
@@ -212,8 +271,8 @@ class EnergyChecker(models.AbstractModel):
         """)
         return self._count("energy_command"), [
             _("Meter %(meter)s has %(count)s supply commands under way.", meter=name, count=count)
-            for name, count in sent] + [
-            _("Commands of meter %s are missing.", row[0]) for row in gaps]
+            for name, count in sent
+        ] + [_("Commands of meter %s are missing.", row[0]) for row in gaps]
 
     def _rule_supplies(self):
         """No meter serves two accounts at a time"""
@@ -224,7 +283,8 @@ class EnergyChecker(models.AbstractModel):
               JOIN energy_meter m ON m.id = a.meter_id
         """)
         return self._count("energy_supply"), [
-            _("Meter %s serves two accounts at a time.", row[0]) for row in rows]
+            _("Meter %s serves two accounts at a time.", row[0]) for row in rows
+        ]
 
     def _rule_cuts(self):
         """Nothing held on or forced off is cut for arrears"""
@@ -241,7 +301,8 @@ class EnergyChecker(models.AbstractModel):
         """)
         return self._count("energy_meter_control"), [
             _("Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode)
-            for name, mode in rows]
+            for name, mode in rows
+        ]
 
     def _rule_bookings(self):
         """Every payment that books a top-up is posted with its amount"""
@@ -251,8 +312,15 @@ class EnergyChecker(models.AbstractModel):
              WHERE p.state IN ('canceled', 'rejected', 'draft') OR p.amount <> e.amount
         """)
         return self._count("account_payment", "energy_entry_key IS NOT NULL"), [
-            _("Top-up %(key)s of %(amount)s is booked as %(booked)s (%(state)s).",
-              key=row[0], amount=row[1], booked=row[2], state=row[3]) for row in rows]
+            _(
+                "Top-up %(key)s of %(amount)s is booked as %(booked)s (%(state)s).",
+                key=row[0],
+                amount=row[1],
+                booked=row[2],
+                state=row[3],
+            )
+            for row in rows
+        ]
 
     def _rule_advances(self):
         """Advances in the books + top-ups not booked = balance + use not invoiced, per account"""
@@ -282,23 +350,34 @@ class EnergyChecker(models.AbstractModel):
                    <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
         """)
         return self._count("energy_account"), [
-            _("Account %(account)s: advances %(advances)s + not booked %(unbooked)s differ from "
-              "balance %(balance)s + not invoiced %(uninvoiced)s.", account=row[0],
-              advances=row[1], unbooked=row[2], balance=row[3], uninvoiced=row[4])
-            for row in rows]
+            _(
+                "Account %(account)s: advances %(advances)s + not booked %(unbooked)s differ from "
+                "balance %(balance)s + not invoiced %(uninvoiced)s.",
+                account=row[0],
+                advances=row[1],
+                unbooked=row[2],
+                balance=row[3],
+                uninvoiced=row[4],
+            )
+            for row in rows
+        ]
 
     @api.model
     def _cron_check(self):
         """Scheduled action: raise an activity with what no longer holds."""
         findings = [
             f"{result['title']}: {finding}"
-            for result in self._check() for finding in result["findings"]]
+            for result in self._check()
+            for finding in result["findings"]
+        ]
         if not findings:
             return
         manager = self.env.ref("prepaid_energy.group_energy_manager").all_user_ids[:1]
         company = self.env.company
         # sudo: the activity goes to the company's partner, whoever runs the job
         company.partner_id.sudo().activity_schedule(
-            "mail.mail_activity_data_warning", user_id=(manager or self.env.user).id,
+            "mail.mail_activity_data_warning",
+            user_id=(manager or self.env.user).id,
             summary=_("%s findings of the nightly check", len(findings)),
-            note="<br/>".join(findings[:50]))
+            note="<br/>".join(findings[:50]),
+        )

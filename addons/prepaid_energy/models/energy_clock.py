@@ -61,11 +61,15 @@ class EnergyClock(models.Model):
         :raise UserError: on a database that is not marked as adjustable
         """
         if not self.env["ir.config_parameter"].sudo().get_param(ADJUSTABLE):
-            raise UserError(self.env._(
-                "The clock of this database cannot be moved: it is neither a test nor a demo "
-                "database."))
-        self.env.cr.execute(SQL(
-            """
+            raise UserError(
+                self.env._(
+                    "The clock of this database cannot be moved: it is neither a test nor a demo "
+                    "database."
+                )
+            )
+        self.env.cr.execute(
+            SQL(
+                """
             WITH moment AS (SELECT COALESCE(%(moment)s::timestamp, energy_now()) AS project,
                                    energy_real_now() AS real),
             changed AS (
@@ -75,13 +79,20 @@ class EnergyClock(models.Model):
             INSERT INTO energy_clock (real_anchor, project_anchor, speed)
             SELECT real, project, %(speed)s FROM moment WHERE NOT EXISTS (SELECT 1 FROM changed)
             """,
-            moment=moment, speed=speed))
+                moment=moment,
+                speed=speed,
+            )
+        )
         self.env.invalidate_all()
 
     @api.model
     def _state(self):
         """Return the clock as the simulator and the connector read it, as a JSON text."""
-        rows = self.env.execute_query(SQL(
-            "SELECT real_anchor::text, project_anchor::text, speed::text FROM energy_clock LIMIT 1"))
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT real_anchor::text, project_anchor::text, speed::text"
+                " FROM energy_clock LIMIT 1"
+            )
+        )
         keys = ("real_anchor", "project_anchor", "speed")
         return json.dumps(dict(zip(keys, rows[0], strict=True)) if rows else None)

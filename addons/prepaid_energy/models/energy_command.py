@@ -25,23 +25,39 @@ class EnergyCommand(models.Model):
     meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="cascade")
     property_id = fields.Many2one(related="meter_id.property_id")
     number = fields.Integer(
-        readonly=True, required=True, help="Counts the meter's commands: the higher one of two "
-        "supply commands makes the lower one overtaken.")
+        readonly=True,
+        required=True,
+        help="Counts the meter's commands: the higher one of two "
+        "supply commands makes the lower one overtaken.",
+    )
     kind = fields.Selection(
-        [("supply", "Supply"), ("read", "Read now")], required=True, readonly=True)
+        [("supply", "Supply"), ("read", "Read now")], required=True, readonly=True
+    )
     value = fields.Selection([("on", "On"), ("off", "Off")], readonly=True)
     mode = fields.Selection(MODES, string="Mode After", readonly=True)
     state = fields.Selection(
-        [("queued", "Queued"), ("sent", "Sent"), ("confirmed", "Confirmed"), ("failed", "Failed"),
-         ("expired", "Expired"), ("overtaken", "Overtaken")],
-        required=True, readonly=True, default="queued")
+        [
+            ("queued", "Queued"),
+            ("sent", "Sent"),
+            ("confirmed", "Confirmed"),
+            ("failed", "Failed"),
+            ("expired", "Expired"),
+            ("overtaken", "Overtaken"),
+        ],
+        required=True,
+        readonly=True,
+        default="queued",
+    )
     cause = fields.Selection(CAUSES, required=True, readonly=True)
     reason = fields.Char(readonly=True)
-    user_id = fields.Many2one("res.users", string="Ordered By", required=True, readonly=True,
-                              ondelete="restrict")
+    user_id = fields.Many2one(
+        "res.users", string="Ordered By", required=True, readonly=True, ondelete="restrict"
+    )
     entry_key = fields.Char(readonly=True, index="btree_not_null")
     created_at = fields.Datetime(string="Ordered At", required=True, readonly=True)
-    not_before = fields.Datetime(readonly=True, help="Real time before which it is not tried again.")
+    not_before = fields.Datetime(
+        readonly=True, help="Real time before which it is not tried again."
+    )
     expires_at = fields.Datetime(readonly=True)
     tries = fields.Integer(readonly=True, required=True, default=0)
     sent_at = fields.Datetime(readonly=True)
@@ -50,8 +66,10 @@ class EnergyCommand(models.Model):
     response = fields.Text(string="Came Back", readonly=True)
     error = fields.Char(readonly=True)
     is_last = fields.Boolean(
-        compute="_compute_is_last", search="_search_is_last",
-        help="No later command of its kind was given to the meter.")
+        compute="_compute_is_last",
+        search="_search_is_last",
+        help="No later command of its kind was given to the meter.",
+    )
     site_id = fields.Many2one("energy.property", readonly=True, required=True, index=True)
     company_id = fields.Many2one("res.company", readonly=True, required=True, index=True)
 
@@ -59,7 +77,8 @@ class EnergyCommand(models.Model):
     _waiting_idx = models.Index("(meter_id) WHERE state IN ('queued', 'sent')")
     _check_supply = models.Constraint(
         "CHECK (kind <> 'supply' OR (value IS NOT NULL AND mode IS NOT NULL))",
-        "A supply command says on or off.")
+        "A supply command says on or off.",
+    )
 
     def init(self):
         self.env.cr.execute("""
@@ -91,8 +110,7 @@ class EnergyCommand(models.Model):
     def _search_is_last(self, operator, value):
         if operator != "in":
             return NotImplemented
-        query = SQL(
-            "(SELECT max(id) FROM energy_command GROUP BY meter_id, kind)")
+        query = SQL("(SELECT max(id) FROM energy_command GROUP BY meter_id, kind)")
         domain = [("id", "in", query)]
         return domain if set(value) == {True} else ["!", *domain]
 
@@ -118,8 +136,9 @@ class EnergyCommand(models.Model):
         """
         for order in sorted(orders, key=lambda order: order["meter_id"]):
             life = order.get("life")
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 WITH numbered AS (
                     UPDATE energy_meter_control SET last_number = last_number + 1
                      WHERE meter_id = %(meter)s RETURNING meter_id, last_number)
@@ -131,10 +150,17 @@ class EnergyCommand(models.Model):
                        energy_now() + %(life)s::interval, 0, m.site_id, m.company_id
                   FROM numbered n JOIN energy_meter m ON m.id = n.meter_id
                 """,
-                meter=order["meter_id"], kind=order["kind"], value=order.get("value"),
-                mode=order.get("mode"), cause=order["cause"], reason=order.get("reason") or None,
-                user=order["user_id"], entry_key=order.get("entry_key"),
-                life=f"{life.total_seconds()} seconds" if life else None))
+                    meter=order["meter_id"],
+                    kind=order["kind"],
+                    value=order.get("value"),
+                    mode=order.get("mode"),
+                    cause=order["cause"],
+                    reason=order.get("reason") or None,
+                    user=order["user_id"],
+                    entry_key=order.get("entry_key"),
+                    life=f"{life.total_seconds()} seconds" if life else None,
+                )
+            )
         if orders:
             self.env["energy.room"]._tell()
             self.invalidate_model(flush=False)
@@ -152,35 +178,57 @@ class EnergyCommand(models.Model):
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
         """
-        self.env.cr.execute(SQL(
-            "SELECT 1 FROM energy_command WHERE meter_id = ANY(%s)"
-            " AND state IN ('queued', 'sent') LIMIT 1", list(meter_ids)))
+        self.env.cr.execute(
+            SQL(
+                "SELECT 1 FROM energy_command WHERE meter_id = ANY(%s)"
+                " AND state IN ('queued', 'sent') LIMIT 1",
+                list(meter_ids),
+            )
+        )
         if not self.env.cr.fetchone():
             return []
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_command c SET state = 'overtaken', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state IN ('queued', 'sent')
                AND EXISTS (SELECT 1 FROM energy_command h
                             WHERE h.meter_id = c.meter_id AND h.kind = c.kind
                               AND h.number > c.number)
-            """, list(meter_ids)))
-        self.env.cr.execute(SQL(
-            """
+            """,
+                list(meter_ids),
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
             RETURNING c.meter_id, c.kind, c.cause
-            """, list(meter_ids)))
-        self._forget_wish([meter for meter, kind, cause in self.env.cr.fetchall()
-                           if kind == "supply" and cause == "arrears"])
-        self.env.cr.execute(SQL(
-            """
-            SELECT DISTINCT ON (meter_id) id, meter_id, number, kind, value, mode, cause, tries, state
+            """,
+                list(meter_ids),
+            )
+        )
+        self._forget_wish(
+            [
+                meter
+                for meter, kind, cause in self.env.cr.fetchall()
+                if kind == "supply" and cause == "arrears"
+            ]
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+            SELECT DISTINCT ON (meter_id) id, meter_id, number, kind, value, mode, cause, tries,
+                   state
               FROM energy_command
              WHERE meter_id = ANY(%s) AND state IN ('queued', 'sent')
                AND (not_before IS NULL OR not_before <= energy_real_now())
              ORDER BY meter_id, kind = 'supply' DESC, number
-            """, list(meter_ids)))
+            """,
+                list(meter_ids),
+            )
+        )
         names = ("id", "meter_id", "number", "kind", "value", "mode", "cause", "tries", "state")
         self.invalidate_model(flush=False)
         return [dict(zip(names, row, strict=True)) for row in self.env.cr.fetchall()]
@@ -196,9 +244,14 @@ class EnergyCommand(models.Model):
             return _("The command is not waiting any more.")
         if self.kind != "supply":
             return ""
-        self.env.cr.execute(SQL(
-            "SELECT 1 FROM energy_command WHERE meter_id = %s AND kind = 'supply' AND number > %s",
-            self.meter_id.id, self.number))
+        self.env.cr.execute(
+            SQL(
+                "SELECT 1 FROM energy_command"
+                " WHERE meter_id = %s AND kind = 'supply' AND number > %s",
+                self.meter_id.id,
+                self.number,
+            )
+        )
         if self.env.cr.fetchone():
             why = _("A later command took its place.")
         elif self.value == "off" and self.cause == "arrears":
@@ -231,8 +284,13 @@ class EnergyCommand(models.Model):
             self._fail(error, response)
             return
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
-        self._set("queued" if self.state == "queued" else "sent", error=error, response=response,
-                  tries=tries if counts else self.tries, pause=pause)
+        self._set(
+            "queued" if self.state == "queued" else "sent",
+            error=error,
+            response=response,
+            tries=tries if counts else self.tries,
+            pause=pause,
+        )
 
     def _fail(self, error, response=None):
         """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
@@ -244,16 +302,31 @@ class EnergyCommand(models.Model):
     def _forget_wish(self, meter_ids):
         """A cut that did not happen is no longer wanted; the next settling decides anew."""
         if meter_ids:
-            self.env.cr.execute(SQL(
-                "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
-                " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
-                " AND wanted_cause = 'arrears'", list(meter_ids)))
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
+                    " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
+                    " AND wanted_cause = 'arrears'",
+                    list(meter_ids),
+                )
+            )
             self.env["energy.meter.control"].invalidate_model(flush=False)
 
-    def _set(self, state, *, request=None, response=None, error=None, tries=None, pause=None,
-             sent=False, done=False):
-        self.env.cr.execute(SQL(
-            """
+    def _set(
+        self,
+        state,
+        *,
+        request=None,
+        response=None,
+        error=None,
+        tries=None,
+        pause=None,
+        sent=False,
+        done=False,
+    ):
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_command
                SET state = %(state)s, error = %(error)s,
                    request = COALESCE(%(request)s, request),
@@ -263,8 +336,18 @@ class EnergyCommand(models.Model):
                    sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
                    done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')
-            """, state=state, error=error, request=request, response=response, tries=tries,
-            pause=pause, sent=sent, done=done, ids=self.ids))
+            """,
+                state=state,
+                error=error,
+                request=request,
+                response=response,
+                tries=tries,
+                pause=pause,
+                sent=sent,
+                done=done,
+                ids=self.ids,
+            )
+        )
         self.invalidate_recordset(flush=False)
         if done:
             self.env["energy.room"]._tell()
@@ -278,5 +361,6 @@ class EnergyCommand(models.Model):
         """Open the balance entry that caused this command."""
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry")
+            "prepaid_energy.action_energy_wallet_entry"
+        )
         return dict(action, domain=[("key", "=", self.entry_key)])

@@ -29,8 +29,9 @@ class EnergyDemo(models.AbstractModel):
         # Not `try_loading`: it would add demo invoices, or warn that modules are still loading.
         self.env["account.chart.template"]._load("generic_coa", company, install_demo=False)
         company.currency_id = self.env.ref("base.CNY")
-        self.env["account.journal"].create({
-            "name": "Counter cash", "type": "cash", "code": "CASH", "company_id": company.id})
+        self.env["account.journal"].create(
+            {"name": "Counter cash", "type": "cash", "code": "CASH", "company_id": company.id}
+        )
         company._energy_set_up_advances_account()
         self.env["ir.config_parameter"].set_param(ADJUSTABLE, "1")
 
@@ -42,15 +43,23 @@ class EnergyDemo(models.AbstractModel):
     @api.model
     def _load_rooms(self):
         """Rooms with their meters, and accounts opened a month ago with a first top-up."""
-        self = self.with_company(self._company())  # noqa: PLW0642
+        self = self.with_company(self._company())
         start = self._start()
         self.env["energy.clock"]._set(start, 0)
         for room in self._rooms():
             place = self._place(room)
-            meters = self.env["energy.meter"].create([{
-                "name": meter["serial"], "commodity": meter["commodity"], "property_id": place.id,
-                "max_power": meter["max_power"], "is_protected": room.get("protected", False),
-            } for meter in room["meters"]])
+            meters = self.env["energy.meter"].create(
+                [
+                    {
+                        "name": meter["serial"],
+                        "commodity": meter["commodity"],
+                        "property_id": place.id,
+                        "max_power": meter["max_power"],
+                        "is_protected": room.get("protected", False),
+                    }
+                    for meter in room["meters"]
+                ]
+            )
             if room["tenant"]:
                 self._open_account(room, place, meters, start)
         self.env.cr.execute("DELETE FROM energy_clock")
@@ -66,33 +75,62 @@ class EnergyDemo(models.AbstractModel):
         parent = self.env.ref(f"prepaid_energy.{room['site']}")
         for kind in ("building", "floor", "room"):
             place = self.env["energy.property"].search(
-                [("name", "=", room[kind]), ("parent_id", "=", parent.id)])
-            parent = place or self.env["energy.property"].create({
-                "name": room[kind], "kind": kind, "parent_id": parent.id,
-                "company_id": parent.company_id.id,
-                **({"use": room["use"], "area": room["area"], "code": room[kind].split()[-1]}
-                   if kind == "room" else {})})
+                [("name", "=", room[kind]), ("parent_id", "=", parent.id)]
+            )
+            parent = place or self.env["energy.property"].create(
+                {
+                    "name": room[kind],
+                    "kind": kind,
+                    "parent_id": parent.id,
+                    "company_id": parent.company_id.id,
+                    **(
+                        {"use": room["use"], "area": room["area"], "code": room[kind].split()[-1]}
+                        if kind == "room"
+                        else {}
+                    ),
+                }
+            )
         return parent
 
     def _open_account(self, room, place, meters, start):
-        partner = self.env.ref(f"prepaid_energy.{room['partner']}") if room.get("partner") \
-            else self.env["res.partner"].create({
-                "name": room["tenant"], "country_id": self.env.ref("base.cn").id,
-                "is_company": room["use"] == "shop"})
-        account = self.env["energy.account"].create({
-            "partner_id": partner.id, "company_id": place.company_id.id,
-            "site_id": place.site_id.id, "room_ids": [Command.set(place.ids)],
-            "credit_policy_id": self.env.ref(f"prepaid_energy.{room['policy']}").id,
-            "supply_ids": [Command.create({
-                "meter_id": meter.id, "start_at": start, "multiplier": 1,
-                "opening_register": float(values["register"]),
-                "tariff_id": self.env.ref(f"prepaid_energy.{values['tariff']}").id})
-                for meter, values in zip(meters, room["meters"], strict=True)]})
+        partner = (
+            self.env.ref(f"prepaid_energy.{room['partner']}")
+            if room.get("partner")
+            else self.env["res.partner"].create(
+                {
+                    "name": room["tenant"],
+                    "country_id": self.env.ref("base.cn").id,
+                    "is_company": room["use"] == "shop",
+                }
+            )
+        )
+        account = self.env["energy.account"].create(
+            {
+                "partner_id": partner.id,
+                "company_id": place.company_id.id,
+                "site_id": place.site_id.id,
+                "room_ids": [Command.set(place.ids)],
+                "credit_policy_id": self.env.ref(f"prepaid_energy.{room['policy']}").id,
+                "supply_ids": [
+                    Command.create(
+                        {
+                            "meter_id": meter.id,
+                            "start_at": start,
+                            "multiplier": 1,
+                            "opening_register": float(values["register"]),
+                            "tariff_id": self.env.ref(f"prepaid_energy.{values['tariff']}").id,
+                        }
+                    )
+                    for meter, values in zip(meters, room["meters"], strict=True)
+                ],
+            }
+        )
         account.action_activate()
         self._top_up(account, Decimal(room["top_up"]), "opening")
 
     def _top_up(self, account, amount, occasion):
         wallet = account.wallet_ids
-        journal = self.env["account.journal"].search([
-            ("company_id", "=", account.company_id.id), ("type", "=", "cash")], limit=1)
+        journal = self.env["account.journal"].search(
+            [("company_id", "=", account.company_id.id), ("type", "=", "cash")], limit=1
+        )
         wallet._top_up(float(amount), f"demo/{account.name}/{occasion}", journal)

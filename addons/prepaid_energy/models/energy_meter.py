@@ -18,34 +18,49 @@ class EnergyMeter(models.Model):
     name = fields.Char(string="Serial Number", required=True, tracking=True)
     commodity = fields.Selection(COMMODITIES, required=True, default="electricity")
     property_id = fields.Many2one(
-        "energy.property", string="Room", required=True, index=True, ondelete="restrict",
-        check_company=True, tracking=True)
+        "energy.property",
+        string="Room",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        tracking=True,
+    )
     site_id = fields.Many2one(related="property_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="property_id.company_id", store=True, index=True)
     active = fields.Boolean(default=True)
     driver = fields.Selection(
-        [("none", "Typed or imported readings")], required=True, default="none",
-        help="How the meter is read and switched.")
+        [("none", "Typed or imported readings")],
+        required=True,
+        default="none",
+        help="How the meter is read and switched.",
+    )
     register_digits = fields.Integer(
-        string="Register Digits", default=6,
+        default=6,
         help="Digits before the decimal point; after them the register starts again at zero. "
-             "0: unknown, then a fall of the register is always held.")
+        "0: unknown, then a fall of the register is always held.",
+    )
     max_power = fields.Float(
-        string="Most per Hour", digits=(12, 3),
+        string="Most per Hour",
+        digits=(12, 3),
         help="The most that can pass in an hour (kWh or m³). A reading above it is held. "
-             "0: not checked.")
+        "0: not checked.",
+    )
     read_interval = fields.Integer(
-        string="Read Every (Minutes)", default=30,
-        help="Readings are taken at whole multiples of it from the site's midnight.")
-    is_protected = fields.Boolean(
-        string="Protected", tracking=True, help="Never cut for arrears.")
+        string="Read Every (Minutes)",
+        default=30,
+        help="Readings are taken at whole multiples of it from the site's midnight.",
+    )
+    is_protected = fields.Boolean(string="Protected", tracking=True, help="Never cut for arrears.")
     cut_priority = fields.Integer(
-        default=10, help="Of several meters of an account, the one with the lowest number is cut "
-        "first.")
+        default=10,
+        help="Of several meters of an account, the one with the lowest number is cut first.",
+    )
     can_switch = fields.Boolean(
-        compute="_compute_can_switch", store=True, help="Has a relay or a valve that can be driven.")
-    status_id = fields.One2many("energy.meter.status", "meter_id", string="Status")
-    control_id = fields.One2many("energy.meter.control", "meter_id", string="Control")
+        compute="_compute_can_switch", store=True, help="Has a relay or a valve that can be driven."
+    )
+    status_id = fields.One2many("energy.meter.status", "meter_id")
+    control_id = fields.One2many("energy.meter.control", "meter_id")
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
     read_at = fields.Datetime(related="status_id.read_at")
@@ -57,17 +72,24 @@ class EnergyMeter(models.Model):
     decision_reason = fields.Char(related="control_id.decision_reason")
     supply_ids = fields.One2many("energy.supply", "meter_id", string="Supplies")
     account_id = fields.Many2one(
-        "energy.account", string="Present Account", compute="_compute_account_id",
-        search="_search_account_id")
+        "energy.account",
+        string="Present Account",
+        compute="_compute_account_id",
+        search="_search_account_id",
+    )
 
     _name_uniq = models.UniqueIndex(
-        "(company_id, name) WHERE active", "A meter with this serial number exists already.")
+        "(company_id, name) WHERE active", "A meter with this serial number exists already."
+    )
     _check_digits = models.Constraint(
-        "CHECK (register_digits BETWEEN 0 AND 12)", "Register digits: 0 (unknown) to 12.")
+        "CHECK (register_digits BETWEEN 0 AND 12)", "Register digits: 0 (unknown) to 12."
+    )
     _check_interval = models.Constraint(
-        "CHECK (read_interval BETWEEN 1 AND 1440)", "A meter is read every 1 to 1440 minutes.")
+        "CHECK (read_interval BETWEEN 1 AND 1440)", "A meter is read every 1 to 1440 minutes."
+    )
     _check_max_power = models.Constraint(
-        "CHECK (max_power >= 0)", "The most per hour cannot be negative.")
+        "CHECK (max_power >= 0)", "The most per hour cannot be negative."
+    )
 
     @api.depends("driver")
     def _compute_can_switch(self):
@@ -91,16 +113,19 @@ class EnergyMeter(models.Model):
         """A meter that serves an account stays on the account's site."""
         for meter in self:
             if meter.supply_ids.filtered(lambda s, m=meter: s.site_id != m.site_id):
-                raise ValidationError(_(
-                    "Meter %s serves or has served an account: it stays on its site.", meter.name))
+                raise ValidationError(
+                    _("Meter %s serves or has served an account: it stays on its site.", meter.name)
+                )
 
     @api.constrains("commodity")
     def _check_commodity_kept(self):
         for meter in self:
             if meter.supply_ids and any(
-                    supply.tariff_id.commodity != meter.commodity for supply in meter.supply_ids):
-                raise ValidationError(_(
-                    "Meter %s serves an account: its commodity can no longer change.", meter.name))
+                supply.tariff_id.commodity != meter.commodity for supply in meter.supply_ids
+            ):
+                raise ValidationError(
+                    _("Meter %s serves an account: its commodity can no longer change.", meter.name)
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -117,12 +142,16 @@ class EnergyMeter(models.Model):
 
     def action_open_readings(self):
         """Open the readings of these meters."""
-        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_reading")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_reading"
+        )
         return dict(action, domain=[("meter_id", "in", self.ids)])
 
     def action_open_commands(self):
         """Open the commands of these meters."""
-        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_command")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_command"
+        )
         return dict(action, domain=[("meter_id", "in", self.ids)])
 
     def action_operate(self):

@@ -12,14 +12,24 @@ from ..engine import Facts, Terms, decide
 
 MODES = [("prepaid", "Prepaid"), ("held_on", "Held on"), ("forced_off", "Forced off")]
 CAUSES = [
-    ("arrears", "Arrears"), ("payment", "Payment"), ("person", "Person"), ("policy", "Policy")]
+    ("arrears", "Arrears"),
+    ("payment", "Payment"),
+    ("person", "Person"),
+    ("policy", "Policy"),
+]
 DECISIONS = [
-    ("enough", "Enough balance"), ("already", "Off until a payment"), ("arrears", "Cut for arrears"),
+    ("enough", "Enough balance"),
+    ("already", "Off until a payment"),
+    ("arrears", "Cut for arrears"),
     ("would_cut_watch", "Would be cut: site in watch"),
     ("would_cut_trial", "Would be cut: room not in trial"),
-    ("protected", "Protected"), ("granted", "Supply granted"), ("held_on", "Held on"),
-    ("forced_off", "Forced off"), ("stale", "Figures too old to cut"),
-    ("held_reading", "A reading is held"), ("not_switchable", "Cannot be switched"),
+    ("protected", "Protected"),
+    ("granted", "Supply granted"),
+    ("held_on", "Held on"),
+    ("forced_off", "Forced off"),
+    ("stale", "Figures too old to cut"),
+    ("held_reading", "A reading is held"),
+    ("not_switchable", "Cannot be switched"),
     ("restored", "Restored"),
 ]
 CUT_ORDER_LIFE = timedelta(hours=24)
@@ -52,7 +62,8 @@ class EnergyMeterControl(models.Model):
     _rec_name = "meter_id"
 
     meter_id = fields.Many2one(
-        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade")
+        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade"
+    )
     site_id = fields.Many2one(related="meter_id.site_id")
     company_id = fields.Many2one(related="meter_id.company_id")
     currency_id = fields.Many2one(related="company_id.currency_id")
@@ -60,11 +71,13 @@ class EnergyMeterControl(models.Model):
     wanted = fields.Selection([("on", "On"), ("off", "Off")], readonly=True)
     wanted_cause = fields.Selection(CAUSES, readonly=True)
     granted_until = fields.Datetime(
-        readonly=True, help="Supply in arrears, granted by a manager until this moment.")
+        readonly=True, help="Supply in arrears, granted by a manager until this moment."
+    )
     decision = fields.Selection(DECISIONS, readonly=True)
     decided_at = fields.Datetime(readonly=True)
     decided_balance = fields.Monetary(
-        readonly=True, help="Balance + overdraft limit at the decision.")
+        readonly=True, help="Balance + overdraft limit at the decision."
+    )
     missing = fields.Monetary(readonly=True, help="The smallest payment that changes the decision.")
     decision_reason = fields.Char(compute="_compute_decision_reason", string="Why")
     last_number = fields.Integer(readonly=True, required=True, default=0)
@@ -84,10 +97,14 @@ class EnergyMeterControl(models.Model):
         sentences = {
             "enough": _("The balance is enough."),
             "already": _("Supply is off for arrears: %(missing)s more brings it back."),
-            "arrears": _("Balance %(balance)s has reached the cut-off threshold: "
-                         "%(missing)s more brings supply back."),
+            "arrears": _(
+                "Balance %(balance)s has reached the cut-off threshold: "
+                "%(missing)s more brings supply back."
+            ),
             "would_cut_watch": _("Balance %(balance)s: would be cut, but the site only watches."),
-            "would_cut_trial": _("Balance %(balance)s: would be cut, but the room is not in trial."),
+            "would_cut_trial": _(
+                "Balance %(balance)s: would be cut, but the room is not in trial."
+            ),
             "protected": _("Balance %(balance)s: not cut, the meter is protected."),
             "granted": _("Balance %(balance)s: not cut, a manager granted supply."),
             "held_on": _("Held on by a person."),
@@ -115,20 +132,29 @@ class EnergyMeterControl(models.Model):
         self.env["energy.account"].flush_model()
         self.env["energy.supply"].flush_model()
         self.flush_model()
-        where = SQL("a.id = ANY(%s)", account_ids) if meter_ids is None else SQL(
-            "m.id = ANY(%s)", meter_ids)
-        rows = self.env.execute_query(SQL(
-            """
-            SELECT m.id, a.id, w.id, w.balance::text, COALESCE(p.cut_off, 0)::text,
-                   COALESCE(p.restore, 0)::text, COALESCE(p.overdraft, 0)::text, cur.rounding::text,
+        where = (
+            SQL("a.id = ANY(%s)", account_ids)
+            if meter_ids is None
+            else SQL("m.id = ANY(%s)", meter_ids)
+        )
+        rows = self.env.execute_query_dict(
+            SQL(
+                """
+            SELECT m.id AS meter, a.id AS account, w.id AS wallet, w.balance::text AS balance,
+                   COALESCE(p.cut_off, 0)::text AS cut_off,
+                   COALESCE(p.restore, 0)::text AS restore,
+                   COALESCE(p.overdraft, 0)::text AS overdraft, cur.rounding::text AS step,
                    c.mode, c.wanted, c.wanted_cause,
-                   COALESCE(c.granted_until > n.now, FALSE), COALESCE(m.is_protected, FALSE),
-                   site.supply_state, COALESCE(room.is_trial, FALSE),
-                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE),
+                   COALESCE(c.granted_until > n.now, FALSE) AS is_granted,
+                   COALESCE(m.is_protected, FALSE) AS is_protected,
+                   site.supply_state AS site_state, COALESCE(room.is_trial, FALSE) AS in_trial,
+                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE)
+                       AS is_fresh,
                    EXISTS (SELECT 1 FROM energy_reading_data h
                             WHERE h.meter_id = m.id AND h.state = 'held'
-                              AND h.moment > COALESCE(k.settled_until, '-infinity')),
-                   COALESCE(m.can_switch, FALSE), c.decision, c.decided_balance::text
+                              AND h.moment > COALESCE(k.settled_until, '-infinity')) AS has_held,
+                   COALESCE(m.can_switch, FALSE) AS can_switch, c.decision,
+                   c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
               JOIN energy_account a ON a.state = 'active'
               JOIN energy_supply s ON s.account_id = a.id AND s.start_at <= n.now
@@ -146,21 +172,41 @@ class EnergyMeterControl(models.Model):
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
              WHERE %s
              ORDER BY m.cut_priority, m.id
-            """, where))
-        return [
-            Situation(
-                meter=meter, account=account, wallet=wallet, granted=granted, decision=decision,
-                decided_balance=Decimal(decided) if decided is not None else None,
-                terms=Terms(Decimal(cut_off), Decimal(restore), Decimal(overdraft),
-                            Decimal(step).normalize()),
-                facts=Facts(
-                    balance=Decimal(balance), mode=mode, wanted=wanted,
-                    wanted_cause=wanted_cause or "", protected=is_protected or granted,
-                    site_state=site_state, in_trial=in_trial, fresh=fresh, held=held,
-                    switchable=switchable))
-            for meter, account, wallet, balance, cut_off, restore, overdraft, step, mode, wanted,
-            wanted_cause, granted, is_protected, site_state, in_trial, fresh, held, switchable,
-            decision, decided in rows]
+            """,
+                where,
+            )
+        )
+        return [self._situation(row) for row in rows]
+
+    @staticmethod
+    def _situation(row):
+        decided = row["decided_balance"]
+        return Situation(
+            meter=row["meter"],
+            account=row["account"],
+            wallet=row["wallet"],
+            granted=row["is_granted"],
+            decision=row["decision"],
+            decided_balance=Decimal(decided) if decided is not None else None,
+            terms=Terms(
+                Decimal(row["cut_off"]),
+                Decimal(row["restore"]),
+                Decimal(row["overdraft"]),
+                Decimal(row["step"]).normalize(),
+            ),
+            facts=Facts(
+                balance=Decimal(row["balance"]),
+                mode=row["mode"],
+                wanted=row["wanted"],
+                wanted_cause=row["wanted_cause"] or "",
+                protected=row["is_protected"] or row["is_granted"],
+                site_state=row["site_state"],
+                in_trial=row["in_trial"],
+                fresh=row["is_fresh"],
+                held=row["has_held"],
+                switchable=row["can_switch"],
+            ),
+        )
 
     @api.model
     def _decide(self, account_ids, cause="policy", entry_keys=None, user_id=None):
@@ -182,27 +228,46 @@ class EnergyMeterControl(models.Model):
             if decision.wanted:
                 wanted = decision.wanted
                 wanted_cause = "arrears" if wanted == "off" else cause
-                orders.append({
-                    "meter_id": situation.meter, "kind": "supply", "value": wanted,
-                    "mode": "prepaid", "cause": wanted_cause,
-                    "user_id": user_id or self.env.uid,
-                    "entry_key": (entry_keys or {}).get(situation.wallet),
-                    "life": CUT_ORDER_LIFE if wanted == "off" else None})
+                orders.append(
+                    {
+                        "meter_id": situation.meter,
+                        "kind": "supply",
+                        "value": wanted,
+                        "mode": "prepaid",
+                        "cause": wanted_cause,
+                        "user_id": user_id or self.env.uid,
+                        "entry_key": (entry_keys or {}).get(situation.wallet),
+                        "life": CUT_ORDER_LIFE if wanted == "off" else None,
+                    }
+                )
             elif reason == situation.decision and (
-                    reason == "enough" or available == situation.decided_balance):
+                reason == "enough" or available == situation.decided_balance
+            ):
                 continue
-            changed.append((
-                situation.meter, wanted, wanted_cause, reason, available, decision.missing))
+            changed.append(
+                (situation.meter, wanted, wanted_cause, reason, available, decision.missing)
+            )
         if changed:
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 UPDATE energy_meter_control AS c
                    SET wanted = v.wanted, wanted_cause = v.cause, decision = v.decision,
                        decided_balance = v.balance, missing = v.missing, decided_at = n.now
                   FROM (SELECT energy_now() AS now) AS n, %s
                  WHERE c.meter_id = v.meter
-                """, values(changed, meter="int", wanted="text", cause="text", decision="text",
-                            balance="numeric", missing="numeric")))
+                """,
+                    values(
+                        changed,
+                        meter="int",
+                        wanted="text",
+                        cause="text",
+                        decision="text",
+                        balance="numeric",
+                        missing="numeric",
+                    ),
+                )
+            )
             self.invalidate_model(flush=False)
         self.env["energy.command"]._command(orders)
 
@@ -213,9 +278,9 @@ class EnergyMeterControl(models.Model):
         if not situations:
             return _("The meter serves no active account any more.")
         situation = situations[0]
-        facts = Facts(**{
-            **{name: getattr(situation.facts, name) for name in Facts.__slots__},
-            "wanted": None})
+        facts = Facts(
+            **{**{name: getattr(situation.facts, name) for name in Facts.__slots__}, "wanted": None}
+        )
         decision = decide(situation.terms, facts)
         if decision.wanted == "off":
             return ""
@@ -269,9 +334,12 @@ class EnergyMeterControl(models.Model):
             available = situation.facts.balance + situation.terms.overdraft
             if available <= situation.terms.restore:
                 missing = situation.terms.restore - available + situation.terms.step
-                raise UserError(_(
-                    "In arrears: %s more is needed before supply comes on.",
-                    self.currency_id.format(float(missing))))
+                raise UserError(
+                    _(
+                        "In arrears: %s more is needed before supply comes on.",
+                        self.currency_id.format(float(missing)),
+                    )
+                )
         self._write_wish("prepaid", "on", granted_until=granted_until)
         self._order_now("supply", "on", "prepaid", reason)
         if granted_until:
@@ -279,13 +347,29 @@ class EnergyMeterControl(models.Model):
         return _("Supply on ordered.")
 
     def _write_wish(self, mode, wanted, cause="person", granted_until=None):
-        self.write({
-            "mode": mode, "wanted": wanted, "wanted_cause": cause, "granted_until": granted_until,
-            "decision": {"held_on": "held_on", "forced_off": "forced_off"}.get(mode),
-            "decided_at": clock.now(self.env.cr)})
+        self.write(
+            {
+                "mode": mode,
+                "wanted": wanted,
+                "wanted_cause": cause,
+                "granted_until": granted_until,
+                "decision": {"held_on": "held_on", "forced_off": "forced_off"}.get(mode),
+                "decided_at": clock.now(self.env.cr),
+            }
+        )
         self.flush_recordset()
 
     def _order_now(self, kind, value=None, mode=None, reason=None):
-        self.env["energy.command"]._command([{
-            "meter_id": self.meter_id.id, "kind": kind, "value": value, "mode": mode,
-            "cause": "person", "reason": reason, "user_id": self.env.uid}])
+        self.env["energy.command"]._command(
+            [
+                {
+                    "meter_id": self.meter_id.id,
+                    "kind": kind,
+                    "value": value,
+                    "mode": mode,
+                    "cause": "person",
+                    "reason": reason,
+                    "user_id": self.env.uid,
+                }
+            ]
+        )

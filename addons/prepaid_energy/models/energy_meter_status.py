@@ -1,9 +1,16 @@
 from odoo import api, fields, models
 
 COLUMNS = {
-    "read_at": "timestamp", "total": "numeric", "power": "numeric", "voltage": "numeric",
-    "current": "numeric", "is_online": "boolean", "seen_at": "timestamp",
-    "supply_state": "varchar", "supply_seen_at": "timestamp", "misses": "integer",
+    "read_at": "timestamp",
+    "total": "numeric",
+    "power": "numeric",
+    "voltage": "numeric",
+    "current": "numeric",
+    "is_online": "boolean",
+    "seen_at": "timestamp",
+    "supply_state": "varchar",
+    "supply_seen_at": "timestamp",
+    "misses": "integer",
     "error": "varchar",
 }
 
@@ -21,21 +28,25 @@ class EnergyMeterStatus(models.Model):
     _rec_name = "meter_id"
 
     meter_id = fields.Many2one(
-        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade")
+        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade"
+    )
     site_id = fields.Many2one(related="meter_id.site_id")
     company_id = fields.Many2one(related="meter_id.company_id")
     read_at = fields.Datetime(string="Last Reading", readonly=True)
     total = fields.Float(string="Register", digits=(18, 4), readonly=True)
-    power = fields.Float(
-        digits=(14, 4), readonly=True, help="kW for electricity, m³/h for water.")
+    power = fields.Float(digits=(14, 4), readonly=True, help="kW for electricity, m³/h for water.")
     voltage = fields.Float(string="Voltage (V)", digits=(10, 2), readonly=True)
     current = fields.Float(string="Current (A)", digits=(10, 3), readonly=True)
     is_online = fields.Boolean(string="Online", readonly=True)
     seen_at = fields.Datetime(string="Last Seen", readonly=True)
     supply_state = fields.Selection(
         [("on", "On"), ("off", "Off"), ("moving", "Moving"), ("unknown", "Unknown")],
-        string="Supply", readonly=True, default="unknown", required=True,
-        help="As read back from the relay or valve.")
+        string="Supply",
+        readonly=True,
+        default="unknown",
+        required=True,
+        help="As read back from the relay or valve.",
+    )
     supply_seen_at = fields.Datetime(readonly=True)
     misses = fields.Integer(readonly=True, help="Attempts in a row without an answer.")
     error = fields.Char(string="Last Error", readonly=True)
@@ -61,6 +72,9 @@ class EnergyMeterStatus(models.Model):
                 f"UPDATE energy_meter_status AS status SET {assigned}"
                 f"  FROM (VALUES %s) AS new(meter_id, {', '.join(columns)})"
                 "  WHERE status.meter_id = new.meter_id",
-                [(row["meter_id"], *(row[name] for name in columns)) for row in
-                 sorted(members, key=lambda row: row["meter_id"])])
+                [
+                    (row["meter_id"], *(row[name] for name in columns))
+                    for row in sorted(members, key=lambda row: row["meter_id"])
+                ],
+            )
         self.invalidate_model(list(COLUMNS), flush=False)

@@ -26,47 +26,77 @@ class EnergyProperty(models.Model):
     complete_name = fields.Char(compute="_compute_complete_name", store=True, recursive=True)
     kind = fields.Selection(KINDS, required=True, default="room", index=True)
     parent_id = fields.Many2one(
-        "energy.property", string="Part of", index=True, ondelete="restrict", check_company=True)
+        "energy.property", string="Part of", index=True, ondelete="restrict", check_company=True
+    )
     parent_path = fields.Char(index=True)
     child_ids = fields.One2many("energy.property", "parent_id", string="Parts")
     site_id = fields.Many2one(
-        "energy.property", compute="_compute_place", store=True, index=True, recursive=True)
+        "energy.property", compute="_compute_place", store=True, index=True, recursive=True
+    )
     building_id = fields.Many2one(
-        "energy.property", compute="_compute_place", store=True, index=True, recursive=True)
+        "energy.property", compute="_compute_place", store=True, index=True, recursive=True
+    )
     floor_id = fields.Many2one(
-        "energy.property", compute="_compute_place", store=True, index=True, recursive=True)
+        "energy.property", compute="_compute_place", store=True, index=True, recursive=True
+    )
     company_id = fields.Many2one(
-        "res.company", required=True, index=True, default=lambda self: self.env.company)
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
     active = fields.Boolean(default=True)
     use = fields.Selection(
-        [("dwelling", "Dwelling"), ("shop", "Shop"), ("office", "Office"),
-         ("dormitory", "Dormitory"), ("market", "Market stall"), ("common", "Common area"),
-         ("other", "Other")],
-        string="Used As", default="dwelling")
+        [
+            ("dwelling", "Dwelling"),
+            ("shop", "Shop"),
+            ("office", "Office"),
+            ("dormitory", "Dormitory"),
+            ("market", "Market stall"),
+            ("common", "Common area"),
+            ("other", "Other"),
+        ],
+        string="Used As",
+        default="dwelling",
+    )
     area = fields.Float(string="Area (m²)", digits=(12, 2))
     headcount = fields.Integer(string="Occupants")
     tz = fields.Selection(
-        _tz_get, string="Time Zone", help="Days, months and rate periods of the whole site are "
-        "those of this zone.")
+        _tz_get,
+        string="Time Zone",
+        help="Days, months and rate periods of the whole site are those of this zone.",
+    )
     supply_state = fields.Selection(
         [("watch", "Watch"), ("trial", "Trial"), ("live", "Live")],
-        string="Arrears Cuts", default="watch", required=True, tracking=True, copy=False,
+        string="Arrears Cuts",
+        default="watch",
+        required=True,
+        tracking=True,
+        copy=False,
         help="Watch: shows who would be cut and why, and cuts nobody. Trial: cuts the rooms chosen "
-             "for the trial only. Live: cuts every room in arrears. What a person orders, and "
-             "supply on after a payment, are always sent.")
+        "for the trial only. Live: cuts every room in arrears. What a person orders, and "
+        "supply on after a payment, are always sent.",
+    )
     is_trial = fields.Boolean(
-        string="In Trial", copy=False, help="Arrears cuts reach this room while its site is in trial.")
+        string="In Trial",
+        copy=False,
+        help="Arrears cuts reach this room while its site is in trial.",
+    )
     meter_ids = fields.One2many("energy.meter", "property_id", string="Meters")
     account_ids = fields.Many2many(
-        "energy.account", "energy_account_property_rel", "property_id", "account_id",
-        string="Accounts")
+        "energy.account",
+        "energy_account_property_rel",
+        "property_id",
+        "account_id",
+        string="Accounts",
+    )
     occupancy = fields.Selection(
-        [("vacant", "Vacant"), ("let", "Let")], compute="_compute_occupancy",
-        search="_search_occupancy")
+        [("vacant", "Vacant"), ("let", "Let")],
+        compute="_compute_occupancy",
+        search="_search_occupancy",
+    )
 
     _code_uniq = models.UniqueIndex(
         "(company_id, site_id, code) WHERE code IS NOT NULL AND code <> ''",
-        "This code is already used on the site.")
+        "This code is already used on the site.",
+    )
 
     @api.depends("name", "parent_id.complete_name")
     def _compute_complete_name(self):
@@ -116,16 +146,26 @@ class EnergyProperty(models.Model):
             raise ValidationError(_("A property cannot be part of itself."))
         for place in self:
             if place.kind == "site" and place.parent_id:
-                raise ValidationError(_("“%s” is a site: it stands at the top of the tree and is "
-                                        "part of nothing.", place.name))
+                raise ValidationError(
+                    _(
+                        "“%s” is a site: it stands at the top of the tree and is part of nothing.",
+                        place.name,
+                    )
+                )
             if place.kind != "site" and not place.parent_id:
-                raise ValidationError(_("“%s” must be part of a site, a building or a floor.",
-                                        place.name))
+                raise ValidationError(
+                    _("“%s” must be part of a site, a building or a floor.", place.name)
+                )
             if place.parent_id and RANK[place.parent_id.kind] >= RANK[place.kind]:
-                raise ValidationError(_(
-                    "“%(name)s” (%(kind)s) cannot be part of “%(parent)s” (%(parent_kind)s).",
-                    name=place.name, kind=place.kind,
-                    parent=place.parent_id.name, parent_kind=place.parent_id.kind))
+                raise ValidationError(
+                    _(
+                        "“%(name)s” (%(kind)s) cannot be part of “%(parent)s” (%(parent_kind)s).",
+                        name=place.name,
+                        kind=place.kind,
+                        parent=place.parent_id.name,
+                        parent_kind=place.parent_id.kind,
+                    )
+                )
 
     @api.constrains("parent_id")
     def _check_site_kept(self):
@@ -135,16 +175,24 @@ class EnergyProperty(models.Model):
     def _check_time_zone(self):
         for place in self:
             if place.kind == "site" and not place.tz:
-                raise ValidationError(_("Choose the time zone of site “%s”: its days, months and "
-                                        "rate periods follow it.", place.name))
+                raise ValidationError(
+                    _(
+                        "Choose the time zone of site “%s”: its days, months and "
+                        "rate periods follow it.",
+                        place.name,
+                    )
+                )
 
     @api.constrains("tz")
     def _check_time_zone_kept(self):
         for site in self.filtered(lambda place: place.kind == "site"):
             if self.env["energy.usage"].sudo().search_count([("site_id", "=", site.id)], limit=1):
-                raise ValidationError(_(
-                    "Site “%s” has rated use already: its time zone can no longer change.",
-                    site.name))
+                raise ValidationError(
+                    _(
+                        "Site “%s” has rated use already: its time zone can no longer change.",
+                        site.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -164,7 +212,8 @@ class EnergyProperty(models.Model):
             places = self.search([("id", "child_of", self.ids)])
             # sudo: the decision spans all accounts of the place, also those the user may not read
             self.env["energy.account"].sudo().search(
-                [("state", "=", "active"), ("room_ids", "in", places.ids)])._decide()
+                [("state", "=", "active"), ("room_ids", "in", places.ids)]
+            )._decide()
         return result
 
     def _check_may_cut(self):

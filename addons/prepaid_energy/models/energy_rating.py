@@ -41,11 +41,11 @@ class EnergyRating(models.AbstractModel):
                 continue
             try:
                 first_day = work.first_day
-                work.cells = [
-                    cell for cell in self._split(work, prices) if cell.date >= first_day]
+                work.cells = [cell for cell in self._split(work, prices) if cell.date >= first_day]
             except (RatingRefused, ValueError) as error:
-                failures[work.account] = _("Meter %(meter)s: %(error)s",
-                                           meter=work.meter_name, error=error)
+                failures[work.account] = _(
+                    "Meter %(meter)s: %(error)s", meter=work.meter_name, error=error
+                )
         works = [work for work in works if work.account not in failures]
         units = self._gather(works, prices)
         self._load_usage(units, works)
@@ -144,33 +144,52 @@ class EnergyRating(models.AbstractModel):
                     due = round_half_up(due, EXACT)
                 updates.append((row["id"], due, target, revision))
                 if difference:
-                    touched = max((day for day in unit.days if month_first(day) == month),
-                                  default=unit.first_day)
+                    touched = max(
+                        (day for day in unit.days if month_first(day) == month),
+                        default=unit.first_day,
+                    )
                     postings.append((unit, month, row["id"], revision, -difference, touched))
         if updates:
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 UPDATE energy_rating_unit AS g
                    SET due = v.due, posted = v.posted, revision = v.revision
                   FROM %s WHERE g.id = v.id
-                """, values(updates, id="int", due="numeric", posted="numeric", revision="int")))
+                """,
+                    values(updates, id="int", due="numeric", posted="numeric", revision="int"),
+                )
+            )
         self.env["energy.rating.unit"].invalidate_model(flush=False)
         if not postings:
             return []
         wallets = self._wallets({unit.account for unit, *_rest in postings})
         periods = self.env["energy.billing.period"]._open_for(
-            {(unit.account, month) for unit, month, *_rest in postings})
+            {(unit.account, month) for unit, month, *_rest in postings}
+        )
         return [
             Draft(
                 wallet_id=wallets.get((unit.account, unit.commodity))
                 or wallets[unit.account, None],
-                kind="use", category=unit.commodity, amount=amount, key=f"use/{row}/{revision}",
-                local_date=touched, note=f"{month:%Y-%m}", user_id=self.env.uid,
-                period_id=periods[unit.account, month], unit_id=row, revision=revision)
-            for unit, month, row, revision, amount, touched in postings]
+                kind="use",
+                category=unit.commodity,
+                amount=amount,
+                key=f"use/{row}/{revision}",
+                local_date=touched,
+                note=f"{month:%Y-%m}",
+                user_id=self.env.uid,
+                period_id=periods[unit.account, month],
+                unit_id=row,
+                revision=revision,
+            )
+            for unit, month, row, revision, amount, touched in postings
+        ]
 
     def _wallets(self, account_ids):
-        rows = self.env.execute_query(SQL(
-            "SELECT account_id, commodity, id FROM energy_wallet WHERE account_id = ANY(%s)",
-            sorted(account_ids)))
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT account_id, commodity, id FROM energy_wallet WHERE account_id = ANY(%s)",
+                sorted(account_ids),
+            )
+        )
         return {(account, commodity): wallet for account, commodity, wallet in rows}

@@ -19,8 +19,9 @@ class EnergyRating(models.AbstractModel):
     _inherit = "energy.rating"
 
     def _load_works(self, account_ids, queued):
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT s.id, s.account_id, s.meter_id, m.name, m.commodity, site.tz, s.start_at,
                    s.end_at, m.register_digits, k.settled_until, k.register::text
               FROM energy_supply s
@@ -29,20 +30,42 @@ class EnergyRating(models.AbstractModel):
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
              WHERE s.account_id = ANY(%s) AND s.meter_id = ANY(%s)
              ORDER BY s.id
-            """, account_ids, list(queued)))
+            """,
+                account_ids,
+                list(queued),
+            )
+        )
+        works = []
+        for row in rows:
+            supply, account, meter, name, commodity, tz, start, end, digits, until, register = row
+            works.append(
+                Work(
+                    supply=supply,
+                    account=account,
+                    meter=meter,
+                    meter_name=name,
+                    commodity=commodity,
+                    zone=ZoneInfo(tz),
+                    start=start,
+                    end=end,
+                    modulus=Decimal(10) ** digits if digits else None,
+                    since=queued[meter],
+                    mark=Point(until, Decimal(register)) if until else None,
+                )
+            )
         works = [
-            Work(supply=supply, account=account, meter=meter, meter_name=name,
-                 commodity=commodity, zone=ZoneInfo(tz), start=start, end=end,
-                 modulus=Decimal(10) ** digits if digits else None, since=queued[meter],
-                 mark=Point(until, Decimal(register)) if until else None)
-            for supply, account, meter, name, commodity, tz, start, end, digits, until, register
-            in rows]
-        works = [work for work in works if not (
-            work.end is not None and work.is_append and work.mark.moment >= work.end)]
+            work
+            for work in works
+            if not (work.end is not None and work.is_append and work.mark.moment >= work.end)
+        ]
         by_supply = {work.supply: work for work in works}
-        for supply, since, tariff, multiplier in self.env.execute_query(SQL(
+        for supply, since, tariff, multiplier in self.env.execute_query(
+            SQL(
                 "SELECT supply_id, since, tariff_id, multiplier::text FROM energy_supply_term"
-                " WHERE supply_id = ANY(%s) ORDER BY supply_id, since", list(by_supply))):
+                " WHERE supply_id = ANY(%s) ORDER BY supply_id, since",
+                list(by_supply),
+            )
+        ):
             by_supply[supply].terms.append((since, tariff, Decimal(multiplier)))
         return works
 
@@ -56,11 +79,19 @@ class EnergyRating(models.AbstractModel):
             return
         by_supply = {work.supply: work for work in works}
         bounds = [
-            (work.supply, work.meter, work.mark.moment, True, work.end) if work.is_append else
-            (work.supply, work.meter,
-             max(local_midnight(work.first_day, work.zone), work.start), False, work.end)
-            for work in works]
-        for supply, moment, total in self.env.execute_query(SQL(
+            (work.supply, work.meter, work.mark.moment, True, work.end)
+            if work.is_append
+            else (
+                work.supply,
+                work.meter,
+                max(local_midnight(work.first_day, work.zone), work.start),
+                False,
+                work.end,
+            )
+            for work in works
+        ]
+        for supply, moment, total in self.env.execute_query(
+            SQL(
                 """
                 SELECT v.supply, r.moment, r.total::text
                   FROM %s
@@ -74,8 +105,17 @@ class EnergyRating(models.AbstractModel):
                               WHERE n.meter_id = v.meter AND n.state = 'accepted'
                                 AND n.moment >= v.until), 'infinity'))
                  ORDER BY v.supply, r.moment
-                """, values(bounds, supply="int", meter="int", low="timestamp", is_mark="boolean",
-                            until="timestamp"))):
+                """,
+                values(
+                    bounds,
+                    supply="int",
+                    meter="int",
+                    low="timestamp",
+                    is_mark="boolean",
+                    until="timestamp",
+                ),
+            )
+        ):
             by_supply[supply].points.append(Point(moment, Decimal(total)))
 
     def _load_usage(self, units, works):
@@ -83,8 +123,9 @@ class EnergyRating(models.AbstractModel):
         if not units:
             return
         recounted = {work.supply: work.first_day for work in works if not work.is_append}
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT g.account_id, g.commodity, g.period_start, x.local_date, x.supply_id,
                    x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
                    x.is_interpolated
@@ -94,10 +135,27 @@ class EnergyRating(models.AbstractModel):
                    AND g.month >= date_trunc('month', v.first_day)::date
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date >= v.first_day
              ORDER BY x.local_date
-            """, values([(*unit.key, unit.first_day) for unit in units.values()],
-                        **UNITS, first_day="date")))
-        for (account, commodity, start, day, supply, version, band, tier, quantity, amount,
-             interpolated) in rows:
+            """,
+                values(
+                    [(*unit.key, unit.first_day) for unit in units.values()],
+                    **UNITS,
+                    first_day="date",
+                ),
+            )
+        )
+        for (
+            account,
+            commodity,
+            start,
+            day,
+            supply,
+            version,
+            band,
+            tier,
+            quantity,
+            amount,
+            interpolated,
+        ) in rows:
             unit = units[account, commodity, start]
             quantity, amount = Decimal(quantity), Decimal(amount)
             unit.old[day, supply, version, band, tier] = (quantity, amount, interpolated)
@@ -109,28 +167,37 @@ class EnergyRating(models.AbstractModel):
 
     def _load_months(self, units):
         """Fetch the posting rows of the units, made where they are missing."""
-        needed = sorted({
-            (*unit.key, month_first(day)) for unit in units.values()
-            for day in (*unit.days, unit.first_day)})
+        needed = sorted(
+            {
+                (*unit.key, month_first(day))
+                for unit in units.values()
+                for day in (*unit.days, unit.first_day)
+            }
+        )
         if not needed:
             return
         self._fetch_months(units)
         missing = [key for key in needed if key[3] not in units[key[:3]].months]
         if not missing:
             return
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
                                             period_start, month, due, posted, revision)
             SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, v.period_start,
                    v.month, 0, 0, 0
               FROM %s JOIN energy_account a ON a.id = v.account
-            """, values(missing, **UNITS, month="date")))
+            """,
+                values(missing, **UNITS, month="date"),
+            )
+        )
         self._fetch_months(units)
 
     def _fetch_months(self, units):
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT g.account_id, g.commodity, g.period_start, g.month, g.id, g.due::text,
                    g.posted::text, g.revision, c.rounding::text, g.site_id, g.company_id,
                    g.currency_id
@@ -138,23 +205,47 @@ class EnergyRating(models.AbstractModel):
               JOIN energy_rating_unit g ON g.account_id = v.account
                    AND g.commodity = v.commodity AND g.period_start = v.period_start
               JOIN res_currency c ON c.id = g.currency_id
-            """, values(list(units), **UNITS)))
-        for (account, commodity, start, month, row, due, posted, revision, step, site, company,
-             currency) in rows:
+            """,
+                values(list(units), **UNITS),
+            )
+        )
+        for (
+            account,
+            commodity,
+            start,
+            month,
+            row,
+            due,
+            posted,
+            revision,
+            step,
+            site,
+            company,
+            currency,
+        ) in rows:
             units[account, commodity, start].months[month] = {
-                "id": row, "due": Decimal(due), "posted": Decimal(posted), "revision": revision,
-                "step": Decimal(step).normalize(), "site": site, "company": company,
-                "currency": currency}
+                "id": row,
+                "due": Decimal(due),
+                "posted": Decimal(posted),
+                "revision": revision,
+                "step": Decimal(step).normalize(),
+                "site": site,
+                "company": company,
+                "currency": currency,
+            }
 
     def _load_before(self, units, prices):
         """Fetch the cumulated use before their first day in work of the units that have tiers."""
         tiered = [
-            unit for unit in units.values()
-            if any(version.tier_limits for version in self._versions(unit, prices).values())]
+            unit
+            for unit in units.values()
+            if any(version.tier_limits for version in self._versions(unit, prices).values())
+        ]
         if not tiered:
             return
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT g.account_id, g.commodity, g.period_start, g.month, x.supply_id, x.version_id,
                    x.band, sum(x.quantity)::text
               FROM %s
@@ -164,11 +255,14 @@ class EnergyRating(models.AbstractModel):
              GROUP BY g.account_id, g.commodity, g.period_start, g.month, x.supply_id,
                    x.version_id, x.band
              ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
-            """, values([(*unit.key, unit.first_day) for unit in tiered],
-                        **UNITS, first_day="date")))
+            """,
+                values([(*unit.key, unit.first_day) for unit in tiered], **UNITS, first_day="date"),
+            )
+        )
         for account, commodity, start, month, supply, version, band, quantity in rows:
             units[account, commodity, start].before.append(
-                (month, supply, version, band, Decimal(quantity)))
+                (month, supply, version, band, Decimal(quantity))
+            )
 
     def _write_usage(self, units, lines):
         """Bring the usage rows to what was rated: changed ones only."""
@@ -179,27 +273,54 @@ class EnergyRating(models.AbstractModel):
             for line in lines[key]:
                 flag = unit.flags.get((line.date, line.supply, line.version, line.band), False)
                 new[line.date, line.supply, line.version, line.band, line.tier] = (
-                    line.quantity, line.amount, flag)
+                    line.quantity,
+                    line.amount,
+                    flag,
+                )
             for cell, figures in new.items():
                 if unit.old.get(cell) != figures:
                     day, supply, version, band, tier = cell
                     month = unit.months[month_first(day)]
                     supplies[supply] = None
-                    changed.append((
-                        supply, unit.account, month["id"], month["site"], month["company"],
-                        month["currency"], unit.commodity, day, band, tier, version, *figures))
+                    changed.append(
+                        (
+                            supply,
+                            unit.account,
+                            month["id"],
+                            month["site"],
+                            month["company"],
+                            month["currency"],
+                            unit.commodity,
+                            day,
+                            band,
+                            tier,
+                            version,
+                            *figures,
+                        )
+                    )
             gone.extend(cell for cell in unit.old.keys() - new.keys())
         if gone:
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 DELETE FROM energy_usage x USING %s
                  WHERE x.local_date = v.local_date AND x.supply_id = v.supply
                    AND x.version_id = v.version AND x.band = v.band AND x.tier = v.tier
-                """, values(gone, local_date="date", supply="int", version="int", band="text",
-                            tier="int")))
+                """,
+                    values(
+                        gone,
+                        local_date="date",
+                        supply="int",
+                        version="int",
+                        band="text",
+                        tier="int",
+                    ),
+                )
+            )
         if changed:
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 INSERT INTO energy_usage (supply_id, account_id, unit_id, site_id, company_id,
                        currency_id, commodity, local_date, band, tier, version_id, quantity,
                        amount, is_interpolated, meter_id)
@@ -207,21 +328,44 @@ class EnergyRating(models.AbstractModel):
                     ON CONFLICT (supply_id, local_date, band, tier, version_id) DO UPDATE
                    SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount,
                        is_interpolated = EXCLUDED.is_interpolated
-                """, values(changed, supply="int", account="int", unit="int", site="int",
-                            company="int", currency="int", commodity="text", local_date="date",
-                            band="text", tier="int", version="int", quantity="numeric",
-                            amount="numeric", flag="boolean")))
+                """,
+                    values(
+                        changed,
+                        supply="int",
+                        account="int",
+                        unit="int",
+                        site="int",
+                        company="int",
+                        currency="int",
+                        commodity="text",
+                        local_date="date",
+                        band="text",
+                        tier="int",
+                        version="int",
+                        quantity="numeric",
+                        amount="numeric",
+                        flag="boolean",
+                    ),
+                )
+            )
         self.env["energy.usage"].invalidate_model(flush=False)
 
     def _write_marks(self, works):
-        rows = [(work.supply, work.points[-1].moment, work.points[-1].register)
-                for work in works if work.points]
+        rows = [
+            (work.supply, work.points[-1].moment, work.points[-1].register)
+            for work in works
+            if work.points
+        ]
         if rows:
-            self.env.cr.execute(SQL(
-                """
+            self.env.cr.execute(
+                SQL(
+                    """
                 INSERT INTO energy_supply_mark (supply_id, settled_until, register)
                 SELECT v.* FROM %s
                     ON CONFLICT (supply_id) DO UPDATE
                    SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register
-                """, values(rows, supply="int", moment="timestamp", register="numeric")))
+                """,
+                    values(rows, supply="int", moment="timestamp", register="numeric"),
+                )
+            )
         self.env["energy.supply.mark"].invalidate_model(flush=False)

@@ -20,18 +20,24 @@ class EnergyRatingUnit(models.Model):
     _log_access = False
 
     account_id = fields.Many2one(
-        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     site_id = fields.Many2one("energy.property", required=True, readonly=True, index=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     commodity = fields.Selection(COMMODITIES, required=True, readonly=True)
     supply_id = fields.Many2one(
-        "energy.supply", readonly=True, index="btree_not_null", ondelete="restrict",
-        help="Set where the tariff counts tiers per meter.")
+        "energy.supply",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Set where the tariff counts tiers per meter.",
+    )
     period_start = fields.Date(string="Tier Period From", required=True, readonly=True)
     month = fields.Date(required=True, readonly=True)
     due = fields.Float(
-        string="Due (Exact)", digits=(24, 12), readonly=True, required=True, default=0)
+        string="Due (Exact)", digits=(24, 12), readonly=True, required=True, default=0
+    )
     posted = fields.Monetary(readonly=True, required=True, default=0)
     revision = fields.Integer(readonly=True, required=True, default=0)
     entry_ids = fields.One2many("energy.wallet.entry", "unit_id", string="Balance Entries")
@@ -39,7 +45,8 @@ class EnergyRatingUnit(models.Model):
 
     _key_uniq = models.UniqueIndex(
         "(account_id, commodity, COALESCE(supply_id, 0), period_start, month)",
-        "A unit of rating has one row a month.")
+        "A unit of rating has one row a month.",
+    )
 
     def init(self):
         # Settling changes these rows again and again: room for the new version on the same page
@@ -51,14 +58,17 @@ class EnergyRatingUnit(models.Model):
         labels = dict(self._fields["commodity"]._description_selection(self.env))
         for unit in self:
             unit.display_name = (
-                f"{unit.account_id.name} {labels.get(unit.commodity)} {unit.month:%Y-%m}")
+                f"{unit.account_id.name} {labels.get(unit.commodity)} {unit.month:%Y-%m}"
+            )
 
     def _moments(self):
         """Return the naive UTC moments at which these units' months begin and end."""
         zone = ZoneInfo(self[:1].site_id.tz)
         last = month_last(max(self.mapped("month")))
-        return (local_midnight(min(self.mapped("month")), zone),
-                local_midnight(fields.Date.add(last, days=1), zone))
+        return (
+            local_midnight(min(self.mapped("month")), zone),
+            local_midnight(fields.Date.add(last, days=1), zone),
+        )
 
     def action_open_usage(self):
         """Open the use behind these units."""

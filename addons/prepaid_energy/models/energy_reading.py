@@ -12,8 +12,24 @@ from ..engine import Limits, Point, judge
 from ..local_time import local_date
 
 STORED = (
-    "meter_id", "moment", "total", "band_1", "band_2", "band_3", "band_4", "band_5", "band_6",
-    "band_7", "band_8", "source", "state", "reason", "expected", "site_id", "company_id", "user_id",
+    "meter_id",
+    "moment",
+    "total",
+    "band_1",
+    "band_2",
+    "band_3",
+    "band_4",
+    "band_5",
+    "band_6",
+    "band_7",
+    "band_8",
+    "source",
+    "state",
+    "reason",
+    "expected",
+    "site_id",
+    "company_id",
+    "user_id",
 )
 BANDS = 8
 # How far back a meter's latest reading is looked for first.
@@ -39,36 +55,57 @@ class EnergyReading(models.Model):
     property_id = fields.Many2one(related="meter_id.property_id")
     moment = fields.Datetime(readonly=True, required=True)
     total = fields.Float(
-        string="Reading", digits=(18, 4), readonly=True, aggregator="max",
-        help="Total register in kWh or m³, before the multiplier.")
-    band_1 = fields.Float(string="Critical Peak Register", digits=(18, 4), readonly=True,
-                          aggregator=False)
+        string="Reading",
+        digits=(18, 4),
+        readonly=True,
+        aggregator="max",
+        help="Total register in kWh or m³, before the multiplier.",
+    )
+    band_1 = fields.Float(
+        string="Critical Peak Register", digits=(18, 4), readonly=True, aggregator=False
+    )
     band_2 = fields.Float(string="Peak Register", digits=(18, 4), readonly=True, aggregator=False)
     band_3 = fields.Float(string="Flat Register", digits=(18, 4), readonly=True, aggregator=False)
     band_4 = fields.Float(string="Valley Register", digits=(18, 4), readonly=True, aggregator=False)
-    band_5 = fields.Float(string="Deep Valley Register", digits=(18, 4), readonly=True,
-                          aggregator=False)
+    band_5 = fields.Float(
+        string="Deep Valley Register", digits=(18, 4), readonly=True, aggregator=False
+    )
     band_6 = fields.Float(string="Register 6", digits=(18, 4), readonly=True, aggregator=False)
     band_7 = fields.Float(string="Register 7", digits=(18, 4), readonly=True, aggregator=False)
     band_8 = fields.Float(string="Register 8", digits=(18, 4), readonly=True, aggregator=False)
     source = fields.Selection(
-        [("poll", "Polled"), ("typed", "Typed"), ("import", "Imported"),
-         ("estimate", "Estimated")], readonly=True, required=True)
+        [("poll", "Polled"), ("typed", "Typed"), ("import", "Imported"), ("estimate", "Estimated")],
+        readonly=True,
+        required=True,
+    )
     state = fields.Selection(
-        [("accepted", "Accepted"), ("held", "Held"), ("rejected", "Rejected"),
-         ("superseded", "Superseded")], readonly=True, required=True)
+        [
+            ("accepted", "Accepted"),
+            ("held", "Held"),
+            ("rejected", "Rejected"),
+            ("superseded", "Superseded"),
+        ],
+        readonly=True,
+        required=True,
+    )
     reason = fields.Selection(
-        [("future", "From the future"), ("negative", "Below zero"), ("fell", "Register fell"),
-         ("too_fast", "More than can pass"), ("not_a_number", "Not a number"),
-         ("between", "Does not fit between its neighbours")], readonly=True)
+        [
+            ("future", "From the future"),
+            ("negative", "Below zero"),
+            ("fell", "Register fell"),
+            ("too_fast", "More than can pass"),
+            ("not_a_number", "Not a number"),
+            ("between", "Does not fit between its neighbours"),
+        ],
+        readonly=True,
+    )
     expected = fields.Char(readonly=True, help="What would have been believed.")
     site_id = fields.Many2one("energy.property", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     user_id = fields.Many2one("res.users", readonly=True)
 
     def init(self):
-        bands = ", ".join(f"band_{number} numeric" for number in range(1, BANDS + 1))
-        self.env.cr.execute(f"""
+        self.env.cr.execute("""
             CREATE SEQUENCE IF NOT EXISTS energy_reading_id_seq AS bigint;
 
             CREATE TABLE IF NOT EXISTS energy_reading_data (
@@ -76,7 +113,8 @@ class EnergyReading(models.Model):
                 meter_id integer NOT NULL REFERENCES energy_meter ON DELETE RESTRICT,
                 moment timestamp NOT NULL,
                 total numeric,
-                {bands},
+                band_1 numeric, band_2 numeric, band_3 numeric, band_4 numeric,
+                band_5 numeric, band_6 numeric, band_7 numeric, band_8 numeric,
                 source varchar NOT NULL,
                 state varchar NOT NULL,
                 reason varchar,
@@ -119,10 +157,14 @@ class EnergyReading(models.Model):
     @api.model
     def _make_partitions(self, ahead=3):
         """Make the partitions of last month, this one and the months ahead."""
-        self.env.cr.execute(SQL(
-            "SELECT energy_reading_partition("
-            "  (date_trunc('month', energy_now()) + n * interval '1 month')::date)"
-            "  FROM generate_series(-1, %s) AS n", ahead))
+        self.env.cr.execute(
+            SQL(
+                "SELECT energy_reading_partition("
+                "  (date_trunc('month', energy_now()) + n * interval '1 month')::date)"
+                "  FROM generate_series(-1, %s) AS n",
+                ahead,
+            )
+        )
 
     @api.depends("meter_id.name", "moment")
     def _compute_display_name(self):
@@ -131,7 +173,9 @@ class EnergyReading(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        raise UserError(_("Readings come from meters, or are taken over when an account is opened."))
+        raise UserError(
+            _("Readings come from meters, or are taken over when an account is opened.")
+        )
 
     def write(self, vals):
         raise UserError(_("Readings are never changed."))
@@ -174,31 +218,52 @@ class EnergyReading(models.Model):
                 known[meter] = Point(moment, total)
                 queue.append((meter, previous.moment if previous else moment))
             bands = tuple(bands or ())
-            stored.append((
-                meter, moment, total if total is not None and total.is_finite() else None,
-                *bands, *[None] * (BANDS - len(bands)), source, verdict.state,
-                verdict.reason or None, verdict.expected or None, site, company,
-                self.env.uid if source in ("typed", "import") else None))
+            stored.append(
+                (
+                    meter,
+                    moment,
+                    total if total is not None and total.is_finite() else None,
+                    *bands,
+                    *[None] * (BANDS - len(bands)),
+                    source,
+                    verdict.state,
+                    verdict.reason or None,
+                    verdict.expected or None,
+                    site,
+                    company,
+                    self.env.uid if source in ("typed", "import") else None,
+                )
+            )
         copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
         self.env["energy.settlement.queue"]._add(queue)
         return counts
 
     def _meter_facts(self, meter_ids):
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT m.id, m.site_id, m.company_id, m.register_digits, m.max_power::text,
                    COALESCE((SELECT t.multiplier::text FROM energy_supply_term t
                                JOIN energy_supply s ON s.id = t.supply_id
                               WHERE s.meter_id = m.id ORDER BY t.since DESC LIMIT 1), '1')
               FROM energy_meter m WHERE m.id = ANY(%s)
-            """, sorted(meter_ids)))
+            """,
+                sorted(meter_ids),
+            )
+        )
         facts = {}
         for meter, site, company, digits, max_power, multiplier in rows:
             power = Decimal(max_power or 0)
-            facts[meter] = (site, company, Limits(
-                modulus=Decimal(10) ** digits if digits else None,
-                multiplier=Decimal(multiplier), max_power=power or None,
-                clock_tolerance=timedelta(minutes=5)))
+            facts[meter] = (
+                site,
+                company,
+                Limits(
+                    modulus=Decimal(10) ** digits if digits else None,
+                    multiplier=Decimal(multiplier),
+                    max_power=power or None,
+                    clock_tolerance=timedelta(minutes=5),
+                ),
+            )
         missing = meter_ids - facts.keys()
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
@@ -214,27 +279,35 @@ class EnergyReading(models.Model):
         """
         wanted = {(row[0], row[1]) for row in rows}
         since = min(moment for _meter, moment in wanted) - RECENT
-        latest = self.env.execute_query(SQL(
-            """
+        latest = self.env.execute_query(
+            SQL(
+                """
             SELECT v.meter, r.moment, r.total::text
               FROM %s
               JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data
                     WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
                     ORDER BY moment DESC LIMIT 1) r ON TRUE
-            """, values(sorted({(meter,) for meter, _moment in wanted}), meter="int"), since))
+            """,
+                values(sorted({(meter,) for meter, _moment in wanted}), meter="int"),
+                since,
+            )
+        )
         latest = {meter: Point(moment, Decimal(total)) for meter, moment, total in latest}
         appended = {
-            (meter, moment): (latest[meter], None, None) for meter, moment in wanted
-            if meter in latest and latest[meter].moment < moment}
+            (meter, moment): (latest[meter], None, None)
+            for meter, moment in wanted
+            if meter in latest and latest[meter].moment < moment
+        }
         return appended | self._neighbours_anywhere(wanted - appended.keys())
 
     def _neighbours_anywhere(self, wanted):
         """Return the same for rows that are first of their meter, late or repeated."""
         if not wanted:
             return {}
-        rows = self.env.execute_query(SQL(
-            """
+        rows = self.env.execute_query(
+            SQL(
+                """
             SELECT v.meter, v.moment, p.moment, p.total::text, s.total::text,
                    f.moment, f.total::text
               FROM %s
@@ -250,20 +323,26 @@ class EnergyReading(models.Model):
                    SELECT moment, total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.moment > v.moment
                       AND r.state = 'accepted' ORDER BY r.moment LIMIT 1) f ON TRUE
-            """, values(sorted(wanted), meter="int", moment="timestamp")))
+            """,
+                values(sorted(wanted), meter="int", moment="timestamp"),
+            )
+        )
         return {
             (meter, moment): (
                 Point(before, Decimal(before_total)) if before else None,
                 Point(moment, Decimal(same)) if same is not None else None,
-                Point(after, Decimal(after_total)) if after else None)
-            for meter, moment, before, before_total, same, after, after_total in rows}
+                Point(after, Decimal(after_total)) if after else None,
+            )
+            for meter, moment, before, before_total, same, after, after_total in rows
+        }
 
     def action_open_entries(self):
         """Open the balance entries that charged the use around this reading."""
         self.ensure_one()
         usage = self._usage()
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry")
+            "prepaid_energy.action_energy_wallet_entry"
+        )
         return dict(action, domain=[("unit_id", "in", usage.unit_id.ids)])
 
     def action_open_usage(self):
@@ -273,6 +352,9 @@ class EnergyReading(models.Model):
         return dict(action, domain=[("id", "in", self._usage().ids)])
 
     def _usage(self):
-        return self.env["energy.usage"].search([
-            ("meter_id", "=", self.meter_id.id),
-            ("local_date", "=", local_date(self.moment, self.site_id._zone()))])
+        return self.env["energy.usage"].search(
+            [
+                ("meter_id", "=", self.meter_id.id),
+                ("local_date", "=", local_date(self.moment, self.site_id._zone())),
+            ]
+        )

@@ -5,8 +5,12 @@ from .energy_meter import COMMODITIES
 from .energy_meter_control import DECISIONS, MODES
 
 FEE_STATES = [
-    ("not_opened", "Not opened"), ("normal", "Normal"), ("arrears", "In arrears"), ("off", "Off"),
-    ("held_on", "Held on"), ("forced_off", "Forced off"),
+    ("not_opened", "Not opened"),
+    ("normal", "Normal"),
+    ("arrears", "In arrears"),
+    ("off", "Off"),
+    ("held_on", "Held on"),
+    ("forced_off", "Forced off"),
 ]
 # Colours of Odoo's palette on the monitor's cards.
 COLORS = {"normal": 10, "arrears": 2, "off": 1, "held_on": 8, "forced_off": 9}
@@ -35,45 +39,53 @@ class EnergyRoom(models.Model):
     meter_id = fields.Many2one("energy.meter", readonly=True)
     property_id = fields.Many2one("energy.property", string="Room", readonly=True)
     room = fields.Char(string="Room Name", readonly=True)
-    site_id = fields.Many2one("energy.property", string="Site", readonly=True)
-    building_id = fields.Many2one("energy.property", string="Building", readonly=True)
-    floor_id = fields.Many2one("energy.property", string="Floor", readonly=True)
+    site_id = fields.Many2one("energy.property", readonly=True)
+    building_id = fields.Many2one("energy.property", readonly=True)
+    floor_id = fields.Many2one("energy.property", readonly=True)
     building = fields.Char(string="Building Name", readonly=True)
     floor = fields.Char(string="Floor Name", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     commodity = fields.Selection(COMMODITIES, readonly=True)
-    account_id = fields.Many2one("energy.account", string="Account", readonly=True)
+    account_id = fields.Many2one("energy.account", readonly=True)
     partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
     supply_id = fields.Many2one("energy.supply", string="Contract Supply", readonly=True)
     fee_state = fields.Selection(FEE_STATES, string="State", readonly=True)
     is_driven = fields.Boolean(
-        string="Read Automatically", readonly=True,
-        help="Otherwise its readings are typed or imported.")
+        string="Read Automatically",
+        readonly=True,
+        help="Otherwise its readings are typed or imported.",
+    )
     is_online = fields.Boolean(string="Online", readonly=True)
     seen_at = fields.Datetime(string="Last Seen", readonly=True)
     supply_state = fields.Selection(
         [("on", "On"), ("off", "Off"), ("moving", "Moving"), ("unknown", "Unknown")],
-        string="Supply", readonly=True)
+        string="Supply",
+        readonly=True,
+    )
     mode = fields.Selection(MODES, readonly=True)
     decision = fields.Selection(DECISIONS, readonly=True)
     site_supply_state = fields.Selection(
-        [("watch", "Watch"), ("trial", "Trial"), ("live", "Live")], string="Arrears Cuts",
-        readonly=True)
+        [("watch", "Watch"), ("trial", "Trial"), ("live", "Live")],
+        string="Arrears Cuts",
+        readonly=True,
+    )
     decision_reason = fields.Char(string="Why", compute="_compute_decision_reason")
     is_waiting = fields.Boolean(string="Command Waiting", readonly=True)
     is_in_arrears = fields.Boolean(
-        string="In Arrears", readonly=True, help="Has reached the cut-off threshold, cut or not.")
+        string="In Arrears", readonly=True, help="Has reached the cut-off threshold, cut or not."
+    )
     color = fields.Integer(compute="_compute_color")
     balance = fields.Monetary(
-        readonly=True, aggregator=False, help="As of the last posted reading.")
+        readonly=True, aggregator=False, help="As of the last posted reading."
+    )
     reading = fields.Float(digits=(18, 2), readonly=True, aggregator=False)
-    read_at = fields.Datetime(string="Read At", readonly=True)
+    read_at = fields.Datetime(readonly=True)
     power = fields.Float(
-        digits=(14, 3), readonly=True, aggregator=False, help="kW for electricity, m³/h for water.")
+        digits=(14, 3), readonly=True, aggregator=False, help="kW for electricity, m³/h for water."
+    )
     unit = fields.Char(readonly=True)
-    use_today = fields.Float(
-        string="Use Today", digits=(16, 2), readonly=True, aggregator=False, help="kWh or m³.")
+    use_today = fields.Float(digits=(16, 2), readonly=True, aggregator=False, help="kWh or m³.")
     amount_today = fields.Float(string="Cost Today", digits=(16, 2), readonly=True)
     tariff_id = fields.Many2one("energy.tariff", readonly=True)
     active = fields.Boolean(readonly=True)
@@ -134,8 +146,9 @@ class EnergyRoom(models.Model):
 
     def _compute_decision_reason(self):
         # sudo: the sentence explains the state of a room that the user may see
-        controls = self.env["energy.meter.control"].sudo().search(
-            [("meter_id", "in", self.meter_id.ids)])
+        controls = (
+            self.env["energy.meter.control"].sudo().search([("meter_id", "in", self.meter_id.ids)])
+        )
         reasons = {control.meter_id.id: control.decision_reason for control in controls}
         for room in self:
             room.decision_reason = reasons.get(room.meter_id.id)
@@ -160,7 +173,8 @@ class EnergyRoom(models.Model):
     def action_operate(self):
         """Ask for the details of the operation named in the context and carry it out."""
         return self.env["energy.operation"]._open(
-            self.meter_id, self.env.context.get("energy_action", "read"))
+            self.meter_id, self.env.context.get("energy_action", "read")
+        )
 
     def action_top_up(self):
         """Sell to the account of this room."""
@@ -171,15 +185,21 @@ class EnergyRoom(models.Model):
         """Open the account of this room."""
         self.ensure_one()
         return {
-            "type": "ir.actions.act_window", "res_model": "energy.account",
-            "res_id": self.account_id.id, "view_mode": "form"}
+            "type": "ir.actions.act_window",
+            "res_model": "energy.account",
+            "res_id": self.account_id.id,
+            "view_mode": "form",
+        }
 
     def action_open_meter(self):
         """Open the meter of this row."""
         self.ensure_one()
         return {
-            "type": "ir.actions.act_window", "res_model": "energy.meter",
-            "res_id": self.meter_id.id, "view_mode": "form"}
+            "type": "ir.actions.act_window",
+            "res_model": "energy.meter",
+            "res_id": self.meter_id.id,
+            "view_mode": "form",
+        }
 
     def action_open_readings(self):
         """Open the readings of this row's meter."""

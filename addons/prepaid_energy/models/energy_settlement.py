@@ -3,7 +3,6 @@ from contextlib import closing
 from decimal import Decimal
 
 import psycopg2
-
 from odoo import api, models
 from odoo.modules.registry import Registry
 from odoo.tools import SQL
@@ -15,8 +14,10 @@ _logger = logging.getLogger(__name__)
 
 BATCH = 400
 CONFLICTS = (
-    psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.LockNotAvailable)
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.LockNotAvailable,
+)
 MOST_CONFLICTS = 20
 CRON_SECONDS = 30
 
@@ -66,8 +67,9 @@ class EnergySettlement(models.AbstractModel):
         :return: as `energy.wallet._lock`
         """
         chosen = SQL("AND s.account_id = ANY(%s)", account_ids) if account_ids else SQL("")
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             WITH head AS (
                 SELECT meter_id, since FROM energy_settlement_queue
                  WHERE not_before IS NULL OR not_before <= energy_now()
@@ -82,41 +84,60 @@ class EnergySettlement(models.AbstractModel):
                    w.company_id, w.currency_id
               FROM energy_wallet w WHERE w.account_id IN (SELECT account_id FROM due)
              ORDER BY w.id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
-            """, rows=limit * 4 if not account_ids else 1000000, chosen=chosen, limit=limit))
+            """,
+                rows=limit * 4 if not account_ids else 1000000,
+                chosen=chosen,
+                limit=limit,
+            )
+        )
         wallets = {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
         if not wallets:
             return wallets
         counts = {}
         for state in wallets.values():
             counts[state[3]] = counts.get(state[3], 0) + 1
-        rows = self.env.execute_query(SQL(
-            "SELECT account_id, count(*) FROM energy_wallet WHERE account_id = ANY(%s)"
-            " GROUP BY account_id", list(counts)))
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT account_id, count(*) FROM energy_wallet WHERE account_id = ANY(%s)"
+                " GROUP BY account_id",
+                list(counts),
+            )
+        )
         whole = {account for account, count in rows if counts[account] == count}
         return {wallet: state for wallet, state in wallets.items() if state[3] in whole}
 
     def _queued(self, accounts):
         """Return the queue rows (id, meter, since) that concern these accounts or nobody."""
-        return self.env.execute_query(SQL(
-            """
+        return self.env.execute_query(
+            SQL(
+                """
             SELECT q.id, q.meter_id, q.since FROM energy_settlement_queue q
              WHERE EXISTS (SELECT 1 FROM energy_supply s WHERE s.meter_id = q.meter_id
                               AND s.account_id = ANY(%s))
-            """, accounts))
+            """,
+                accounts,
+            )
+        )
 
     def _finish(self, queue, settled):
         """Delete the queue rows all of whose accounts were settled here."""
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             DELETE FROM energy_settlement_queue q
              WHERE q.id = ANY(%s) AND NOT EXISTS (
                    SELECT 1 FROM energy_supply s JOIN energy_account a ON a.id = s.account_id
                     WHERE s.meter_id = q.meter_id AND a.state <> 'draft'
                       AND (s.end_at IS NULL OR s.end_at > q.since)
                       AND NOT (s.account_id = ANY(%s)))
-            """, [row for row, _meter, _since in queue], settled))
-        self.env.cr.execute(SQL(
-            "DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s)", settled))
+            """,
+                [row for row, _meter, _since in queue],
+                settled,
+            )
+        )
+        self.env.cr.execute(
+            SQL("DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s)", settled)
+        )
         self.env["energy.settlement.problem"].invalidate_model(flush=False)
 
     def _has_more(self, accounts):
@@ -133,14 +154,15 @@ class EnergySettlement(models.AbstractModel):
             return bool(self.env.cr.rowcount)
         self.env.cr.execute(
             "SELECT 1 FROM energy_settlement_queue"
-            " WHERE not_before IS NULL OR not_before <= energy_now() LIMIT 1")
+            " WHERE not_before IS NULL OR not_before <= energy_now() LIMIT 1"
+        )
         return bool(self.env.cr.fetchone())
 
     # --- working the queue off -----------------------------------------------------------------
 
     @api.model
     def _run(self, deadline=None):
-        """Settle until the queue is empty, in transactions of its own.
+        """Settle until the queue is empty, in transactions of its own, which it commits.
 
         :param float deadline: `clock.monotonic()` at which to stop, or None
         :return: number of accounts settled
@@ -154,16 +176,17 @@ class EnergySettlement(models.AbstractModel):
                 with closing(registry.cursor()) as cr:
                     count, has_more = self._in(cr)._settle(limit)
                     reached("before_commit")
-                    cr.commit()
+                    cr.commit()  # pylint: disable=invalid-commit
                     reached("after_commit")
             except CONFLICTS:
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:
                     raise
                 continue
-            except Exception as error:  # noqa: BLE001 - one bad account must not stop the rest
-                _logger.info("Settling %s accounts failed, trying them one by one", limit,
-                             exc_info=True)
+            except Exception as error:
+                _logger.info(
+                    "Settling %s accounts failed, trying them one by one", limit, exc_info=True
+                )
                 count, has_more = self._settle_singly(registry), True
                 if not count:
                     raise error
@@ -179,20 +202,19 @@ class EnergySettlement(models.AbstractModel):
     def _settle_singly(self, registry):
         """Settle the accounts at the head of the queue one by one, setting failing ones aside."""
         with closing(registry.cursor()) as cr:
-            accounts = sorted({
-                state[3] for state in self._in(cr)._lock_due(BATCH, None).values()})
+            accounts = sorted({state[3] for state in self._in(cr)._lock_due(BATCH, None).values()})
         for account in accounts:
             try:
                 with closing(registry.cursor()) as cr:
                     self._in(cr)._settle(1, [account])
-                    cr.commit()
+                    cr.commit()  # pylint: disable=invalid-commit
             except CONFLICTS:
                 continue
             except Exception as error:
                 _logger.exception("Account %s cannot be settled; it is set aside", account)
                 with closing(registry.cursor()) as cr:
                     self._in(cr).env["energy.settlement.problem"]._record(account, str(error))
-                    cr.commit()
+                    cr.commit()  # pylint: disable=invalid-commit
         return len(accounts)
 
     @api.model
@@ -201,6 +223,7 @@ class EnergySettlement(models.AbstractModel):
         done = self._run(clock.monotonic() + CRON_SECONDS)
         self.env.cr.execute(
             "SELECT count(*) FROM energy_settlement_queue"
-            " WHERE not_before IS NULL OR not_before <= energy_now()")
+            " WHERE not_before IS NULL OR not_before <= energy_now()"
+        )
         remaining = self.env.cr.fetchone()[0]
         self.env["ir.cron"]._commit_progress(done, remaining=remaining)

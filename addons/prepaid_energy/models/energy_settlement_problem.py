@@ -13,7 +13,8 @@ class EnergySettlementProblem(models.Model):
     _rec_name = "account_id"
 
     account_id = fields.Many2one(
-        "energy.account", required=True, readonly=True, index=True, ondelete="cascade")
+        "energy.account", required=True, readonly=True, index=True, ondelete="cascade"
+    )
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     message = fields.Char(required=True, readonly=True)
@@ -29,8 +30,9 @@ class EnergySettlementProblem(models.Model):
 
         The pause doubles with each failure up to six hours.
         """
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             INSERT INTO energy_settlement_problem
                    (account_id, site_id, company_id, message, first_at, last_at, tries)
             SELECT id, site_id, company_id, %(message)s, energy_now(), energy_now(), 1
@@ -38,28 +40,41 @@ class EnergySettlementProblem(models.Model):
                 ON CONFLICT (account_id) DO UPDATE
                SET message = EXCLUDED.message, last_at = EXCLUDED.last_at,
                    tries = energy_settlement_problem.tries + 1
-            """, message=message, account=account_id))
-        self.env.cr.execute(SQL(
-            """
+            """,
+                message=message,
+                account=account_id,
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_settlement_queue q
                SET not_before = energy_now()
                    + LEAST(interval '6 hours', interval '1 minute' * 2 ^ LEAST(p.tries, 12))
               FROM energy_supply s, energy_settlement_problem p
              WHERE s.meter_id = q.meter_id AND s.account_id = %s AND p.account_id = s.account_id
-            """, account_id))
+            """,
+                account_id,
+            )
+        )
         self.invalidate_model(flush=False)
 
     def action_try_again(self):
         """Settle these accounts again at once."""
-        if not any(self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-                   for role in ("operator", "engineer", "finance")):
+        if not any(
+            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
+            for role in ("operator", "engineer", "finance")
+        ):
             raise AccessError(_("You do not have the right to settle again."))
         self.check_access("read")
         meters = self.account_id.supply_ids.meter_id
         # sudo: the queue belongs to the flow; the user has been checked for these accounts
-        self.env["energy.settlement.queue"].sudo().search(
-            [("meter_id", "in", meters.ids)]).write({"not_before": False})
+        self.env["energy.settlement.queue"].sudo().search([("meter_id", "in", meters.ids)]).write(
+            {"not_before": False}
+        )
         self.env.ref("prepaid_energy.ir_cron_settle")._trigger()
         return {
-            "type": "ir.actions.client", "tag": "display_notification",
-            "params": {"message": _("Settling again. Reload in a moment."), "type": "info"}}
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {"message": _("Settling again. Reload in a moment."), "type": "info"},
+        }

@@ -16,8 +16,9 @@ class EnergySettlementQueue(models.Model):
     _order = "id"
     _rec_name = "meter_id"
 
-    meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="cascade",
-                               index=True)
+    meter_id = fields.Many2one(
+        "energy.meter", required=True, readonly=True, ondelete="cascade", index=True
+    )
     site_id = fields.Many2one(related="meter_id.site_id")
     company_id = fields.Many2one(related="meter_id.company_id")
     since = fields.Datetime(required=True, readonly=True)
@@ -26,7 +27,8 @@ class EnergySettlementQueue(models.Model):
     def init(self):
         self.env.cr.execute(
             "ALTER TABLE energy_settlement_queue ALTER COLUMN id TYPE bigint;"
-            "ALTER SEQUENCE energy_settlement_queue_id_seq AS bigint")
+            "ALTER SEQUENCE energy_settlement_queue_id_seq AS bigint"
+        )
 
     @api.model
     def _add(self, rows):
@@ -39,8 +41,12 @@ class EnergySettlementQueue(models.Model):
             if meter not in earliest or since < earliest[meter]:
                 earliest[meter] = since
         if earliest:
-            copy_rows(self.env.cr, "energy_settlement_queue", ("meter_id", "since"),
-                      sorted(earliest.items()))
+            copy_rows(
+                self.env.cr,
+                "energy_settlement_queue",
+                ("meter_id", "since"),
+                sorted(earliest.items()),
+            )
 
     @api.model
     def _add_version(self, versions):
@@ -48,8 +54,9 @@ class EnergySettlementQueue(models.Model):
         self.env["energy.supply.term"].flush_model()
         self.flush_model()
         versions.flush_recordset()
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             INSERT INTO energy_settlement_queue (meter_id, since)
             SELECT s.meter_id, min(GREATEST(s.start_at, t.since,
                    v.date_from::timestamp AT TIME ZONE site.tz AT TIME ZONE 'UTC'))
@@ -61,13 +68,20 @@ class EnergySettlementQueue(models.Model):
              WHERE v.id = ANY(%s)
                AND k.settled_until > v.date_from::timestamp AT TIME ZONE site.tz AT TIME ZONE 'UTC'
              GROUP BY s.meter_id
-            """, versions.ids))
-        self.env.cr.execute(SQL(
-            """
+            """,
+                versions.ids,
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_settlement_queue q SET not_before = NULL
               FROM energy_supply s JOIN energy_supply_term t ON t.supply_id = s.id
              WHERE q.meter_id = s.meter_id AND t.tariff_id = ANY(%s)
                AND q.not_before IS NOT NULL
-            """, versions.tariff_id.ids))
+            """,
+                versions.tariff_id.ids,
+            )
+        )
         self.invalidate_model(flush=False)
         self.env.ref("prepaid_energy.ir_cron_settle")._trigger()

@@ -20,36 +20,50 @@ class EnergySupply(models.Model):
     _rec_name = "meter_id"
 
     account_id = fields.Many2one(
-        "energy.account", required=True, index=True, ondelete="restrict", check_company=True)
+        "energy.account", required=True, index=True, ondelete="restrict", check_company=True
+    )
     meter_id = fields.Many2one(
-        "energy.meter", required=True, index=True, ondelete="restrict", check_company=True)
+        "energy.meter", required=True, index=True, ondelete="restrict", check_company=True
+    )
     commodity = fields.Selection(related="meter_id.commodity")
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
     account_state = fields.Selection(related="account_id.state")
     start_at = fields.Datetime(
-        string="From", required=True, default=lambda self: clock.now(self.env.cr))
+        string="From", required=True, default=lambda self: clock.now(self.env.cr)
+    )
     end_at = fields.Datetime(string="Until", readonly=True)
     opening_register = fields.Float(
-        digits=(18, 4), help="Register at the beginning. 0 at an unread meter is a figure too: "
-        "the use before it belongs to nobody.")
+        digits=(18, 4),
+        help="Register at the beginning. 0 at an unread meter is a figure too: "
+        "the use before it belongs to nobody.",
+    )
     closing_register = fields.Float(digits=(18, 4), readonly=True)
     term_ids = fields.One2many("energy.supply.term", "supply_id", string="Terms")
     mark_id = fields.One2many("energy.supply.mark", "supply_id")
     tariff_id = fields.Many2one(
-        "energy.tariff", compute="_compute_present_term", inverse="_inverse_present_term",
-        search="_search_tariff_id", check_company=True,
-        domain="[('commodity', '=', commodity), ('company_id', '=', company_id)]")
+        "energy.tariff",
+        compute="_compute_present_term",
+        inverse="_inverse_present_term",
+        search="_search_tariff_id",
+        check_company=True,
+        domain="[('commodity', '=', commodity), ('company_id', '=', company_id)]",
+    )
     multiplier = fields.Float(
-        digits=(12, 4), compute="_compute_present_term", inverse="_inverse_present_term",
-        help="CT × PT: the register's figure times this is the use.")
+        digits=(12, 4),
+        compute="_compute_present_term",
+        inverse="_inverse_present_term",
+        help="CT × PT: the register's figure times this is the use.",
+    )
 
     _check_times = models.Constraint(
-        "CHECK (end_at IS NULL OR end_at > start_at)", "A supply ends after it begins.")
+        "CHECK (end_at IS NULL OR end_at > start_at)", "A supply ends after it begins."
+    )
     _meter_excl = models.Constraint(
         "EXCLUDE USING gist (int4range(meter_id, meter_id, '[]') WITH &&,"
         " tsrange(start_at, end_at) WITH &&)",
-        "The meter serves another account at that time.")
+        "The meter serves another account at that time.",
+    )
 
     @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier", "start_at")
     def _compute_present_term(self):
@@ -67,14 +81,20 @@ class EnergySupply(models.Model):
             values = {"tariff_id": supply.tariff_id.id, "multiplier": supply.multiplier or 1}
             if first:
                 if supply.account_state != "draft" and (
-                        first.tariff_id != supply.tariff_id or first.multiplier != supply.multiplier):
-                    raise UserError(_(
-                        "%s is in service: change its tariff with “Set tariff”, from a date on.",
-                        supply.meter_id.name))
+                    first.tariff_id != supply.tariff_id or first.multiplier != supply.multiplier
+                ):
+                    raise UserError(
+                        _(
+                            "%s is in service: change its tariff with “Set tariff”, "
+                            "from a date on.",
+                            supply.meter_id.name,
+                        )
+                    )
                 first.write(values)
             elif supply.tariff_id:
                 self.env["energy.supply.term"].create(
-                    {**values, "supply_id": supply.id, "since": supply.start_at})
+                    {**values, "supply_id": supply.id, "since": supply.start_at}
+                )
 
     def _search_tariff_id(self, operator, value):
         if operator not in ("in", "any"):
@@ -85,18 +105,27 @@ class EnergySupply(models.Model):
     def _check_site(self):
         for supply in self:
             if supply.meter_id.site_id != supply.account_id.site_id:
-                raise ValidationError(_(
-                    "Meter %(meter)s stands on site %(site)s, account %(account)s belongs to "
-                    "another.", meter=supply.meter_id.name, site=supply.meter_id.site_id.name,
-                    account=supply.account_id.name))
+                raise ValidationError(
+                    _(
+                        "Meter %(meter)s stands on site %(site)s, account %(account)s belongs to "
+                        "another.",
+                        meter=supply.meter_id.name,
+                        site=supply.meter_id.site_id.name,
+                        account=supply.account_id.name,
+                    )
+                )
 
     @api.constrains("start_at", "opening_register", "meter_id", "account_id")
     def _check_unchanged(self):
         for supply in self:
             if supply.mark_id:
-                raise ValidationError(_(
-                    "Use of meter %s has been priced: beginning, opening register, meter and "
-                    "account stay.", supply.meter_id.name))
+                raise ValidationError(
+                    _(
+                        "Use of meter %s has been priced: beginning, opening register, meter and "
+                        "account stay.",
+                        supply.meter_id.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -127,15 +156,22 @@ class EnergySupply(models.Model):
         :return: dict of meter id to supply; meters without one are missing
         """
         at = at or clock.now(self.env.cr)
-        supplies = self.search([
-            ("meter_id", "in", meters.ids), ("start_at", "<=", at),
-            "|", ("end_at", "=", False), ("end_at", ">", at)])
+        supplies = self.search(
+            [
+                ("meter_id", "in", meters.ids),
+                ("start_at", "<=", at),
+                "|",
+                ("end_at", "=", False),
+                ("end_at", ">", at),
+            ]
+        )
         return {supply.meter_id.id: supply for supply in supplies}
 
     def _search_present(self, domain):
         at = clock.now(self.env.cr)
-        return self.search([
-            *domain, ("start_at", "<=", at), "|", ("end_at", "=", False), ("end_at", ">", at)])
+        return self.search(
+            [*domain, ("start_at", "<=", at), "|", ("end_at", "=", False), ("end_at", ">", at)]
+        )
 
     def _activate(self):
         """Take the opening registers as accepted readings."""
@@ -146,14 +182,24 @@ class EnergySupply(models.Model):
             earliest = min(supply.term_ids.mapped("since"))
             if earliest > supply.start_at:
                 supply.term_ids.sorted("since")[:1].since = supply.start_at
-            rows.append((
-                supply.meter_id.id, supply.start_at,
-                Decimal(f"{supply.opening_register:.4f}"), None, "typed"))
+            rows.append(
+                (
+                    supply.meter_id.id,
+                    supply.start_at,
+                    Decimal(f"{supply.opening_register:.4f}"),
+                    None,
+                    "typed",
+                )
+            )
         counts = self.env["energy.reading"]._ingest(rows)
         if counts["held"] or counts["superseded"]:
-            raise UserError(_(
-                "An opening register does not fit the readings of its meter. Check the registers "
-                "and the moment of: %s", ", ".join(self.meter_id.mapped("name"))))
+            raise UserError(
+                _(
+                    "An opening register does not fit the readings of its meter. Check the "
+                    "registers and the moment of: %s",
+                    ", ".join(self.meter_id.mapped("name")),
+                )
+            )
 
     def _set_tariff(self, tariff, since):
         """Price use from a moment on by another tariff.
@@ -163,7 +209,9 @@ class EnergySupply(models.Model):
         """
         self.ensure_one()
         if tariff.commodity != self.commodity:
-            raise UserError(_("“%(tariff)s” is a tariff for another commodity.", tariff=tariff.name))
+            raise UserError(
+                _("“%(tariff)s” is a tariff for another commodity.", tariff=tariff.name)
+            )
         if since < self.start_at:
             raise UserError(_("The supply of meter %s begins later.", self.meter_id.name))
         terms = self.term_ids.sorted("since")
@@ -176,9 +224,14 @@ class EnergySupply(models.Model):
         if current.since == since and not self.mark_id:
             current.tariff_id = tariff
         else:
-            self.env["energy.supply.term"].create({
-                "supply_id": self.id, "since": since, "tariff_id": tariff.id,
-                "multiplier": current.multiplier})
+            self.env["energy.supply.term"].create(
+                {
+                    "supply_id": self.id,
+                    "since": since,
+                    "tariff_id": tariff.id,
+                    "multiplier": current.multiplier,
+                }
+            )
         self.env["energy.settlement.queue"]._add([(self.meter_id.id, since)])
         return True
 

@@ -10,7 +10,8 @@ class EnergySupplyMark(models.Model):
     _rec_name = "supply_id"
 
     supply_id = fields.Many2one(
-        "energy.supply", required=True, readonly=True, index=True, ondelete="cascade")
+        "energy.supply", required=True, readonly=True, index=True, ondelete="cascade"
+    )
     site_id = fields.Many2one(related="supply_id.site_id")
     company_id = fields.Many2one(related="supply_id.company_id")
     settled_until = fields.Datetime(required=True, readonly=True)

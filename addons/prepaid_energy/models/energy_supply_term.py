@@ -16,21 +16,28 @@ class EnergySupplyTerm(models.Model):
     site_id = fields.Many2one(related="supply_id.site_id", store=True)
     since = fields.Datetime(required=True)
     tariff_id = fields.Many2one(
-        "energy.tariff", required=True, index=True, ondelete="restrict", check_company=True)
+        "energy.tariff", required=True, index=True, ondelete="restrict", check_company=True
+    )
     multiplier = fields.Float(digits=(12, 4), required=True, default=1)
 
     _since_uniq = models.UniqueIndex(
-        "(supply_id, since)", "A supply has one set of terms from a moment on.")
+        "(supply_id, since)", "A supply has one set of terms from a moment on."
+    )
     _check_multiplier = models.Constraint(
-        "CHECK (multiplier > 0)", "The multiplier is more than zero.")
+        "CHECK (multiplier > 0)", "The multiplier is more than zero."
+    )
 
     @api.constrains("tariff_id")
     def _check_commodity(self):
         for term in self:
             if term.tariff_id.commodity != term.supply_id.commodity:
-                raise ValidationError(_(
-                    "“%(tariff)s” does not price what meter %(meter)s measures.",
-                    tariff=term.tariff_id.name, meter=term.supply_id.meter_id.name))
+                raise ValidationError(
+                    _(
+                        "“%(tariff)s” does not price what meter %(meter)s measures.",
+                        tariff=term.tariff_id.name,
+                        meter=term.supply_id.meter_id.name,
+                    )
+                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -54,14 +61,17 @@ class EnergySupplyTerm(models.Model):
 
     def _check_may_price(self):
         """Terms are chosen when an account is opened; afterwards only *Set tariff* changes them."""
-        if not self.env.su and any(
-                term.supply_id.account_state != "draft" for term in self):
+        if not self.env.su and any(term.supply_id.account_state != "draft" for term in self):
             raise AccessError(_("A supply in service changes its terms by “Set tariff” only."))
 
     def _check_unsettled(self):
         for term in self:
             mark = term.supply_id.mark_id
             if mark and mark.settled_until > term.since:
-                raise UserError(_(
-                    "Use of meter %s has been priced by these terms: they stay. Add new terms "
-                    "from a later moment.", term.supply_id.meter_id.name))
+                raise UserError(
+                    _(
+                        "Use of meter %s has been priced by these terms: they stay. Add new terms "
+                        "from a later moment.",
+                        term.supply_id.meter_id.name,
+                    )
+                )

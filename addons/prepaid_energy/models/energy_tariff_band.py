@@ -1,8 +1,13 @@
 from odoo import fields, models
 
 KEYS = [
-    ("sharp", "Critical peak"), ("peak", "Peak"), ("flat", "Flat"), ("valley", "Valley"),
-    ("deep_valley", "Deep valley"), ("other_1", "Other 1"), ("other_2", "Other 2"),
+    ("sharp", "Critical peak"),
+    ("peak", "Peak"),
+    ("flat", "Flat"),
+    ("valley", "Valley"),
+    ("deep_valley", "Deep valley"),
+    ("other_1", "Other 1"),
+    ("other_2", "Other 2"),
     ("other_3", "Other 3"),
 ]
 
@@ -16,10 +21,15 @@ class EnergyTariffBand(models.Model):
     sequence = fields.Integer(default=10)
     name = fields.Char(required=True, translate=True)
     key = fields.Selection(
-        KEYS, string="Kind", required=True, default="flat",
-        help="The kind under which use is counted and reported; a meter's band registers follow it.")
+        KEYS,
+        string="Kind",
+        required=True,
+        default="flat",
+        help="The kind under which use is counted and reported; a meter's band registers "
+        "follow it.",
+    )
     is_rest = fields.Boolean(
-        string="Rest of the Day", help="Takes every minute that no window names.")
+        string="Rest of the Day", help="Takes every minute that no window names."
+    )
 
-    _key_uniq = models.UniqueIndex(
-        "(version_id, key)", "A version has one rate period of a kind.")
+    _key_uniq = models.UniqueIndex("(version_id, key)", "A version has one rate period of a kind.")

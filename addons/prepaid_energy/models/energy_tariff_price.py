@@ -9,13 +9,21 @@ class EnergyTariffPrice(models.Model):
     _rec_name = "band_id"
 
     band_id = fields.Many2one(
-        "energy.tariff.band", string="Rate Period", required=True, ondelete="cascade",
-        domain="[('version_id', '=', version_id)]")
+        "energy.tariff.band",
+        string="Rate Period",
+        required=True,
+        ondelete="cascade",
+        domain="[('version_id', '=', version_id)]",
+    )
     tier = fields.Integer(required=True, default=1)
     price = fields.Float(
-        string="Price per Unit", digits=(16, 6), required=True,
-        help="Gross price of a kWh or m³, tax included, to six decimals.")
+        string="Price per Unit",
+        digits=(16, 6),
+        required=True,
+        help="Gross price of a kWh or m³, tax included, to six decimals.",
+    )
 
     _cell_uniq = models.UniqueIndex(
-        "(version_id, band_id, tier)", "A rate period has one price a tier.")
+        "(version_id, band_id, tier)", "A rate period has one price a tier."
+    )
     _check_price = models.Constraint("CHECK (price >= 0)", "A price cannot be negative.")

@@ -9,12 +9,13 @@ class EnergyTariffTier(models.Model):
 
     number = fields.Integer(string="Tier", required=True, default=1)
     limit = fields.Float(
-        string="Up To", digits=(16, 3),
+        string="Up To",
+        digits=(16, 3),
         help="Cumulative quantity of the tier period up to which, inclusive, this tier applies. "
-             "The last tier is open and has none.")
+        "The last tier is open and has none.",
+    )
 
-    _number_uniq = models.UniqueIndex(
-        "(version_id, number)", "A version has one tier of a number.")
+    _number_uniq = models.UniqueIndex("(version_id, number)", "A version has one tier of a number.")
     _check_number = models.Constraint("CHECK (number >= 1)", "Tiers are numbered from 1.")
 
     @api.depends("number")

@@ -19,23 +19,28 @@ class EnergyTariffVersion(models.Model):
     _check_company_auto = True
 
     tariff_id = fields.Many2one(
-        "energy.tariff", required=True, index=True, ondelete="cascade", check_company=True)
+        "energy.tariff", required=True, index=True, ondelete="cascade", check_company=True
+    )
     company_id = fields.Many2one(related="tariff_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="tariff_id.currency_id")
     date_from = fields.Date(string="Effective From", required=True)
     state = fields.Selection(
-        [("draft", "Draft"), ("approved", "Approved")], required=True, default="draft",
-        copy=False, help="Only approved versions price anything.")
+        [("draft", "Draft"), ("approved", "Approved")],
+        required=True,
+        default="draft",
+        copy=False,
+        help="Only approved versions price anything.",
+    )
     is_used = fields.Boolean(compute="_compute_is_used")
     band_ids = fields.One2many("energy.tariff.band", "version_id", string="Rate Periods", copy=True)
     window_ids = fields.One2many("energy.tariff.window", "version_id", string="Windows", copy=True)
     tier_ids = fields.One2many("energy.tariff.tier", "version_id", string="Tiers", copy=True)
     price_ids = fields.One2many("energy.tariff.price", "version_id", string="Prices", copy=True)
     problems = fields.Text(
-        compute="_compute_problems", help="What keeps this version from being approved.")
+        compute="_compute_problems", help="What keeps this version from being approved."
+    )
 
-    _date_uniq = models.UniqueIndex(
-        "(tariff_id, date_from)", "A tariff has one version a date.")
+    _date_uniq = models.UniqueIndex("(tariff_id, date_from)", "A tariff has one version a date.")
 
     @api.depends("tariff_id.name", "date_from")
     def _compute_display_name(self):
@@ -49,11 +54,22 @@ class EnergyTariffVersion(models.Model):
             version.is_used = version in used
 
     @api.depends(
-        "tariff_id.tier_period", "tariff_id.allocation", "band_ids.name", "band_ids.is_rest",
-        "window_ids.band_id", "window_ids.hour_from", "window_ids.hour_to",
-        "window_ids.day_type", "window_ids.month_from", "window_ids.month_to",
-        "window_ids.sequence", "tier_ids.limit", "price_ids.price", "price_ids.tier",
-        "price_ids.band_id")
+        "tariff_id.tier_period",
+        "tariff_id.allocation",
+        "band_ids.name",
+        "band_ids.is_rest",
+        "window_ids.band_id",
+        "window_ids.hour_from",
+        "window_ids.hour_to",
+        "window_ids.day_type",
+        "window_ids.month_from",
+        "window_ids.month_to",
+        "window_ids.sequence",
+        "tier_ids.limit",
+        "price_ids.price",
+        "price_ids.tier",
+        "price_ids.band_id",
+    )
     def _compute_problems(self):
         for version in self:
             version.problems = "\n".join(version._problems()) or False
@@ -62,9 +78,13 @@ class EnergyTariffVersion(models.Model):
         """Return those of these versions that have priced use."""
         if not self.ids:
             return self.browse()
-        rows = self.env.execute_query(SQL(
-            "SELECT id FROM energy_tariff_version v WHERE id = ANY(%s)"
-            "   AND EXISTS (SELECT 1 FROM energy_usage u WHERE u.version_id = v.id)", self.ids))
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id FROM energy_tariff_version v WHERE id = ANY(%s)"
+                "   AND EXISTS (SELECT 1 FROM energy_usage u WHERE u.version_id = v.id)",
+                self.ids,
+            )
+        )
         return self.browse(row[0] for row in rows)
 
     def _problems(self):
@@ -88,12 +108,15 @@ class EnergyTariffVersion(models.Model):
             key=self._origin.id or 0,
             bands=tuple(band.key for band in bands),
             windows=tuple(
-                window._build() for window in self.window_ids.sorted(
-                    lambda window: (window.sequence, window.id))),
+                window._build()
+                for window in self.window_ids.sorted(lambda window: (window.sequence, window.id))
+            ),
             rest_band=rest.key or None,
             tier_limits=tuple(Decimal(f"{limit:.3f}") for limit in limits),
-            prices={(price.band_id.key, price.tier): Decimal(f"{price.price:.6f}")
-                    for price in self.price_ids},
+            prices={
+                (price.band_id.key, price.tier): Decimal(f"{price.price:.6f}")
+                for price in self.price_ids
+            },
             tier_period=self.tariff_id.tier_period,
             allocation=self.tariff_id.allocation,
         )
@@ -127,8 +150,12 @@ class EnergyTariffVersion(models.Model):
         if {"tariff_id", "date_from"} & vals.keys():
             self._check_editable()
         if vals.get("state") == "draft" and self._used():
-            raise UserError(_("A version that has priced use cannot be changed. "
-                              "Make a new version with its own date."))
+            raise UserError(
+                _(
+                    "A version that has priced use cannot be changed. "
+                    "Make a new version with its own date."
+                )
+            )
         result = super().write(vals)
         if "state" in vals:
             self._check_approvable()
@@ -146,8 +173,13 @@ class EnergyTariffVersion(models.Model):
         for version in self.filtered(lambda version: version.state == "approved"):
             problems = version._problems()
             if problems:
-                raise UserError(_("“%(version)s” cannot be approved:\n%(problems)s",
-                                  version=version.display_name, problems="\n".join(problems)))
+                raise UserError(
+                    _(
+                        "“%(version)s” cannot be approved:\n%(problems)s",
+                        version=version.display_name,
+                        problems="\n".join(problems),
+                    )
+                )
 
     def _check_editable(self):
         """Refuse to change a part of an approved version.
@@ -156,8 +188,12 @@ class EnergyTariffVersion(models.Model):
         """
         for version in self:
             if version.state == "approved":
-                raise UserError(_("“%s” is approved. Set it back to draft, or make a new version.",
-                                  version.display_name))
+                raise UserError(
+                    _(
+                        "“%s” is approved. Set it back to draft, or make a new version.",
+                        version.display_name,
+                    )
+                )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_approved(self):
@@ -174,34 +210,6 @@ class EnergyTariffVersion(models.Model):
         return copies
 
 
-class EnergyTariffPart(models.AbstractModel):
-    """A part of a tariff version: editable only while the version is a draft."""
-
-    _name = "energy.tariff.part"
-    _description = "Part of a tariff version"
-
-    version_id = fields.Many2one(
-        "energy.tariff.version", required=True, index=True, ondelete="cascade")
-    company_id = fields.Many2one(related="version_id.company_id")
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        parts = super().create(vals_list)
-        parts.version_id._check_editable()
-        return parts
-
-    def write(self, vals):
-        self.version_id._check_editable()
-        result = super().write(vals)
-        if "version_id" in vals:
-            self.version_id._check_editable()
-        return result
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_approved(self):
-        self.version_id._check_editable()
-
-
 def build_window(band, month_from, month_to, day_type, start_minute, end_minute):
     """Return the engine's window for a season (both months included), a day type and a time."""
     if month_from <= month_to:
@@ -209,5 +217,6 @@ def build_window(band, month_from, month_to, day_type, start_minute, end_minute)
     else:
         months = ALL_MONTHS - frozenset(range(month_to + 1, month_from))
     days = ALL_DAYS if day_type == "all" else frozenset({day_type})
-    return Window(band=band, months=months, day_types=days,
-                  start_minute=start_minute, end_minute=end_minute)
+    return Window(
+        band=band, months=months, day_types=days, start_minute=start_minute, end_minute=end_minute
+    )

@@ -17,15 +17,19 @@ class EnergyUsage(models.Model):
     _order = "local_date desc, meter_id, band, tier"
     _rec_name = "local_date"
 
-    supply_id = fields.Many2one(
-        "energy.supply", required=True, readonly=True, ondelete="restrict")
+    supply_id = fields.Many2one("energy.supply", required=True, readonly=True, ondelete="restrict")
     account_id = fields.Many2one(
-        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
     unit_id = fields.Many2one(
-        "energy.rating.unit", string="Rating Unit", required=True, readonly=True,
-        ondelete="restrict")
+        "energy.rating.unit",
+        string="Rating Unit",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+    )
     site_id = fields.Many2one("energy.property", required=True, readonly=True, index=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
@@ -34,19 +38,32 @@ class EnergyUsage(models.Model):
     band = fields.Selection(KEYS, string="Rate Period", required=True, readonly=True)
     tier = fields.Integer(required=True, readonly=True, aggregator=False)
     version_id = fields.Many2one(
-        "energy.tariff.version", string="Tariff Version", required=True, readonly=True, index=True,
-        ondelete="restrict")
+        "energy.tariff.version",
+        string="Tariff Version",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="restrict",
+    )
     quantity = fields.Float(
-        string="Consumption", digits=(20, 10), required=True, readonly=True, help="kWh or m³.")
+        string="Consumption", digits=(20, 10), required=True, readonly=True, help="kWh or m³."
+    )
     amount = fields.Float(
-        string="Amount (Exact)", digits=(24, 12), required=True, readonly=True,
-        help="Before rounding; money is rounded once, when it is posted.")
+        string="Amount (Exact)",
+        digits=(24, 12),
+        required=True,
+        readonly=True,
+        help="Before rounding; money is rounded once, when it is posted.",
+    )
     is_interpolated = fields.Boolean(
-        string="Interpolated", readonly=True,
-        help="Part of it lies in a gap of more than an hour between two readings.")
+        string="Interpolated",
+        readonly=True,
+        help="Part of it lies in a gap of more than an hour between two readings.",
+    )
 
     _key_uniq = models.UniqueIndex(
-        "(supply_id, local_date, band, tier, version_id)", "This use is counted already.")
+        "(supply_id, local_date, band, tier, version_id)", "This use is counted already."
+    )
     _unit_idx = models.Index("(unit_id, local_date)")
     _meter_idx = models.Index("(meter_id, local_date)")
 
@@ -68,7 +85,8 @@ class EnergyUsage(models.Model):
     def action_open_entries(self):
         """Open the balance entries that charge this use."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry")
+            "prepaid_energy.action_energy_wallet_entry"
+        )
         return dict(action, domain=[("unit_id", "in", self.unit_id.ids)])
 
     def action_open_readings(self):
@@ -77,6 +95,14 @@ class EnergyUsage(models.Model):
         zone = self.site_id._zone()
         start = local_midnight(self.local_date, zone)
         end = local_midnight(fields.Date.add(self.local_date, days=1), zone)
-        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_reading")
-        return dict(action, domain=[
-            ("meter_id", "=", self.meter_id.id), ("moment", ">=", start), ("moment", "<=", end)])
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_reading"
+        )
+        return dict(
+            action,
+            domain=[
+                ("meter_id", "=", self.meter_id.id),
+                ("moment", ">=", start),
+                ("moment", "<=", end),
+            ],
+        )

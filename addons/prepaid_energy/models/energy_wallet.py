@@ -17,9 +17,27 @@ from .energy_meter import COMMODITIES
 MOST = 1e12
 
 ENTRY_COLUMNS = (
-    "wallet_id", "account_id", "site_id", "company_id", "currency_id", "number", "kind",
-    "category", "amount", "balance_after", "key", "moment", "local_date", "period_id", "unit_id",
-    "revision", "journal_id", "reference", "note", "user_id", "hash",
+    "wallet_id",
+    "account_id",
+    "site_id",
+    "company_id",
+    "currency_id",
+    "number",
+    "kind",
+    "category",
+    "amount",
+    "balance_after",
+    "key",
+    "moment",
+    "local_date",
+    "period_id",
+    "unit_id",
+    "revision",
+    "journal_id",
+    "reference",
+    "note",
+    "user_id",
+    "hash",
 )
 
 
@@ -56,9 +74,11 @@ class EnergyWallet(models.Model):
     _rec_name = "account_id"
 
     account_id = fields.Many2one(
-        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     commodity = fields.Selection(
-        COMMODITIES, readonly=True, help="Empty: pays for everything of the account.")
+        COMMODITIES, readonly=True, help="Empty: pays for everything of the account."
+    )
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="account_id.currency_id", store=True)
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
@@ -69,7 +89,8 @@ class EnergyWallet(models.Model):
     entry_ids = fields.One2many("energy.wallet.entry", "wallet_id", string="Balance Entries")
 
     _account_uniq = models.UniqueIndex(
-        "(account_id, COALESCE(commodity, ''))", "An account has one balance a commodity.")
+        "(account_id, COALESCE(commodity, ''))", "An account has one balance a commodity."
+    )
 
     def init(self):
         # Settling changes these rows again and again: room for the new version on the same page
@@ -89,12 +110,16 @@ class EnergyWallet(models.Model):
             currency]
         """
         self.flush_model()
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             SELECT id, balance::text, last_number, head, account_id, site_id, company_id,
                    currency_id
               FROM energy_wallet WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
-            """, sorted(wallet_ids)))
+            """,
+                sorted(wallet_ids),
+            )
+        )
         return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
 
     @api.model
@@ -118,10 +143,27 @@ class EnergyWallet(models.Model):
             number += 1
             moment = draft.moment or now
             row = (
-                draft.wallet_id, account, site, company, currency, number, draft.kind,
-                draft.category, draft.amount, balance, draft.key, moment, draft.local_date,
-                draft.period_id, draft.unit_id, draft.revision, draft.journal_id, draft.reference,
-                draft.note, draft.user_id)
+                draft.wallet_id,
+                account,
+                site,
+                company,
+                currency,
+                number,
+                draft.kind,
+                draft.category,
+                draft.amount,
+                balance,
+                draft.key,
+                moment,
+                draft.local_date,
+                draft.period_id,
+                draft.unit_id,
+                draft.revision,
+                draft.journal_id,
+                draft.reference,
+                draft.note,
+                draft.user_id,
+            )
             head = entry_hash(head, row)
             rows.append((*row, head))
             state[0:3] = balance, number, head
@@ -129,30 +171,43 @@ class EnergyWallet(models.Model):
         reached("entry_written")
         touched = sorted({draft.wallet_id for draft in drafts})
         moved = [(wallet, *locked[wallet][0:3]) for wallet in touched]
-        self.env.cr.execute(SQL(
-            """
+        self.env.cr.execute(
+            SQL(
+                """
             UPDATE energy_wallet AS w
                SET balance = v.balance, last_number = v.number, head = v.head
               FROM %s WHERE w.id = v.id
-            """, values(moved, id="int", balance="numeric", number="int", head="text")))
+            """,
+                values(moved, id="int", balance="numeric", number="int", head="text"),
+            )
+        )
         self.env["energy.wallet.entry"].invalidate_model(flush=False)
         self.invalidate_model(["balance", "last_number", "head"], flush=False)
         return [draft.key for draft in drafts]
 
     def _without_known(self, drafts):
-        self.env.cr.execute(SQL(
-            "SELECT key, wallet_id, kind, amount::text FROM energy_wallet_entry WHERE key = ANY(%s)",
-            [draft.key for draft in drafts]))
-        known = {key: (wallet, kind, Decimal(amount))
-                 for key, wallet, kind, amount in self.env.cr.fetchall()}
+        self.env.cr.execute(
+            SQL(
+                "SELECT key, wallet_id, kind, amount::text FROM energy_wallet_entry"
+                " WHERE key = ANY(%s)",
+                [draft.key for draft in drafts],
+            )
+        )
+        known = {
+            key: (wallet, kind, Decimal(amount))
+            for key, wallet, kind, amount in self.env.cr.fetchall()
+        }
         fresh = []
         for draft in drafts:
             if draft.key not in known:
                 fresh.append(draft)
             elif known[draft.key] != (draft.wallet_id, draft.kind, draft.amount):
-                raise UserError(_(
-                    "The key %(key)s was used before for another entry. Nothing was posted.",
-                    key=draft.key))
+                raise UserError(
+                    _(
+                        "The key %(key)s was used before for another entry. Nothing was posted.",
+                        key=draft.key,
+                    )
+                )
         return fresh
 
     def _decimal(self, amount):
@@ -167,8 +222,13 @@ class EnergyWallet(models.Model):
             raise UserError(_("%s is not an amount of money that can be taken.", amount))
         rounded = self.currency_id.round(amount)
         if abs(rounded - amount) > 1e-9:
-            raise UserError(_("%(amount)s is finer than the smallest unit of %(currency)s.",
-                              amount=amount, currency=self.currency_id.name))
+            raise UserError(
+                _(
+                    "%(amount)s is finer than the smallest unit of %(currency)s.",
+                    amount=amount,
+                    currency=self.currency_id.name,
+                )
+            )
         return Decimal(f"{rounded:.{self.currency_id.decimal_places}f}")
 
     def _top_up(self, amount, key, journal, reference=None):
@@ -191,14 +251,26 @@ class EnergyWallet(models.Model):
         account = self.account_id
         if account.state not in ("active", "suspended"):
             raise UserError(_("%s is not open: it takes no top-up.", account.display_name))
-        posted = self._post([Draft(
-            wallet_id=self.id, kind="top_up", category=self.commodity or "other", amount=money,
-            key=key, local_date=account.site_id._today(), note=_("Top-up, %s", journal.name),
-            user_id=self.env.uid, journal_id=journal.id, reference=reference or None)], locked)
+        posted = self._post(
+            [
+                Draft(
+                    wallet_id=self.id,
+                    kind="top_up",
+                    category=self.commodity or "other",
+                    amount=money,
+                    key=key,
+                    local_date=account.site_id._today(),
+                    note=_("Top-up, %s", journal.name),
+                    user_id=self.env.uid,
+                    journal_id=journal.id,
+                    reference=reference or None,
+                )
+            ],
+            locked,
+        )
         entry = self.env["energy.wallet.entry"].search([("key", "=", key)])
         if posted:
-            account._decide(
-                cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
+            account._decide(cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
             self.env["energy.room"]._tell()
             self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()
         return entry

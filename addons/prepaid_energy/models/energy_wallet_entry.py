@@ -18,31 +18,42 @@ class EnergyWalletEntry(models.Model):
     _rec_name = "key"
 
     wallet_id = fields.Many2one(
-        "energy.wallet", string="Balance", required=True, readonly=True, ondelete="restrict")
+        "energy.wallet", string="Balance", required=True, readonly=True, ondelete="restrict"
+    )
     account_id = fields.Many2one(
-        "energy.account", required=True, readonly=True, index=True, ondelete="restrict")
+        "energy.account", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     partner_id = fields.Many2one(related="account_id.partner_id")
     site_id = fields.Many2one(
-        "energy.property", required=True, readonly=True, index=True, ondelete="restrict")
+        "energy.property", required=True, readonly=True, index=True, ondelete="restrict"
+    )
     company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True, ondelete="restrict")
-    currency_id = fields.Many2one(
-        "res.currency", required=True, readonly=True, ondelete="restrict")
+        "res.company", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
     number = fields.Integer(required=True, readonly=True, help="Without gaps in its balance.")
     kind = fields.Selection(KINDS, required=True, readonly=True)
     category = fields.Selection(
         [("electricity", "Electricity"), ("water", "Water"), ("other", "Other")],
-        string="Class", required=True, readonly=True)
+        string="Class",
+        required=True,
+        readonly=True,
+    )
     amount = fields.Monetary(required=True, readonly=True)
     balance_after = fields.Monetary(required=True, readonly=True, aggregator=False)
     key = fields.Char(required=True, readonly=True, help="What it may be posted for only once.")
     moment = fields.Datetime(required=True, readonly=True)
     local_date = fields.Date(string="Date", required=True, readonly=True)
     period_id = fields.Many2one(
-        "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict")
+        "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     unit_id = fields.Many2one(
-        "energy.rating.unit", string="Rating Unit", readonly=True, index="btree_not_null",
-        ondelete="restrict")
+        "energy.rating.unit",
+        string="Rating Unit",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
     revision = fields.Integer(readonly=True)
     journal_id = fields.Many2one("account.journal", readonly=True, ondelete="restrict")
     reference = fields.Char(readonly=True)
@@ -51,13 +62,15 @@ class EnergyWalletEntry(models.Model):
     hash = fields.Char(required=True, readonly=True)
     payment_id = fields.Many2one("account.payment", compute="_compute_payment_id")
     is_booked = fields.Boolean(
-        string="In the Books", compute="_compute_is_booked", search="_search_is_booked",
-        help="A journal entry carries this entry's key.")
+        string="In the Books",
+        compute="_compute_is_booked",
+        search="_search_is_booked",
+        help="A journal entry carries this entry's key.",
+    )
     command_ids = fields.Many2many("energy.command", compute="_compute_command_ids")
 
     _key_uniq = models.UniqueIndex("(key)", "This was posted already.")
-    _number_uniq = models.UniqueIndex(
-        "(wallet_id, number)", "A balance has one entry of a number.")
+    _number_uniq = models.UniqueIndex("(wallet_id, number)", "A balance has one entry of a number.")
     _check_amount = models.Constraint("CHECK (amount <> 0)", "An entry moves the balance.")
 
     def init(self):
@@ -87,15 +100,20 @@ class EnergyWalletEntry(models.Model):
             self.payment_id = False
             return
         payments = self.env["account.payment"].search(
-            [("energy_entry_key", "in", self.mapped("key"))])
+            [("energy_entry_key", "in", self.mapped("key"))]
+        )
         by_key = {payment.energy_entry_key: payment for payment in payments}
         for entry in self:
             entry.payment_id = by_key.get(entry.key)
 
     def _compute_is_booked(self):
         # sudo: whether a top-up is booked is no secret of accounting
-        booked = set(self.env["account.payment"].sudo().search(
-            [("energy_entry_key", "in", self.mapped("key"))]).mapped("energy_entry_key"))
+        booked = set(
+            self.env["account.payment"]
+            .sudo()
+            .search([("energy_entry_key", "in", self.mapped("key"))])
+            .mapped("energy_entry_key")
+        )
         for entry in self:
             entry.is_booked = entry.key in booked
 
@@ -112,7 +130,9 @@ class EnergyWalletEntry(models.Model):
     def _compute_command_ids(self):
         commands = self.env["energy.command"].search([("entry_key", "in", self.mapped("key"))])
         for entry in self:
-            entry.command_ids = commands.filtered(lambda command, e=entry: command.entry_key == e.key)
+            entry.command_ids = commands.filtered(
+                lambda command, e=entry: command.entry_key == e.key
+            )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -133,12 +153,19 @@ class EnergyWalletEntry(models.Model):
         :return: list of (entry id, wallet id, what is wrong)
         """
         columns = SQL(", ").join(
-            SQL("%s::text", SQL.identifier(name)) if name in ("amount", "balance_after")
-            else SQL.identifier(name) for name in ENTRY_COLUMNS)
+            SQL("%s::text", SQL.identifier(name))
+            if name in ("amount", "balance_after")
+            else SQL.identifier(name)
+            for name in ENTRY_COLUMNS
+        )
         where = SQL("wallet_id = ANY(%s)", wallet_ids) if wallet_ids is not None else SQL("TRUE")
-        rows = self.env.execute_query(SQL(
-            "SELECT id, %s FROM energy_wallet_entry WHERE %s ORDER BY wallet_id, number",
-            columns, where))
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id, %s FROM energy_wallet_entry WHERE %s ORDER BY wallet_id, number",
+                columns,
+                where,
+            )
+        )
         broken = []
         wallet, head, number = None, "", 0
         for entry, *values in rows:
@@ -162,21 +189,31 @@ class EnergyWalletEntry(models.Model):
     def action_open_readings(self):
         """Open the readings from which the use of this entry was made."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_reading")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_reading"
+        )
         meters = self.unit_id.usage_ids.meter_id
         start, end = self.unit_id._moments()
-        return dict(action, domain=[
-            ("meter_id", "in", meters.ids), ("moment", ">=", start), ("moment", "<=", end)])
+        return dict(
+            action,
+            domain=[("meter_id", "in", meters.ids), ("moment", ">=", start), ("moment", "<=", end)],
+        )
 
     def action_open_commands(self):
         """Open the commands that this entry caused."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_command")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_command"
+        )
         return dict(action, domain=[("entry_key", "=", self.key)])
 
     def action_open_payment(self):
         """Open the payment that books this entry."""
         self.ensure_one()
         return {
-            "type": "ir.actions.act_window", "res_model": "account.payment",
-            "res_id": self.payment_id.id, "view_mode": "form", "name": _("Payment")}
+            "type": "ir.actions.act_window",
+            "res_model": "account.payment",
+            "res_id": self.payment_id.id,
+            "view_mode": "form",
+            "name": _("Payment"),
+        }

@@ -5,12 +5,16 @@ class ResCompany(models.Model):
     _inherit = "res.company"
 
     energy_advances_account_id = fields.Many2one(
-        "account.account", string="Advances from Energy Customers",
-        check_company=True, ondelete="restrict",
+        "account.account",
+        string="Advances from Energy Customers",
+        check_company=True,
+        ondelete="restrict",
         help="Liability that holds what customers have paid ahead for energy. "
-             "Every journal item on it names its energy account.")
+        "Every journal item on it names its energy account.",
+    )
     energy_credit_policy_id = fields.Many2one(
-        "energy.credit.policy", string="Default Credit Policy", ondelete="restrict")
+        "energy.credit.policy", string="Default Credit Policy", ondelete="restrict"
+    )
 
     def _energy_set_up_advances_account(self):
         """Make the company's own advances account; an account that exists already is never changed.
@@ -20,13 +24,20 @@ class ResCompany(models.Model):
         """
         self.ensure_one()
         if not self.energy_advances_account_id:
-            account = self.env["account.account"].with_company(self).create({
-                "name": self.env._("Advances from energy customers"),
-                "code": self.env["account.account"].with_company(self)._search_new_account_code(
-                    "221500"),
-                "account_type": "liability_current",
-                "reconcile": True,
-                "company_ids": [(4, self.id)],
-            })
+            account = (
+                self.env["account.account"]
+                .with_company(self)
+                .create(
+                    {
+                        "name": self.env._("Advances from energy customers"),
+                        "code": self.env["account.account"]
+                        .with_company(self)
+                        ._search_new_account_code("221500"),
+                        "account_type": "liability_current",
+                        "reconcile": True,
+                        "company_ids": [(4, self.id)],
+                    }
+                )
+            )
             self.energy_advances_account_id = account
         return self.energy_advances_account_id

@@ -1,8 +1,10 @@
-from . import test_operation
-from . import test_access
-from . import test_checker
-from . import test_ledger
-from . import test_room_list
-from . import test_schema
-from . import test_settlement
-from . import test_supply
+from . import (
+    test_access,
+    test_checker,
+    test_ledger,
+    test_operation,
+    test_room_list,
+    test_schema,
+    test_settlement,
+    test_supply,
+)

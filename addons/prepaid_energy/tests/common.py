@@ -19,24 +19,34 @@ class EnergyCase(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, lang="en_US"))
-        cls.company = cls.env["res.company"].create({
-            "name": "Harbour Estates", "currency_id": cls.env.ref("base.CNY").id})
+        cls.company = cls.env["res.company"].create(
+            {"name": "Harbour Estates", "currency_id": cls.env.ref("base.CNY").id}
+        )
         cls.env.ref("base.CNY").active = True
         cls.env.user.company_ids += cls.company
         cls.env.user.company_id = cls.company
         cls.env = cls.env(context=dict(cls.env.context, allowed_company_ids=cls.company.ids))
         cls.env["account.chart.template"].try_loading(
-            "generic_coa", company=cls.company, install_demo=False)
+            "generic_coa", company=cls.company, install_demo=False
+        )
         cls.company.currency_id = cls.env.ref("base.CNY")
         cls.company._energy_set_up_advances_account()
-        cls.cash = cls.env["account.journal"].create({
-            "name": "Cash", "type": "cash", "code": "CSH9", "company_id": cls.company.id})
-        cls.policy = cls.env["energy.credit.policy"].create({
-            "name": "Off at zero", "company_id": cls.company.id, "fresh_hours": 24})
+        cls.cash = cls.env["account.journal"].create(
+            {"name": "Cash", "type": "cash", "code": "CSH9", "company_id": cls.company.id}
+        )
+        cls.policy = cls.env["energy.credit.policy"].create(
+            {"name": "Off at zero", "company_id": cls.company.id, "fresh_hours": 24}
+        )
         cls.company.energy_credit_policy_id = cls.policy
-        cls.site = cls.env["energy.property"].create({
-            "name": "Harbour Gardens", "kind": "site", "tz": "Asia/Shanghai",
-            "company_id": cls.company.id, "supply_state": "live"})
+        cls.site = cls.env["energy.property"].create(
+            {
+                "name": "Harbour Gardens",
+                "kind": "site",
+                "tz": "Asia/Shanghai",
+                "company_id": cls.company.id,
+                "supply_state": "live",
+            }
+        )
         cls.flat_tariff = cls.make_tariff("Flat", {"flat": ["0.600000"]})
         cls.set_clock(START)
 
@@ -53,8 +63,17 @@ class EnergyCase(TransactionCase):
         cls.env["energy.clock"]._set(moment, 0)
 
     @classmethod
-    def make_tariff(cls, name, prices, limits=(), windows=(), rest=None, commodity="electricity",
-                    date_from="2020-01-01", allocation="to_date"):
+    def make_tariff(
+        cls,
+        name,
+        prices,
+        limits=(),
+        windows=(),
+        rest=None,
+        commodity="electricity",
+        date_from="2020-01-01",
+        allocation="to_date",
+    ):
         """Make an approved tariff.
 
         :param dict prices: list of prices by tier, by key of the rate period
@@ -62,41 +81,65 @@ class EnergyCase(TransactionCase):
         :param windows: tuples (key, hour from, hour to)
         :param str rest: key of the rate period that takes the rest of the day
         """
-        tariff = cls.env["energy.tariff"].create({
-            "name": name, "commodity": commodity, "company_id": cls.company.id,
-            "allocation": allocation})
+        tariff = cls.env["energy.tariff"].create(
+            {
+                "name": name,
+                "commodity": commodity,
+                "company_id": cls.company.id,
+                "allocation": allocation,
+            }
+        )
         cls.add_version(tariff, prices, limits, windows, rest, date_from)
         return tariff
 
     @classmethod
-    def add_version(cls, tariff, prices, limits=(), windows=(), rest=None,
-                    date_from="2020-01-01"):
-        version = cls.env["energy.tariff.version"].create({
-            "tariff_id": tariff.id, "date_from": date_from,
-            "band_ids": [Command.create({
-                "name": key, "key": key, "is_rest": key == rest or len(prices) == 1})
-                for key in prices],
-            "tier_ids": [Command.create({"number": number + 1, "limit": limit})
-                         for number, limit in enumerate([*limits, 0])] if limits else [],
-        })
+    def add_version(cls, tariff, prices, limits=(), windows=(), rest=None, date_from="2020-01-01"):
+        version = cls.env["energy.tariff.version"].create(
+            {
+                "tariff_id": tariff.id,
+                "date_from": date_from,
+                "band_ids": [
+                    Command.create(
+                        {"name": key, "key": key, "is_rest": key == rest or len(prices) == 1}
+                    )
+                    for key in prices
+                ],
+                "tier_ids": [
+                    Command.create({"number": number + 1, "limit": limit})
+                    for number, limit in enumerate([*limits, 0])
+                ]
+                if limits
+                else [],
+            }
+        )
         bands = {band.key: band.id for band in version.band_ids}
         version.window_ids = [
-            Command.create({"band_id": bands[key], "hour_from": start, "hour_to": end,
-                            "sequence": position})
-            for position, (key, start, end) in enumerate(windows)]
+            Command.create(
+                {"band_id": bands[key], "hour_from": start, "hour_to": end, "sequence": position}
+            )
+            for position, (key, start, end) in enumerate(windows)
+        ]
         version.price_ids = [
             Command.create({"band_id": bands[key], "tier": tier + 1, "price": float(price)})
-            for key, tiers in prices.items() for tier, price in enumerate(tiers)]
+            for key, tiers in prices.items()
+            for tier, price in enumerate(tiers)
+        ]
         version.action_approve()
         return version
 
     @classmethod
     def make_meter(cls, name, commodity="electricity", **values):
-        room = cls.env["energy.property"].create({
-            "name": f"Room {name}", "kind": "room", "parent_id": cls.site.id,
-            "company_id": cls.company.id})
-        meter = cls.env["energy.meter"].create({
-            "name": name, "commodity": commodity, "property_id": room.id, **values})
+        room = cls.env["energy.property"].create(
+            {
+                "name": f"Room {name}",
+                "kind": "room",
+                "parent_id": cls.site.id,
+                "company_id": cls.company.id,
+            }
+        )
+        meter = cls.env["energy.meter"].create(
+            {"name": name, "commodity": commodity, "property_id": room.id, **values}
+        )
         # What a driver's add-on would say of a meter with a relay.
         cls.env.flush_all()
         cls.env.cr.execute("UPDATE energy_meter SET can_switch = TRUE WHERE id = %s", [meter.id])
@@ -104,18 +147,33 @@ class EnergyCase(TransactionCase):
         return meter
 
     @classmethod
-    def open_account(cls, *meters, tariff=None, start=START, register=0.0, policy=None,
-                     activate=True, **values):
-        account = cls.env["energy.account"].create({
-            "partner_id": cls.env["res.partner"].create({"name": f"Tenant {meters[0].name}"}).id,
-            "company_id": cls.company.id, "site_id": cls.site.id,
-            "room_ids": [Command.set([meter.property_id.id for meter in meters])],
-            "credit_policy_id": (policy or cls.policy).id,
-            "supply_ids": [Command.create({
-                "meter_id": meter.id, "start_at": start, "opening_register": register,
-                "tariff_id": (tariff or cls.flat_tariff).id, "multiplier": 1})
-                for meter in meters],
-            **values})
+    def open_account(
+        cls, *meters, tariff=None, start=START, register=0.0, policy=None, activate=True, **values
+    ):
+        account = cls.env["energy.account"].create(
+            {
+                "partner_id": cls.env["res.partner"]
+                .create({"name": f"Tenant {meters[0].name}"})
+                .id,
+                "company_id": cls.company.id,
+                "site_id": cls.site.id,
+                "room_ids": [Command.set([meter.property_id.id for meter in meters])],
+                "credit_policy_id": (policy or cls.policy).id,
+                "supply_ids": [
+                    Command.create(
+                        {
+                            "meter_id": meter.id,
+                            "start_at": start,
+                            "opening_register": register,
+                            "tariff_id": (tariff or cls.flat_tariff).id,
+                            "multiplier": 1,
+                        }
+                    )
+                    for meter in meters
+                ],
+                **values,
+            }
+        )
         if activate:
             account.action_activate()
         return account
@@ -126,8 +184,7 @@ class EnergyCase(TransactionCase):
         now = cls.env["energy.clock"].search([], limit=1).project_anchor
         if moment > now:
             cls.set_clock(moment)
-        return cls.env["energy.reading"]._ingest(
-            [(meter.id, moment, Decimal(total), None, source)])
+        return cls.env["energy.reading"]._ingest([(meter.id, moment, Decimal(total), None, source)])
 
     @classmethod
     def settle(cls):
@@ -146,7 +203,8 @@ class EnergyCase(TransactionCase):
     def entries(self, account, kind="use"):
         """Return the amounts of an account's entries, oldest first."""
         entries = self.env["energy.wallet.entry"].search(
-            [("account_id", "=", account.id), ("kind", "=", kind)], order="id")
+            [("account_id", "=", account.id), ("kind", "=", kind)], order="id"
+        )
         return [f"{entry.amount:.2f}" for entry in entries]
 
     def commands(self, meter):
@@ -154,19 +212,28 @@ class EnergyCase(TransactionCase):
         return [
             (command.number, command.kind, command.value, command.state)
             for command in self.env["energy.command"].search(
-                [("meter_id", "=", meter.id)], order="number")]
+                [("meter_id", "=", meter.id)], order="number"
+            )
+        ]
 
     @contextmanager
     def refused(self, exception=AccessError, pattern=""):
         """Expect a refusal, whose log lines are muted; what was done before it is undone."""
         muted = mute_logger(
-            "odoo.sql_db", "odoo.addons.base.models.ir_rule", "odoo.addons.base.models.ir_model",
-            "odoo.models", "odoo.orm.models")
+            "odoo.sql_db",
+            "odoo.addons.base.models.ir_rule",
+            "odoo.addons.base.models.ir_model",
+            "odoo.models",
+            "odoo.orm.models",
+        )
         with muted, self.assertRaisesRegex(exception, pattern), self.env.cr.savepoint():
             yield
 
     def assertChecked(self):
         """Every rule of the checker holds."""
-        findings = {result["name"]: result["findings"]
-                    for result in self.env["energy.checker"]._check() if result["findings"]}
+        findings = {
+            result["name"]: result["findings"]
+            for result in self.env["energy.checker"]._check()
+            if result["findings"]
+        }
         self.assertFalse(findings)

@@ -1,5 +1,4 @@
 import psycopg2
-
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -20,11 +19,15 @@ class TestLedger(EnergyCase):
     def test_database_refuses_to_change_delete_and_truncate(self):
         entry = self.top_up(self.account, 20)
         for statement in (
-                "UPDATE energy_wallet_entry SET amount = 30 WHERE id = %s",
-                "DELETE FROM energy_wallet_entry WHERE id = %s",
-                "TRUNCATE energy_wallet_entry CASCADE"):
-            with self.assertRaises(psycopg2.errors.RestrictViolation), \
-                    mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+            "UPDATE energy_wallet_entry SET amount = 30 WHERE id = %s",
+            "DELETE FROM energy_wallet_entry WHERE id = %s",
+            "TRUNCATE energy_wallet_entry CASCADE",
+        ):
+            with (
+                self.assertRaises(psycopg2.errors.RestrictViolation),
+                mute_logger("odoo.sql_db"),
+                self.env.cr.savepoint(),
+            ):
                 self.env.cr.execute(statement, [entry.id] if "%s" in statement else None)
         with self.assertRaises(UserError):
             entry.amount = 30
@@ -63,7 +66,8 @@ class TestLedger(EnergyCase):
         self.top_up(self.account, 40, key="till/3")
         self.env.cr.execute("ALTER TABLE energy_wallet_entry DISABLE TRIGGER USER")
         self.env.cr.execute(
-            "UPDATE energy_wallet_entry SET amount = 31 WHERE id = %s", [changed.id])
+            "UPDATE energy_wallet_entry SET amount = 31 WHERE id = %s", [changed.id]
+        )
         self.env.cr.execute("ALTER TABLE energy_wallet_entry ENABLE TRIGGER USER")
         broken = self.env["energy.wallet.entry"]._broken_links()
         self.assertEqual([link[0] for link in broken], [changed.id])
@@ -72,8 +76,11 @@ class TestLedger(EnergyCase):
         self.assertIn("balances", names)
 
     def test_a_meter_serves_one_account_at_a_time(self):
-        with self.assertRaises(psycopg2.errors.ExclusionViolation), \
-                mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+        with (
+            self.assertRaises(psycopg2.errors.ExclusionViolation),
+            mute_logger("odoo.sql_db"),
+            self.env.cr.savepoint(),
+        ):
             self.open_account(self.meter, activate=False)
             self.env.flush_all()
 
@@ -86,20 +93,27 @@ class TestLedger(EnergyCase):
         advances = self.company.energy_advances_account_id
         lines = payment.move_id.line_ids
         self.assertEqual(payment.move_id.state, "posted")
-        self.assertRecordValues(lines.sorted("balance"), [
-            {"account_id": advances.id, "balance": -80, "energy_account_id": self.account.id},
-            {"account_id": lines.sorted("balance")[1].account_id.id, "balance": 80,
-             "energy_account_id": False}])
+        self.assertRecordValues(
+            lines.sorted("balance"),
+            [
+                {"account_id": advances.id, "balance": -80, "energy_account_id": self.account.id},
+                {
+                    "account_id": lines.sorted("balance")[1].account_id.id,
+                    "balance": 80,
+                    "energy_account_id": False,
+                },
+            ],
+        )
         self.assertChecked()
 
     def test_refused_booking_is_a_to_do_and_loses_nothing(self):
         entry = self.top_up(self.account, 80)
         self.company.fiscalyear_lock_date = "2030-01-01"
         self.env.cr.execute(
-            "UPDATE account_journal SET active = FALSE WHERE id = %s", [self.cash.id])
+            "UPDATE account_journal SET active = FALSE WHERE id = %s", [self.cash.id]
+        )
         self.cash.invalidate_recordset()
-        self.env["account.payment.method.line"].search(
-            [("journal_id", "=", self.cash.id)]).unlink()
+        self.env["account.payment.method.line"].search([("journal_id", "=", self.cash.id)]).unlink()
         payment = self.env["account.payment"]._book_top_up(entry)
         self.env["account.payment"]._book_top_up(entry)
         self.assertFalse(payment)
@@ -111,10 +125,17 @@ class TestLedger(EnergyCase):
         advances = self.company.energy_advances_account_id
         other = self.cash.default_account_id
         with self.assertRaisesRegex(ValidationError, "energy account"):
-            self.env["account.move"].create({
-                "company_id": self.company.id,
-                "journal_id": self.env["account.journal"].search([
-                    ("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1).id,
-                "line_ids": [
-                    (0, 0, {"account_id": advances.id, "credit": 5, "debit": 0}),
-                    (0, 0, {"account_id": other.id, "debit": 5, "credit": 0})]})
+            self.env["account.move"].create(
+                {
+                    "company_id": self.company.id,
+                    "journal_id": self.env["account.journal"]
+                    .search(
+                        [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1
+                    )
+                    .id,
+                    "line_ids": [
+                        (0, 0, {"account_id": advances.id, "credit": 5, "debit": 0}),
+                        (0, 0, {"account_id": other.id, "debit": 5, "credit": 0}),
+                    ],
+                }
+            )

@@ -15,7 +15,8 @@ class TestOperation(EnergyCase):
         super().setUpClass()
         cls.paid, cls.owing, cls.fixed = (cls.make_meter(name) for name in ("O1", "O2", "O3"))
         cls.env.cr.execute(
-            "UPDATE energy_meter SET can_switch = FALSE WHERE id = %s", [cls.fixed.id])
+            "UPDATE energy_meter SET can_switch = FALSE WHERE id = %s", [cls.fixed.id]
+        )
         cls.env.invalidate_all()
         accounts = [cls.open_account(meter) for meter in (cls.paid, cls.owing, cls.fixed)]
         accounts[0].wallet_ids._top_up(50, "test/paid", cls.cash)
@@ -57,8 +58,9 @@ class TestOperation(EnergyCase):
         with self.assertRaises(UserError):
             operation.action_confirm()
         read = self.operate("read", self.paid)
-        self.assertEqual(read.line_ids.result,
-                         "Nothing reads this meter: its readings are typed or imported.")
+        self.assertEqual(
+            read.line_ids.result, "Nothing reads this meter: its readings are typed or imported."
+        )
 
     def test_tariff_is_set_for_all(self):
         dear = self.make_tariff("Dear", {"flat": ["2.000000"]})
@@ -68,7 +70,8 @@ class TestOperation(EnergyCase):
         self.assertEqual(operation.line_ids.mapped("is_done"), [True, True])
         self.set_clock(START + timedelta(hours=2))
         self.assertEqual(
-            self.env["energy.room"].search([("meter_id", "=", self.paid.id)]).tariff_id, dear)
+            self.env["energy.room"].search([("meter_id", "=", self.paid.id)]).tariff_id, dear
+        )
 
     def test_going_live_shows_who_is_cut_and_cuts_them(self):
         self.site.supply_state = "watch"

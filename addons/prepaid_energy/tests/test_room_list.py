@@ -12,8 +12,12 @@ class TestRoomList(EnergyCase):
         self.meter = self.make_meter("RL-1", driver="none")
         self.account = self.open_account(self.meter)
         self.viewer = new_test_user(
-            self.env, "room_list_viewer", groups="prepaid_energy.group_energy_viewer",
-            company_id=self.company.id, company_ids=self.company.ids)
+            self.env,
+            "room_list_viewer",
+            groups="prepaid_energy.group_energy_viewer",
+            company_id=self.company.id,
+            company_ids=self.company.ids,
+        )
 
     def room(self):
         self.env.invalidate_all()
@@ -40,12 +44,25 @@ class TestRoomList(EnergyCase):
 
     def test_every_group_by_of_the_search_view_can_be_read(self):
         rooms = self.room()
-        for name in ("site_id", "building_id", "floor_id", "fee_state", "tariff_id",
-                     "partner_id", "commodity"):
+        for name in (
+            "site_id",
+            "building_id",
+            "floor_id",
+            "fee_state",
+            "tariff_id",
+            "partner_id",
+            "commodity",
+        ):
             with self.subTest(name):
                 self.assertEqual(
-                    sum(count for _value, count in rooms._read_group(
-                        [("id", "=", rooms.id)], [name], ["__count"])), 1)
+                    sum(
+                        count
+                        for _value, count in rooms._read_group(
+                            [("id", "=", rooms.id)], [name], ["__count"]
+                        )
+                    ),
+                    1,
+                )
 
     def test_telling_twice_in_a_transaction_sends_once(self):
         self.env.cr.precommit.run()
@@ -62,8 +79,11 @@ class TestRoomList(EnergyCase):
     def test_unbooked_top_up_is_listed_until_its_payment_is_posted(self):
         entry = self.top_up(self.account, 10)
         entries = self.env["energy.wallet.entry"].with_user(self.viewer)
-        waiting = [("account_id", "=", self.account.id), ("kind", "=", "top_up"),
-                   ("is_booked", "=", False)]
+        waiting = [
+            ("account_id", "=", self.account.id),
+            ("kind", "=", "top_up"),
+            ("is_booked", "=", False),
+        ]
         self.assertEqual(entries.search(waiting).ids, entry.ids)
         self.env["account.payment"]._book_top_up(entry)
         self.env.invalidate_all()
@@ -72,12 +92,16 @@ class TestRoomList(EnergyCase):
         self.assertFalse(entries.browse(entry.id).payment_id)
 
     def test_short_name_of_a_room_is_its_building_and_name(self):
-        building = self.env["energy.property"].create({
-            "name": "Tower", "kind": "building", "parent_id": self.site.id,
-            "company_id": self.company.id})
-        room = self.env["energy.property"].create({
-            "name": "12B", "kind": "room", "parent_id": building.id,
-            "company_id": self.company.id})
+        building = self.env["energy.property"].create(
+            {
+                "name": "Tower",
+                "kind": "building",
+                "parent_id": self.site.id,
+                "company_id": self.company.id,
+            }
+        )
+        room = self.env["energy.property"].create(
+            {"name": "12B", "kind": "room", "parent_id": building.id, "company_id": self.company.id}
+        )
         self.assertEqual(room.display_name, "Harbour Gardens / Tower / 12B")
-        self.assertEqual(
-            room.with_context(energy_short_name=True).display_name, "Tower / 12B")
+        self.assertEqual(room.with_context(energy_short_name=True).display_name, "Tower / 12B")

@@ -26,14 +26,17 @@ class TestSettlement(EnergyCase):
         self.assertEqual(meter.control_id.decision, "arrears")
         self.top_up(account, 5)
         self.assertEqual(
-            self.commands(meter),
-            [(1, "supply", "off", "queued"), (2, "supply", "on", "queued")])
+            self.commands(meter), [(1, "supply", "off", "queued"), (2, "supply", "on", "queued")]
+        )
         self.assertChecked()
 
     def test_day_month_and_bands_are_split_at_boundaries(self):
         tariff = self.make_tariff(
-            "Peak and valley", {"peak": ["1.000000"], "valley": ["0.500000"]},
-            windows=[("peak", 8, 22)], rest="valley")
+            "Peak and valley",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 22)],
+            rest="valley",
+        )
         meter = self.make_meter("E2")
         account = self.open_account(meter, tariff=tariff)
         self.top_up(account, 1000)
@@ -49,7 +52,8 @@ class TestSettlement(EnergyCase):
 
     def test_any_order_and_any_number_of_deliveries_give_the_same(self):
         tariff = self.make_tariff(
-            "Tiers", {"flat": ["0.538000", "0.588000", "0.838000"]}, limits=(50, 120))
+            "Tiers", {"flat": ["0.538000", "0.588000", "0.838000"]}, limits=(50, 120)
+        )
         straight, shuffled = self.make_meter("E3"), self.make_meter("E4")
         accounts = [self.open_account(meter, tariff=tariff) for meter in (straight, shuffled)]
         for account in accounts:
@@ -67,8 +71,14 @@ class TestSettlement(EnergyCase):
         # midnight of 9 April = 50 x 0.538 + 6 x 0.588 = 30.428
         self.assertEqual(f"{accounts[0].balance:.2f}", "320.22")
         self.assertEqual(
-            [round(unit.posted, 2) for unit in self.env["energy.rating.unit"].search(
-                [("account_id", "=", accounts[1].id)], order="month")], [149.35, 30.43])
+            [
+                round(unit.posted, 2)
+                for unit in self.env["energy.rating.unit"].search(
+                    [("account_id", "=", accounts[1].id)], order="month"
+                )
+            ],
+            [149.35, 30.43],
+        )
         self.assertChecked()
 
     def test_meters_that_serve_nobody_hold_nobody_up(self):
@@ -87,7 +97,8 @@ class TestSettlement(EnergyCase):
     def test_meter_in_service_stays_on_its_site(self):
         meter = self.make_meter("E10")
         self.open_account(meter)
-        other = self.env["energy.property"].create({
-            "name": "Hill Side", "kind": "site", "tz": "UTC", "company_id": self.company.id})
+        other = self.env["energy.property"].create(
+            {"name": "Hill Side", "kind": "site", "tz": "UTC", "company_id": self.company.id}
+        )
         with self.assertRaisesRegex(ValidationError, "stays on its site"):
             meter.property_id.parent_id = other

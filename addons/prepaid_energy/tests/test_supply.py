@@ -141,7 +141,8 @@ class TestSupply(EnergyCase):
         self.use(1, "10")
         dear = self.make_tariff("Dear", {"flat": ["6.000000"]})
         self.env["energy.supply"].search([("meter_id", "=", self.meter.id)])._set_tariff(
-            dear, START + timedelta(hours=2))
+            dear, START + timedelta(hours=2)
+        )
         self.use(3, "30")
         # 20 kWh at 0.60, then 10 of the 20 kWh between 1:00 and 3:00 at 6.00
         self.assertEqual(self.account.balance, -(20 * 0.6 + 10 * 6))

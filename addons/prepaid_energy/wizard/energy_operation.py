@@ -8,14 +8,22 @@ from .. import clock
 _logger = logging.getLogger(__name__)
 
 ACTIONS = [
-    ("read", "Read now"), ("on", "Supply on"), ("off", "Supply off"), ("hold", "Hold on"),
-    ("prepaid", "Return to prepaid"), ("set_tariff", "Set tariff"), ("go_live", "Go live"),
+    ("read", "Read now"),
+    ("on", "Supply on"),
+    ("off", "Supply off"),
+    ("hold", "Hold on"),
+    ("prepaid", "Return to prepaid"),
+    ("set_tariff", "Set tariff"),
+    ("go_live", "Go live"),
 ]
 GROUPS = {
     "read": ("operator", "engineer"),
-    "on": ("operator", "engineer"), "off": ("operator", "engineer"),
-    "hold": ("operator", "engineer"), "prepaid": ("operator", "engineer"),
-    "set_tariff": ("manager",), "go_live": ("manager",),
+    "on": ("operator", "engineer"),
+    "off": ("operator", "engineer"),
+    "hold": ("operator", "engineer"),
+    "prepaid": ("operator", "engineer"),
+    "set_tariff": ("manager",),
+    "go_live": ("manager",),
 }
 ASKS = ("off", "hold", "set_tariff", "go_live")
 
@@ -30,15 +38,24 @@ class EnergyOperation(models.TransientModel):
     state = fields.Selection([("ask", "Ask"), ("done", "Done")], default="ask", required=True)
     site_id = fields.Many2one("energy.property", readonly=True)
     reason = fields.Selection(
-        [("arrears", "Arrears"), ("request", "Customer's request"), ("works", "Works on site"),
-         ("safety", "Safety"), ("moving", "Moving in or out"), ("test", "Test"),
-         ("other", "Other")], default="request")
+        [
+            ("arrears", "Arrears"),
+            ("request", "Customer's request"),
+            ("works", "Works on site"),
+            ("safety", "Safety"),
+            ("moving", "Moving in or out"),
+            ("test", "Test"),
+            ("other", "Other"),
+        ],
+        default="request",
+    )
     remark = fields.Char()
     tariff_id = fields.Many2one("energy.tariff")
     since = fields.Datetime(string="From", default=lambda self: clock.now(self.env.cr))
     can_grant = fields.Boolean(compute="_compute_can_grant")
     granted_until = fields.Datetime(
-        help="Supply on although in arrears, until then. Managers only.")
+        help="Supply on although in arrears, until then. Managers only."
+    )
     line_ids = fields.One2many("energy.operation.line", "operation_id")
     count = fields.Integer(compute="_compute_count")
     failed_count = fields.Integer(compute="_compute_count")
@@ -47,15 +64,16 @@ class EnergyOperation(models.TransientModel):
     def _compute_count(self):
         for operation in self:
             operation.count = len(operation.line_ids)
-            operation.failed_count = len(operation.line_ids.filtered(
-                lambda line: line.result and not line.is_done))
+            operation.failed_count = len(
+                operation.line_ids.filtered(lambda line: line.result and not line.is_done)
+            )
 
     def _compute_can_grant(self):
         self.can_grant = self.env.user.has_group("prepaid_energy.group_energy_manager")
 
     @api.model
-    def default_get(self, fields_list):
-        values = super().default_get(fields_list)
+    def default_get(self, fields):
+        values = super().default_get(fields)
         if values.get("action") == "go_live" and values.get("site_id"):
             meters = self._would_be_cut(self.env["energy.property"].browse(values["site_id"]))
             values["line_ids"] = [(0, 0, {"meter_id": meter.id}) for meter in meters]
@@ -64,11 +82,19 @@ class EnergyOperation(models.TransientModel):
     @api.model
     def _would_be_cut(self, site):
         accounts = self.env["energy.account"].search(
-            [("site_id", "=", site.id), ("state", "=", "active")])
+            [("site_id", "=", site.id), ("state", "=", "active")]
+        )
         # sudo: what would be cut is shown to a manager of the site
-        controls = self.env["energy.meter.control"].sudo().search([
-            ("meter_id.site_id", "=", site.id),
-            ("decision", "in", ("would_cut_watch", "would_cut_trial"))])
+        controls = (
+            self.env["energy.meter.control"]
+            .sudo()
+            .search(
+                [
+                    ("meter_id.site_id", "=", site.id),
+                    ("decision", "in", ("would_cut_watch", "would_cut_trial")),
+                ]
+            )
+        )
         return controls.meter_id if accounts else controls.meter_id.browse()
 
     @api.model
@@ -79,8 +105,9 @@ class EnergyOperation(models.TransientModel):
         :param str action: one of ACTIONS
         """
         meters.check_access("read")
-        operation = self.create({
-            "action": action, "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in meters]})
+        operation = self.create(
+            {"action": action, "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in meters]}
+        )
         if action not in ASKS:
             return operation.action_confirm()
         return operation._show()
@@ -89,18 +116,29 @@ class EnergyOperation(models.TransientModel):
         self.ensure_one()
         labels = dict(self._fields["action"]._description_selection(self.env))
         return {
-            "type": "ir.actions.act_window", "name": labels[self.action],
-            "res_model": self._name, "res_id": self.id, "view_mode": "form", "target": "new"}
+            "type": "ir.actions.act_window",
+            "name": labels[self.action],
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
 
     def action_confirm(self):
         """Carry the operation out, line by line; a refusal is the line's result."""
         self.ensure_one()
         if self.state == "done":
             raise UserError(_("This was carried out already."))
-        if not any(self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-                   for role in GROUPS[self.action]):
-            _logger.info("User %s was refused the operation %s on meters %s", self.env.uid,
-                         self.action, self.line_ids.meter_id.ids)
+        if not any(
+            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
+            for role in GROUPS[self.action]
+        ):
+            _logger.info(
+                "User %s was refused the operation %s on meters %s",
+                self.env.uid,
+                self.action,
+                self.line_ids.meter_id.ids,
+            )
             raise AccessError(_("You do not have the right for this operation."))
         if self.action in ("off", "hold") and not self._reason_text():
             raise UserError(_("Choose a reason."))

@@ -32,7 +32,8 @@ class EnergyOperationLine(models.TransientModel):
                     # sudo: persons order, only the flow writes control and command rows; the
                     # group and the access to the meter have been checked
                     result = self.meter_id.control_id.sudo()._order_by_person(
-                        operation.action, operation._reason_text(), granted_until)
+                        operation.action, operation._reason_text(), granted_until
+                    )
         except UserError as error:
             self.write({"is_done": False, "result": str(error)})
         else:
@@ -45,6 +46,9 @@ class EnergyOperationLine(models.TransientModel):
             raise UserError(_("The meter serves no account."))
         # sudo: tariffs are set by managers, supplies are not edited by anybody else
         if supply.sudo()._set_tariff(operation.tariff_id, operation.since):
-            return _("“%(tariff)s” from %(since)s (UTC) on.", tariff=operation.tariff_id.name,
-                     since=operation.since)
+            return _(
+                "“%(tariff)s” from %(since)s (UTC) on.",
+                tariff=operation.tariff_id.name,
+                since=operation.since,
+            )
         return _("Has this tariff already.")

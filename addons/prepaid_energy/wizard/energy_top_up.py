@@ -14,22 +14,37 @@ class EnergyTopUp(models.TransientModel):
     _description = "Top-up"
 
     account_id = fields.Many2one(
-        "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))])
+        "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))]
+    )
     wallet_id = fields.Many2one(
-        "energy.wallet", string="To Balance", compute="_compute_wallet_id", store=True,
-        precompute=True, readonly=False, required=True, domain="[('account_id', '=', account_id)]")
-    has_several_wallets = fields.Boolean(
-        compute="_compute_wallet_id", store=True, precompute=True)
+        "energy.wallet",
+        string="To Balance",
+        compute="_compute_wallet_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        required=True,
+        domain="[('account_id', '=', account_id)]",
+    )
+    has_several_wallets = fields.Boolean(compute="_compute_wallet_id", store=True, precompute=True)
     company_id = fields.Many2one(related="account_id.company_id")
     currency_id = fields.Many2one(related="account_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
     amount = fields.Monetary(required=True)
     journal_id = fields.Many2one(
-        "account.journal", string="Paid By", required=True,
+        "account.journal",
+        string="Paid By",
+        required=True,
         domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
-        compute="_compute_journal_id", store=True, precompute=True, readonly=False)
+        compute="_compute_journal_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+    )
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
-    key = fields.Char(required=True, readonly=True, default=lambda self: f"{KEY_PREFIX}{uuid.uuid4()}")
+    key = fields.Char(
+        required=True, readonly=True, default=lambda self: f"{KEY_PREFIX}{uuid.uuid4()}"
+    )
     entry_key = fields.Char(readonly=True)
     result = fields.Char(readonly=True)
     balance_after = fields.Monetary(readonly=True)
@@ -43,10 +58,14 @@ class EnergyTopUp(models.TransientModel):
     @api.depends("company_id")
     def _compute_journal_id(self):
         for top_up in self:
-            top_up.journal_id = self.env["account.journal"].search([
-                ("type", "in", ("cash", "bank")),
-                ("company_id", "=", top_up.company_id.id or self.env.company.id)],
-                order="type desc, sequence", limit=1)
+            top_up.journal_id = self.env["account.journal"].search(
+                [
+                    ("type", "in", ("cash", "bank")),
+                    ("company_id", "=", top_up.company_id.id or self.env.company.id),
+                ],
+                order="type desc, sequence",
+                limit=1,
+            )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -79,8 +98,13 @@ class EnergyTopUp(models.TransientModel):
     def _open(self, account):
         """Return the action that opens the counter for an account."""
         return {
-            "type": "ir.actions.act_window", "name": _("Top-up"), "res_model": self._name,
-            "view_mode": "form", "target": "new", "context": {"default_account_id": account.id}}
+            "type": "ir.actions.act_window",
+            "name": _("Top-up"),
+            "res_model": self._name,
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_account_id": account.id},
+        }
 
     def action_confirm(self):
         """Credit the amount; a second press of the button finds what the first one did."""
@@ -91,24 +115,43 @@ class EnergyTopUp(models.TransientModel):
         if not self.key.startswith(KEY_PREFIX):
             raise AccessError(_("The key of a counter top-up is chosen by the form."))
         self.journal_id.check_access("read")
-        if self.journal_id.type not in ("cash", "bank") \
-                or self.journal_id.company_id != self.company_id:
+        if (
+            self.journal_id.type not in ("cash", "bank")
+            or self.journal_id.company_id != self.company_id
+        ):
             raise UserError(_("Choose a cash or bank journal of %s.", self.company_id.name))
         # sudo: cashiers sell, but nobody writes balances or commands but the flow
         wallet_sudo = self.wallet_id.sudo()
         if wallet_sudo.account_id != self.account_id:
             raise UserError(_("The balance belongs to another account."))
         entry = wallet_sudo._top_up(self.amount, self.key, self.journal_id, self.reference)
-        self.write({
-            "entry_key": entry.key, "balance_after": entry.balance_after,
-            "result": self._result(entry)})
+        self.write(
+            {
+                "entry_key": entry.key,
+                "balance_after": entry.balance_after,
+                "result": self._result(entry),
+            }
+        )
         return {
-            "type": "ir.actions.act_window", "name": _("Top-up"), "res_model": self._name,
-            "res_id": self.id, "view_mode": "form", "target": "new"}
+            "type": "ir.actions.act_window",
+            "name": _("Top-up"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
 
     def _result(self, entry):
-        controls = self.env["energy.meter.control"].sudo().search([
-            ("meter_id", "in", self.account_id.supply_ids.meter_id.ids), ("wanted", "=", "off")])
+        controls = (
+            self.env["energy.meter.control"]
+            .sudo()
+            .search(
+                [
+                    ("meter_id", "in", self.account_id.supply_ids.meter_id.ids),
+                    ("wanted", "=", "off"),
+                ]
+            )
+        )
         if entry.command_ids:
             return _("Supply on has been ordered.")
         if controls:
@@ -118,5 +161,6 @@ class EnergyTopUp(models.TransientModel):
     def action_open_entry(self):
         """Open the entry that was posted."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry")
+            "prepaid_energy.action_energy_wallet_entry"
+        )
         return dict(action, domain=[("key", "=", self.entry_key)], target="current")

@@ -3,9 +3,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import api, models
-from odoo.tools import file_open
-
 from odoo.addons.prepaid_energy import clock
+from odoo.tools import file_open
 
 from ..simulator.load import curves, displayed, energy
 
@@ -28,17 +27,29 @@ class EnergyDemo(models.AbstractModel):
     @api.model
     def _load_field(self):
         """Gateways with the demo's meters, and a month of readings, settled day by day."""
-        self = self.with_company(self._company())  # noqa: PLW0642
+        self = self.with_company(self._company())
         for bus in self._field():
-            gateway = self.env["energy.gateway"].create({
-                "name": bus["name"], "host": "127.0.0.1", "port": bus["port"],
-                "site_id": self.env.ref(f"prepaid_energy.{bus['site']}").id})
+            gateway = self.env["energy.gateway"].create(
+                {
+                    "name": bus["name"],
+                    "host": "127.0.0.1",
+                    "port": bus["port"],
+                    "site_id": self.env.ref(f"prepaid_energy.{bus['site']}").id,
+                }
+            )
             for values in bus["meters"]:
                 meter = self.env["energy.meter"].search([("name", "=", values["serial"])])
-                meter.write({
-                    "driver": "modbus", "read_interval": READ_EVERY, "gateway_id": gateway.id, "unit_id": values["unit"],
-                    "profile_id": self.env["energy.meter.profile"].search(
-                        [("code", "=", values["profile"])], limit=1).id})
+                meter.write(
+                    {
+                        "driver": "modbus",
+                        "read_interval": READ_EVERY,
+                        "gateway_id": gateway.id,
+                        "unit_id": values["unit"],
+                        "profile_id": self.env["energy.meter.profile"]
+                        .search([("code", "=", values["profile"])], limit=1)
+                        .id,
+                    }
+                )
         self.env.flush_all()
         self._play_history()
         self._end_history()
@@ -65,9 +76,18 @@ class EnergyDemo(models.AbstractModel):
             self._top_up_low(day)
             day = until
         self.env.cr.execute("DELETE FROM energy_clock")
-        self.env["energy.meter.status"]._report([
-            {"meter_id": meter.id, "is_online": True, "seen_at": now, "supply_state": "on",
-             "supply_seen_at": now} for meter, _register in meters])
+        self.env["energy.meter.status"]._report(
+            [
+                {
+                    "meter_id": meter.id,
+                    "is_online": True,
+                    "seen_at": now,
+                    "supply_state": "on",
+                    "supply_seen_at": now,
+                }
+                for meter, _register in meters
+            ]
+        )
         self.env.cr.execute("""
             UPDATE energy_meter_status st SET read_at = r.moment, total = r.total
               FROM (SELECT DISTINCT ON (meter_id) meter_id, moment, total
@@ -80,13 +100,21 @@ class EnergyDemo(models.AbstractModel):
         """Return pairs of a meter and the function from a moment to its register."""
         openings = {
             meter["serial"]: Decimal(meter["register"])
-            for room in self._rooms() for meter in room["meters"]}
+            for room in self._rooms()
+            for meter in room["meters"]
+        }
         played = []
         for bus in self._field():
             for values in bus["meters"]:
                 meter = self.env["energy.meter"].search([("name", "=", values["serial"])])
-                played.append((meter, self._register_function(
-                    values, openings[values["serial"]], start, RESOLUTIONS[meter.commodity])))
+                played.append(
+                    (
+                        meter,
+                        self._register_function(
+                            values, openings[values["serial"]], start, RESOLUTIONS[meter.commodity]
+                        ),
+                    )
+                )
         return played
 
     @staticmethod
@@ -122,9 +150,14 @@ class EnergyDemo(models.AbstractModel):
     def _accounts(self):
         """Return pairs of an account and the balance it is to end with, or None."""
         return [
-            (account, room.get("ends_with")) for room in self._rooms()
-            if (account := self.env["energy.meter"].search(
-                [("name", "=", room["meters"][0]["serial"])]).account_id)]
+            (account, room.get("ends_with"))
+            for room in self._rooms()
+            if (
+                account := self.env["energy.meter"]
+                .search([("name", "=", room["meters"][0]["serial"])])
+                .account_id
+            )
+        ]
 
     @api.model
     def _start_demo(self, speed):
@@ -142,20 +175,32 @@ class EnergyDemo(models.AbstractModel):
         gateways.action_arm()
         gateways.action_release_cuts()
         statuses = {
-            status.meter_id.name: status for status in self.env["energy.meter.status"].search([])}
+            status.meter_id.name: status for status in self.env["energy.meter.status"].search([])
+        }
         devices = {
-            "gateways": [{
-                "port": bus["port"],
-                "meters": [self._device(values, statuses[values["serial"]])
-                           for values in bus["meters"]],
-            } for bus in self._field()]}
+            "gateways": [
+                {
+                    "port": bus["port"],
+                    "meters": [
+                        self._device(values, statuses[values["serial"]]) for values in bus["meters"]
+                    ],
+                }
+                for bus in self._field()
+            ]
+        }
         return {"start": f"{now.isoformat()}Z", **devices}
 
     def _device(self, values, status):
         self.env.cr.execute(
-            "SELECT total::text FROM energy_meter_status WHERE id = %s", [status.id])
+            "SELECT total::text FROM energy_meter_status WHERE id = %s", [status.id]
+        )
         return {
-            "unit": values["unit"], "type": values["device"], "serial": values["serial"],
+            "unit": values["unit"],
+            "type": values["device"],
+            "serial": values["serial"],
             "register": self.env.cr.fetchone()[0],
             "supply": "off" if status.supply_state == "off" else "on",
-            "curve": values["curve"], "scale": values["scale"], "offset_hours": 8}
+            "curve": values["curve"],
+            "scale": values["scale"],
+            "offset_hours": 8,
+        }
