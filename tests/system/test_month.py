@@ -86,7 +86,7 @@ def _priced_parts(site):
     """(tariff, rate period, tier) of all that was charged."""
     return set(
         site.rows(
-            "SELECT DISTINCT t.name, u.band, u.tier FROM energy_usage u"
+            "SELECT DISTINCT t.name ->> 'en_US', u.band, u.tier FROM energy_usage u"
             "  JOIN energy_tariff_version v ON v.id = u.version_id"
             "  JOIN energy_tariff t ON t.id = v.tariff_id WHERE u.quantity > 0"
         )

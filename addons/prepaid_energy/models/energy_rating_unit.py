@@ -41,7 +41,6 @@ class EnergyRatingUnit(models.Model):
     posted = fields.Monetary(readonly=True, required=True, default=0)
     revision = fields.Integer(readonly=True, required=True, default=0)
     entry_ids = fields.One2many("energy.wallet.entry", "unit_id", string="Balance Entries")
-    usage_ids = fields.One2many("energy.usage", "unit_id", string="Consumption")
 
     _key_uniq = models.UniqueIndex(
         "(account_id, commodity, COALESCE(supply_id, 0), period_start, month)",

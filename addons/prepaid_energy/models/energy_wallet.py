@@ -86,7 +86,6 @@ class EnergyWallet(models.Model):
     balance = fields.Monetary(readonly=True, required=True, default=0)
     last_number = fields.Integer(readonly=True, required=True, default=0)
     head = fields.Char(readonly=True, required=True, default="", help="Hash of the last entry.")
-    entry_ids = fields.One2many("energy.wallet.entry", "wallet_id", string="Balance Entries")
 
     _account_uniq = models.UniqueIndex(
         "(account_id, COALESCE(commodity, ''))", "An account has one balance a commodity."
@@ -209,6 +208,13 @@ class EnergyWallet(models.Model):
                     )
                 )
         return fresh
+
+    def action_open_entries(self):
+        """Open the entries of these balances."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry"
+        )
+        return dict(action, domain=[("wallet_id", "in", self.ids)])
 
     def _decimal(self, amount):
         """Return an amount typed by a person as a decimal of this wallet's currency.

@@ -192,7 +192,7 @@ class EnergyWalletEntry(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "prepaid_energy.action_energy_reading"
         )
-        meters = self.unit_id.usage_ids.meter_id
+        meters = self.env["energy.usage"].search([("unit_id", "=", self.unit_id.id)]).meter_id
         start, end = self.unit_id._moments()
         return dict(
             action,

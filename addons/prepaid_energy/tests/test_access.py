@@ -107,6 +107,7 @@ PUBLIC = {
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
+    "energy.wallet": {"action_open_entries"},
     "energy.wallet.entry": {
         "action_open_usage",
         "action_open_readings",
@@ -344,11 +345,11 @@ class TestRights(AccessCase):
         top_up = cashier["energy.top.up"].create({"account_id": account.id, "amount": 50})
         top_up.action_confirm()
         self.assertEqual(account.balance, 50)
-        entry = account.wallet_ids.entry_ids
+        entry = account.entry_ids
         self.assertEqual(entry.user_id, cashier.user)
         self.assertTrue(top_up.result)
         top_up.action_confirm()
-        self.assertEqual(len(account.wallet_ids.entry_ids), 1)
+        self.assertEqual(len(account.entry_ids), 1)
 
     def test_sites_that_cut_are_the_managers_business(self):
         for role in ROLES:
@@ -713,7 +714,7 @@ class TestOrders(AccessCase):
             10.005,
             0.1 + 1e-6,
         )
-        before = self.account.wallet_ids.entry_ids
+        before = self.account.entry_ids
         for amount in amounts:
             with (
                 self.subTest(amount=amount),
@@ -734,7 +735,7 @@ class TestOrders(AccessCase):
                 self.refused(UserError, "smallest unit|above zero|not an amount"),
             ):
                 self.account.wallet_ids._top_up(amount, f"test/{amount}", self.cash)
-        self.assertEqual(self.account.wallet_ids.entry_ids, before)
+        self.assertEqual(self.account.entry_ids, before)
 
     def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):
         env = self.as_user("cashier")
