@@ -35,6 +35,8 @@ def write_config() -> Path:
         "server_wide_modules": "base,rpc,web",
         "limit_time_real": 600,
         "limit_time_cpu": 600,
+        # A browser that a test starts would inherit Odoo's limit and could not map its memory.
+        "limit_memory_hard": "0",
     }
     content = "[options]\n" + "".join(
         f"{name} = {value}\n" for name, value in options.items() if value

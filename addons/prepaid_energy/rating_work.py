@@ -6,8 +6,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from odoo import _
-
 from .engine import Point, Span
 from .local_time import local_date
 
@@ -67,6 +65,7 @@ class Prices:
     """The tariff versions and their spans that rating asks for, each looked up once a batch."""
 
     def __init__(self, env):
+        self._env = env
         self._tariffs = env["energy.tariff"]
         self._engine = env["energy.tariff.version"]._engine
         self._versions = {}
@@ -90,7 +89,7 @@ class Prices:
             priced = self._tariffs._spans(tariff, start, end, zone)
             if not priced or priced[0][0] > start:
                 raise RatingRefused(
-                    _(
+                    self._env._(
                         "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
                         tariff=self._tariffs.browse(tariff).name,
                         start=start,

@@ -56,9 +56,9 @@ class Contended:
 
     def entries(self, wallet: int, kind: str) -> list[Decimal]:
         return [
-            amount
+            Decimal(amount)
             for (amount,) in self.rows(
-                "SELECT amount FROM energy_wallet_entry WHERE wallet_id = %s AND kind = %s"
+                "SELECT amount::text FROM energy_wallet_entry WHERE wallet_id = %s AND kind = %s"
                 " ORDER BY number",
                 wallet,
                 kind,
@@ -66,15 +66,17 @@ class Contended:
         ]
 
     def balance(self, wallet: int) -> Decimal:
-        return self.rows("SELECT balance FROM energy_wallet WHERE id = %s", wallet)[0][0]
+        rows = self.rows("SELECT balance::text FROM energy_wallet WHERE id = %s", wallet)
+        return Decimal(rows[0][0])
 
     def queued(self) -> int:
         return self.rows("SELECT count(*) FROM energy_settlement_queue")[0][0]
 
     def counted(self, meter: int) -> Decimal:
-        return self.rows(
-            "SELECT COALESCE(sum(quantity), 0) FROM energy_usage WHERE meter_id = %s", meter
-        )[0][0]
+        rows = self.rows(
+            "SELECT COALESCE(sum(quantity), 0)::text FROM energy_usage WHERE meter_id = %s", meter
+        )
+        return Decimal(rows[0][0])
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +145,11 @@ def test_charge_and_payment_at_once(contended):
     assert sum(contended.entries(wallet, "use")) == Decimal("-30.00")
     assert contended.balance(wallet) == len(told) - Decimal("30.00")
     after = contended.rows(
-        "SELECT amount, balance_after FROM energy_wallet_entry WHERE wallet_id = %s"
+        "SELECT amount::text, balance_after::text FROM energy_wallet_entry WHERE wallet_id = %s"
         " ORDER BY number",
         wallet,
     )
-    assert all(one[1] + two[0] == two[1] for one, two in pairwise(after))
+    assert all(Decimal(one[1]) + Decimal(two[0]) == Decimal(two[1]) for one, two in pairwise(after))
     assert contended.queued() == 0
 
 

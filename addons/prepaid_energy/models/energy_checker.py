@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from odoo import _, api, models
+from odoo import api, models
 from odoo.tools import SQL
 
 from ..engine import round_half_up
@@ -63,7 +63,7 @@ class EnergyChecker(models.AbstractModel):
                  OR w.last_number <> count(e.id)
         """)
         return self._count("energy_wallet"), [
-            _(
+            self.env._(
                 "Balance %(id)s is %(balance)s, its %(count)s entries sum to %(sum)s (last number "
                 "%(number)s).",
                 id=row[0],
@@ -78,7 +78,7 @@ class EnergyChecker(models.AbstractModel):
     def _rule_chains(self):
         """Entries are numbered without gaps, follow on each other's balance and hash"""
         findings = [
-            _(
+            self.env._(
                 "Entry %(entry)s of balance %(wallet)s: %(what)s does not follow.",
                 entry=entry,
                 wallet=wallet,
@@ -94,7 +94,7 @@ class EnergyChecker(models.AbstractModel):
              WHERE balance_after <> running
         """)
         findings += [
-            _(
+            self.env._(
                 "Entry %(entry)s of balance %(wallet)s: the balance after it does not follow.",
                 entry=entry,
                 wallet=wallet,
@@ -106,7 +106,9 @@ class EnergyChecker(models.AbstractModel):
                 ON e.wallet_id = w.id AND e.number = w.last_number
              WHERE COALESCE(e.hash, '') <> w.head
         """)
-        findings += [_("Balance %s does not end in its last entry.", row[0]) for row in heads]
+        findings += [
+            self.env._("Balance %s does not end in its last entry.", row[0]) for row in heads
+        ]
         return self._count("energy_wallet_entry"), findings
 
     def _rule_belongings(self):
@@ -131,10 +133,12 @@ class EnergyChecker(models.AbstractModel):
                 OR date_trunc('month', x.local_date) <> g.month
         """)
         return self._count("energy_wallet_entry") + self._count("energy_usage"), [
-            _("Entry %s belongs to another account, site or month than what it charges.", row[0])
+            self.env._(
+                "Entry %s belongs to another account, site or month than what it charges.", row[0]
+            )
             for row in entries
         ] + [
-            _("Use %s belongs to another account, site or month than its supply.", row[0])
+            self.env._("Use %s belongs to another account, site or month than its supply.", row[0])
             for row in usage
         ]
 
@@ -165,7 +169,7 @@ class EnergyChecker(models.AbstractModel):
                 differing[supply] = (name, Decimal(counted), shown, turn)
         falls = self._falls(list(differing))
         findings = [
-            _(
+            self.env._(
                 "Meter %(meter)s: its registers show %(shown)s, %(counted)s is counted.",
                 meter=name,
                 shown=shown + falls.get(supply, 0) * turn,
@@ -208,7 +212,7 @@ class EnergyChecker(models.AbstractModel):
         for unit, due, posted, step, cost in rows:
             if abs(Decimal(due) - Decimal(cost)) > Decimal("0.0000001"):
                 findings.append(
-                    _(
+                    self.env._(
                         "Unit %(unit)s: %(due)s is due, its use costs %(cost)s.",
                         unit=unit,
                         due=due,
@@ -217,7 +221,7 @@ class EnergyChecker(models.AbstractModel):
                 )
             if abs(round_half_up(Decimal(due), Decimal(step).normalize()) - Decimal(posted)) > 0:
                 findings.append(
-                    _(
+                    self.env._(
                         "Unit %(unit)s: %(due)s is due, %(posted)s is posted.",
                         unit=unit,
                         due=due,
@@ -234,7 +238,7 @@ class EnergyChecker(models.AbstractModel):
              GROUP BY g.id HAVING g.posted <> COALESCE(-sum(e.amount), 0)
         """)
         return self._count("energy_rating_unit"), [
-            _(
+            self.env._(
                 "Unit %(unit)s says %(posted)s is posted, its entries charge %(charged)s.",
                 unit=row[0],
                 posted=row[1],
@@ -254,7 +258,9 @@ class EnergyChecker(models.AbstractModel):
              WHERE r.total < r.before AND m.register_digits = 0
         """)
         return self._count("energy_reading_data", "state = 'accepted'"), [
-            _("Meter %(meter)s: the register fell at %(moment)s.", meter=name, moment=moment)
+            self.env._(
+                "Meter %(meter)s: the register fell at %(moment)s.", meter=name, moment=moment
+            )
             for name, moment in rows
         ]
 
@@ -270,9 +276,11 @@ class EnergyChecker(models.AbstractModel):
                                       WHERE c.meter_id = k.meter_id)
         """)
         return self._count("energy_command"), [
-            _("Meter %(meter)s has %(count)s supply commands under way.", meter=name, count=count)
+            self.env._(
+                "Meter %(meter)s has %(count)s supply commands under way.", meter=name, count=count
+            )
             for name, count in sent
-        ] + [_("Commands of meter %s are missing.", row[0]) for row in gaps]
+        ] + [self.env._("Commands of meter %s are missing.", row[0]) for row in gaps]
 
     def _rule_supplies(self):
         """No meter serves two accounts at a time"""
@@ -283,7 +291,7 @@ class EnergyChecker(models.AbstractModel):
               JOIN energy_meter m ON m.id = a.meter_id
         """)
         return self._count("energy_supply"), [
-            _("Meter %s serves two accounts at a time.", row[0]) for row in rows
+            self.env._("Meter %s serves two accounts at a time.", row[0]) for row in rows
         ]
 
     def _rule_cuts(self):
@@ -300,7 +308,9 @@ class EnergyChecker(models.AbstractModel):
                     OR (last.value, last.cause) = ('off', 'arrears'))
         """)
         return self._count("energy_meter_control"), [
-            _("Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode)
+            self.env._(
+                "Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode
+            )
             for name, mode in rows
         ]
 
@@ -312,7 +322,7 @@ class EnergyChecker(models.AbstractModel):
              WHERE p.state IN ('canceled', 'rejected', 'draft') OR p.amount <> e.amount
         """)
         return self._count("account_payment", "energy_entry_key IS NOT NULL"), [
-            _(
+            self.env._(
                 "Top-up %(key)s of %(amount)s is booked as %(booked)s (%(state)s).",
                 key=row[0],
                 amount=row[1],
@@ -350,7 +360,7 @@ class EnergyChecker(models.AbstractModel):
                    <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
         """)
         return self._count("energy_account"), [
-            _(
+            self.env._(
                 "Account %(account)s: advances %(advances)s + not booked %(unbooked)s differ from "
                 "balance %(balance)s + not invoiced %(uninvoiced)s.",
                 account=row[0],
@@ -378,6 +388,6 @@ class EnergyChecker(models.AbstractModel):
         company.partner_id.sudo().activity_schedule(
             "mail.mail_activity_data_warning",
             user_id=(manager or self.env.user).id,
-            summary=_("%s findings of the nightly check", len(findings)),
+            summary=self.env._("%s findings of the nightly check", len(findings)),
             note="<br/>".join(findings[:50]),
         )

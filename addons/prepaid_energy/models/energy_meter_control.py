@@ -75,9 +75,7 @@ class EnergyMeterControl(models.Model):
     )
     decision = fields.Selection(DECISIONS, readonly=True)
     decided_at = fields.Datetime(readonly=True)
-    decided_balance = fields.Monetary(
-        readonly=True, help="Balance + overdraft limit at the decision."
-    )
+    decided_balance = fields.Monetary(readonly=True, help="As it was at the decision.")
     missing = fields.Monetary(readonly=True, help="The smallest payment that changes the decision.")
     decision_reason = fields.Char(compute="_compute_decision_reason", string="Why")
     last_number = fields.Integer(readonly=True, required=True, default=0)
@@ -221,7 +219,7 @@ class EnergyMeterControl(models.Model):
         for situation in self._situations(account_ids):
             decision = decide(situation.terms, situation.facts)
             reason = decision.reason
-            available = situation.facts.balance + situation.terms.overdraft
+            balance = situation.facts.balance
             if reason == "protected" and situation.granted:
                 reason = "granted"
             wanted, wanted_cause = situation.facts.wanted, situation.facts.wanted_cause or None
@@ -241,11 +239,11 @@ class EnergyMeterControl(models.Model):
                     }
                 )
             elif reason == situation.decision and (
-                reason == "enough" or available == situation.decided_balance
+                reason == "enough" or balance == situation.decided_balance
             ):
                 continue
             changed.append(
-                (situation.meter, wanted, wanted_cause, reason, available, decision.missing)
+                (situation.meter, wanted, wanted_cause, reason, balance, decision.missing)
             )
         if changed:
             self.env.cr.execute(
