@@ -4,7 +4,6 @@
     "category": "Services/Utilities",
     "summary": "Sell electricity and water to tenants: meters, tariffs, prepaid balances, supply",
     "author": "Prepaid Energy",
-    "website": "https://github.com/prepaid-energy/prepaid-energy",
     "license": "LGPL-3",
     "depends": ["account_payment", "analytic", "bus", "mail", "portal", "resource", "uom"],
     "data": [

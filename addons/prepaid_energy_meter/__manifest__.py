@@ -4,7 +4,6 @@
     "category": "Services/Utilities",
     "summary": "Read meters, switch relays and valves over Modbus TCP",
     "author": "Prepaid Energy",
-    "website": "https://github.com/prepaid-energy/prepaid-energy",
     "license": "LGPL-3",
     "depends": ["prepaid_energy"],
     "external_dependencies": {"python": ["pymodbus"]},
