@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from .. import clock
 from ..bulk import values
@@ -341,7 +341,8 @@ class EnergyMeterControl(models.Model):
         self._write_wish("prepaid", "on", granted_until=granted_until)
         self._order_now("supply", "on", "prepaid", reason)
         if granted_until:
-            return _("Supply on ordered, granted until %s (UTC).", granted_until)
+            until = format_datetime(self.env, granted_until)
+            return _("Supply on ordered, granted until %s.", until)
         return _("Supply on ordered.")
 
     def _write_wish(self, mode, wanted, cause="person", granted_until=None):

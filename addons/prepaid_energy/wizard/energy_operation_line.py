@@ -1,5 +1,6 @@
 from odoo import _, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
 
 class EnergyOperationLine(models.TransientModel):
@@ -47,8 +48,8 @@ class EnergyOperationLine(models.TransientModel):
         # sudo: tariffs are set by managers, supplies are not edited by anybody else
         if supply.sudo()._set_tariff(operation.tariff_id, operation.since):
             return _(
-                "“%(tariff)s” from %(since)s (UTC) on.",
+                "“%(tariff)s” from %(since)s on.",
                 tariff=operation.tariff_id.name,
-                since=operation.since,
+                since=format_datetime(self.env, operation.since),
             )
         return _("Has this tariff already.")
