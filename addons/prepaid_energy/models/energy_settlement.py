@@ -225,5 +225,6 @@ class EnergySettlement(models.AbstractModel):
             "SELECT count(*) FROM energy_settlement_queue"
             " WHERE not_before IS NULL OR not_before <= energy_now()"
         )
-        remaining = self.env.cr.fetchone()[0]
+        # Where nothing was done another worker is at it; the next run looks again.
+        remaining = self.env.cr.fetchone()[0] if done else 0
         self.env["ir.cron"]._commit_progress(done, remaining=remaining)
