@@ -13,9 +13,9 @@ SQL_LEFT_BEHIND = """
 
 
 def post_init_hook(env):
-    """Give every company that already has a chart of accounts its advances account."""
+    """Set up the books of every company that already has a chart of accounts."""
     for company in env["res.company"].search([("chart_template", "!=", False)]):
-        company._energy_set_up_advances_account()
+        company._energy_set_up_books()
 
 
 def uninstall_hook(env):

@@ -52,10 +52,10 @@ class Worker:
 
         def top_up(env):
             cash = env.ref("prepaid_energy.company_demo")
-            journal = env["account.journal"].search(
-                [("company_id", "=", cash.id), ("type", "=", "cash")], limit=1
+            method = env["energy.payment.method"].search(
+                [("company_id", "=", cash.id), ("kind", "=", "cash")], limit=1
             )
-            return env["energy.wallet"].browse(wallet)._top_up(amount, key, journal).id
+            return env["energy.wallet"].browse(wallet)._top_up(amount, key, method).id
 
         try:
             return self.within(top_up)

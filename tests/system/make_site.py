@@ -27,11 +27,11 @@ def make_company(env):
     env["account.chart.template"].try_loading("generic_coa", company=company, install_demo=False)
     company = company.with_env(env)
     company.currency_id = currency
-    company._energy_set_up_advances_account()
     env["account.journal"].search([("company_id", "=", company.id), ("type", "=", "cash")]).unlink()
     env["account.journal"].create(
         {"name": "Cash", "type": "cash", "code": "CASH", "company_id": company.id}
     )
+    company._energy_set_up_books()
     for login, groups in USERS.items():
         env["res.users"].create(
             {
@@ -148,8 +148,8 @@ def make_account(env, plan, site, meters, tariffs):
         }
     )
     account.action_activate()
-    cash = env["account.journal"].search(
-        [("company_id", "=", site.company_id.id), ("code", "=", "CASH")]
+    cash = env["energy.payment.method"].search(
+        [("company_id", "=", site.company_id.id), ("kind", "=", "cash")]
     )
     account.wallet_ids._top_up(float(plan.deposit), f"deposit/{plan.number}", cash)
 

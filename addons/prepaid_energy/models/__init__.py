@@ -12,6 +12,8 @@ from . import energy_tariff_tier
 from . import energy_tariff_window
 from . import energy_tariff_price
 from . import energy_credit_policy
+from . import energy_payment_method
+from . import energy_shift
 from . import energy_meter
 from . import energy_meter_status
 from . import energy_meter_control

@@ -32,7 +32,7 @@ class EnergyDemo(models.AbstractModel):
         self.env["account.journal"].create(
             {"name": "Counter cash", "type": "cash", "code": "CASH", "company_id": company.id}
         )
-        company._energy_set_up_advances_account()
+        company._energy_set_up_books()
         self.env["ir.config_parameter"].set_param(ADJUSTABLE, "1")
 
     @api.model
@@ -130,7 +130,7 @@ class EnergyDemo(models.AbstractModel):
 
     def _top_up(self, account, amount, occasion):
         wallet = account.wallet_ids
-        journal = self.env["account.journal"].search(
-            [("company_id", "=", account.company_id.id), ("type", "=", "cash")], limit=1
+        method = self.env["energy.payment.method"].search(
+            [("company_id", "=", account.company_id.id), ("kind", "=", "cash")], limit=1
         )
-        wallet._top_up(float(amount), f"demo/{account.name}/{occasion}", journal)
+        wallet._top_up(float(amount), f"demo/{account.name}/{occasion}", method)

@@ -2,22 +2,17 @@ import logging
 from contextlib import closing
 from decimal import Decimal
 
-import psycopg2
 from odoo import api, models
 from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
 from .. import clock
 from ..crash_points import reached
+from .energy_wallet import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
 BATCH = 400
-CONFLICTS = (
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.LockNotAvailable,
-)
 MOST_CONFLICTS = 20
 CRON_SECONDS = 30
 

@@ -1,11 +1,15 @@
 import hashlib
 import math
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
+import odoo.modules.module
+import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
+from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
 from .. import clock
@@ -15,6 +19,15 @@ from .energy_meter import COMMODITIES
 
 # From here on a float no longer carries every cent.
 MOST = 1e12
+# Seconds for which somebody waits for a balance; first key of its advisory locks ("ener").
+PATIENCE = 10
+QUEUE = 0x656E6572
+MOST_TRIES = 20
+CONFLICTS = (
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.LockNotAvailable,
+)
 
 ENTRY_COLUMNS = (
     "wallet_id",
@@ -34,7 +47,10 @@ ENTRY_COLUMNS = (
     "unit_id",
     "revision",
     "journal_id",
+    "method_id",
+    "shift_id",
     "reference",
+    "cause_key",
     "note",
     "user_id",
     "hash",
@@ -43,7 +59,10 @@ ENTRY_COLUMNS = (
 
 @dataclass(frozen=True)
 class Draft:
-    """A balance entry to be posted; `amount` is signed and already rounded."""
+    """A balance entry to be posted; `amount` is signed and already rounded.
+
+    `cause_key` is the key of the entry that this one undoes, answers or was taken from.
+    """
 
     wallet_id: int
     kind: str
@@ -53,12 +72,14 @@ class Draft:
     local_date: date
     note: str
     user_id: int
-    moment: datetime | None = None
     period_id: int | None = None
     unit_id: int | None = None
     revision: int | None = None
     journal_id: int | None = None
+    method_id: int | None = None
+    shift_id: int | None = None
     reference: str | None = None
+    cause_key: str | None = None
 
 
 class EnergyWallet(models.Model):
@@ -122,6 +143,61 @@ class EnergyWallet(models.Model):
         return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
 
     @api.model
+    def _in_turn(self, wallet_ids, work):
+        """Do something to balances in a transaction of its own, one after the other.
+
+        Whoever comes while another one is at the same balance waits before its transaction begins,
+        so that waiting ends with fresh figures and not with a serialization failure. Settling does
+        not queue: where it comes between, the work is repeated.
+
+        The caller must hold no lock on these balances, and reads what it wants to show from what
+        `work` returns: its own transaction is older than what was done.
+
+        :param wallet_ids: ids of `energy.wallet`
+        :param work: function of an environment; its transaction is committed when it returns
+        :return: what `work` returned
+        :raise UserError: where others are at these balances for too long; nothing was done
+        """
+        if odoo.modules.module.current_test:
+            return work(self.env)
+        with closing(Registry(self.env.cr.dbname).cursor()) as cr:
+            try:
+                self._queue_up(cr, sorted(set(wallet_ids)))
+                return self._repeated(cr, work)
+            finally:
+                cr.rollback()
+                cr.execute("SELECT pg_advisory_unlock_all()")
+                cr.commit()  # pylint: disable=invalid-commit
+
+    def _queue_up(self, cr, wallet_ids):
+        """Wait for these balances; ends the transaction, whose snapshot is older than the wait."""
+        try:
+            cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [f"{PATIENCE}s"])
+            for wallet in wallet_ids:
+                cr.execute("SELECT pg_advisory_lock(%s, %s)", [QUEUE, wallet], log_exceptions=False)
+        except psycopg2.errors.LockNotAvailable as error:
+            raise UserError(self._busy()) from error
+        cr.commit()  # pylint: disable=invalid-commit
+
+    def _repeated(self, cr, work):
+        for _attempt in range(MOST_TRIES):
+            env = self.env(cr=cr)
+            try:
+                result = work(env)
+                env.flush_all()
+                reached("before_commit")
+                cr.commit()  # pylint: disable=invalid-commit
+                reached("after_commit")
+                return result
+            except CONFLICTS:
+                cr.rollback()
+                env.transaction.reset()
+        raise UserError(self._busy())
+
+    def _busy(self):
+        return self.env._("Others are working on this balance. Nothing was done: try again.")
+
+    @api.model
     def _post(self, drafts, locked):
         """The step *post*: write entries and move the balances with them.
 
@@ -140,7 +216,6 @@ class EnergyWallet(models.Model):
             balance, number, head, account, site, company, currency = state
             balance += draft.amount
             number += 1
-            moment = draft.moment or now
             row = (
                 draft.wallet_id,
                 account,
@@ -153,13 +228,16 @@ class EnergyWallet(models.Model):
                 draft.amount,
                 balance,
                 draft.key,
-                moment,
+                now,
                 draft.local_date,
                 draft.period_id,
                 draft.unit_id,
                 draft.revision,
                 draft.journal_id,
+                draft.method_id,
+                draft.shift_id,
                 draft.reference,
+                draft.cause_key,
                 draft.note,
                 draft.user_id,
             )
@@ -237,15 +315,16 @@ class EnergyWallet(models.Model):
             )
         return Decimal(f"{rounded:.{self.currency_id.decimal_places}f}")
 
-    def _top_up(self, amount, key, journal, reference=None):
+    def _top_up(self, amount, key, method, reference=None, shift=None):
         """Credit a payment, order supply on where it was missing, and let the books follow.
 
         Nothing of accounting is touched here: power does not wait for bookkeeping.
 
         :param float amount: more than zero, in the wallet's currency
         :param str key: chosen by the form or the payment provider; a repeated request finds it
-        :param journal: the journal into which the money comes
+        :param method: `energy.payment.method` by which the money comes
         :param str reference: typed reference of the payment
+        :param shift: `energy.shift` of the cashier, or None
         :return: the entry, new or found by its key
         :rtype: recordset of `energy.wallet.entry`
         """
@@ -266,9 +345,11 @@ class EnergyWallet(models.Model):
                     amount=money,
                     key=key,
                     local_date=account.site_id._today(),
-                    note=_("Top-up, %s", journal.name),
+                    note=_("Top-up, %s", method.name),
                     user_id=self.env.uid,
-                    journal_id=journal.id,
+                    journal_id=method.journal_id.id,
+                    method_id=method.id,
+                    shift_id=shift.id if shift else None,
                     reference=reference or None,
                 )
             ],

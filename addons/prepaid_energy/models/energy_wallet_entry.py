@@ -4,7 +4,21 @@ from odoo.tools import SQL
 
 from .energy_wallet import ENTRY_COLUMNS, entry_hash
 
-KINDS = [("top_up", "Top-up"), ("use", "Use")]
+KINDS = [
+    ("opening", "Opening Balance"),
+    ("top_up", "Top-up"),
+    ("use", "Use"),
+    ("charge", "Charge Item"),
+    ("share", "Share"),
+    ("refund", "Refund"),
+    ("transfer", "Transfer"),
+    ("adjustment", "Adjustment"),
+    ("write_off", "Write-off"),
+    ("reversal", "Reversal"),
+    ("billed", "Billed"),
+]
+# What an invoice charges; everything else moves money and is booked by itself.
+CHARGED = ("use", "charge", "share")
 
 
 class EnergyWalletEntry(models.Model):
@@ -56,7 +70,18 @@ class EnergyWalletEntry(models.Model):
     )
     revision = fields.Integer(readonly=True)
     journal_id = fields.Many2one("account.journal", readonly=True, ondelete="restrict")
+    method_id = fields.Many2one(
+        "energy.payment.method", string="Payment Method", readonly=True, ondelete="restrict"
+    )
+    shift_id = fields.Many2one(
+        "energy.shift", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     reference = fields.Char(readonly=True)
+    cause_key = fields.Char(
+        readonly=True,
+        index="btree_not_null",
+        help="Key of the entry that this one undoes, answers or was taken from.",
+    )
     note = fields.Char(readonly=True)
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
     hash = fields.Char(required=True, readonly=True)

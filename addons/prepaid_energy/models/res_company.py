@@ -16,6 +16,15 @@ class ResCompany(models.Model):
         "energy.credit.policy", string="Default Credit Policy", ondelete="restrict"
     )
 
+    def _energy_set_up_books(self):
+        """Make what selling energy needs in the books of a company that has a chart of accounts.
+
+        What exists already is never changed.
+        """
+        for company in self:
+            company._energy_set_up_advances_account()
+            self.env["energy.payment.method"]._set_up(company)
+
     def _energy_set_up_advances_account(self):
         """Make the company's own advances account; an account that exists already is never changed.
 

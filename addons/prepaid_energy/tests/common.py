@@ -30,10 +30,12 @@ class EnergyCase(TransactionCase):
             "generic_coa", company=cls.company, install_demo=False
         )
         cls.company.currency_id = cls.env.ref("base.CNY")
-        cls.company._energy_set_up_advances_account()
         cls.cash = cls.env["account.journal"].create(
             {"name": "Cash", "type": "cash", "code": "CSH9", "company_id": cls.company.id}
         )
+        cls.company._energy_set_up_books()
+        cls.methods = cls.env["energy.payment.method"].search([("company_id", "=", cls.company.id)])
+        cls.method = cls.methods.filtered(lambda method: method.kind == "cash")
         cls.policy = cls.env["energy.credit.policy"].create(
             {"name": "Off at zero", "company_id": cls.company.id, "fresh_hours": 24}
         )
@@ -198,7 +200,7 @@ class EnergyCase(TransactionCase):
 
     def top_up(self, account, amount, key=None):
         wallet = account.wallet_ids[:1]
-        return wallet._top_up(amount, key or f"test/{account.id}/{amount}", self.cash)
+        return wallet._top_up(amount, key or f"test/{account.id}/{amount}", self.method)
 
     def entries(self, account, kind="use"):
         """Return the amounts of an account's entries, oldest first."""

@@ -164,7 +164,7 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
-        account.wallet_ids._top_up(100, f"test/{account.id}", cls.cash)
+        account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
@@ -734,7 +734,7 @@ class TestOrders(AccessCase):
                 self.subTest(amount=amount, by="flow"),
                 self.refused(UserError, "smallest unit|above zero|not an amount"),
             ):
-                self.account.wallet_ids._top_up(amount, f"test/{amount}", self.cash)
+                self.account.wallet_ids._top_up(amount, f"test/{amount}", self.method)
         self.assertEqual(self.account.entry_ids, before)
 
     def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):

@@ -23,7 +23,7 @@ class TestChecker(EnergyCase):
                 cls.read(meter, START + timedelta(hours=hour), total)
             cls.settle()
         for number in (1, 2, 3):
-            cls.account.wallet_ids._top_up(100 * number, f"till/{number}", cls.cash)
+            cls.account.wallet_ids._top_up(100 * number, f"till/{number}", cls.method)
         cls.wallet = cls.account.wallet_ids
 
     def setUp(self):

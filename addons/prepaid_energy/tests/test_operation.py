@@ -19,7 +19,7 @@ class TestOperation(EnergyCase):
         )
         cls.env.invalidate_all()
         accounts = [cls.open_account(meter) for meter in (cls.paid, cls.owing, cls.fixed)]
-        accounts[0].wallet_ids._top_up(50, "test/paid", cls.cash)
+        accounts[0].wallet_ids._top_up(50, "test/paid", cls.method)
         cls.meters = cls.paid + cls.owing + cls.fixed
 
     def operate(self, action, meters=None):

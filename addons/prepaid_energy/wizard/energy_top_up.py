@@ -31,12 +31,12 @@ class EnergyTopUp(models.TransientModel):
     currency_id = fields.Many2one(related="account_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
     amount = fields.Monetary(required=True)
-    journal_id = fields.Many2one(
-        "account.journal",
+    method_id = fields.Many2one(
+        "energy.payment.method",
         string="Paid By",
         required=True,
-        domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
-        compute="_compute_journal_id",
+        domain="[('company_id', '=', company_id)]",
+        compute="_compute_method_id",
         store=True,
         precompute=True,
         readonly=False,
@@ -56,15 +56,10 @@ class EnergyTopUp(models.TransientModel):
             top_up.has_several_wallets = len(top_up.account_id.wallet_ids) > 1
 
     @api.depends("company_id")
-    def _compute_journal_id(self):
+    def _compute_method_id(self):
         for top_up in self:
-            top_up.journal_id = self.env["account.journal"].search(
-                [
-                    ("type", "in", ("cash", "bank")),
-                    ("company_id", "=", top_up.company_id.id or self.env.company.id),
-                ],
-                order="type desc, sequence",
-                limit=1,
+            top_up.method_id = self.env["energy.payment.method"].search(
+                [("company_id", "=", top_up.company_id.id or self.env.company.id)], limit=1
             )
 
     @api.model_create_multi
@@ -114,17 +109,14 @@ class EnergyTopUp(models.TransientModel):
         self.account_id.check_access("read")
         if not self.key.startswith(KEY_PREFIX):
             raise AccessError(_("The key of a counter top-up is chosen by the form."))
-        self.journal_id.check_access("read")
-        if (
-            self.journal_id.type not in ("cash", "bank")
-            or self.journal_id.company_id != self.company_id
-        ):
-            raise UserError(_("Choose a cash or bank journal of %s.", self.company_id.name))
+        self.method_id.check_access("read")
+        if self.method_id.company_id != self.company_id:
+            raise UserError(_("Choose a payment method of %s.", self.company_id.name))
         # sudo: cashiers sell, but nobody writes balances or commands but the flow
         wallet_sudo = self.wallet_id.sudo()
         if wallet_sudo.account_id != self.account_id:
             raise UserError(_("The balance belongs to another account."))
-        entry = wallet_sudo._top_up(self.amount, self.key, self.journal_id, self.reference)
+        entry = wallet_sudo._top_up(self.amount, self.key, self.method_id, self.reference)
         self.write(
             {
                 "entry_key": entry.key,
