@@ -145,6 +145,7 @@ class TestBooking(BooksCase):
         entries = [self.top_up(self.account, amount, f"till/{amount}") for amount in (1, 2, 3)]
         self.book(*entries)
         self.assertEqual([entry.payment_id.amount for entry in entries], [1, 2, 3])
+        self.assertFalse(self.account.activity_ids)
 
     def test_refund_leaves_by_the_way_of_its_journal(self):
         self.book(self.top_up(self.account, 80))
