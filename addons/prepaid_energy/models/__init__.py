@@ -30,6 +30,11 @@ from . import energy_wallet
 from . import energy_billing_period
 from . import energy_rating_unit
 from . import energy_wallet_entry
+from . import energy_service_fee
+from . import energy_receipt
+from . import energy_receipt_report
+from . import energy_account_search
+from . import energy_account_receipt
 from . import energy_reading
 from . import energy_usage
 from . import energy_command
