@@ -35,10 +35,10 @@ from . import energy_rating_unit
 from . import energy_wallet_entry
 from . import energy_billing_line
 from . import energy_billing_registers
+from . import energy_service_fee
 from . import energy_billing_freeze
 from . import energy_billing_invoice
 from . import energy_account_billing
-from . import energy_service_fee
 from . import energy_receipt
 from . import energy_receipt_report
 from . import energy_account_search

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ..bulk import copy_rows, values
 from ..engine import round_half_up, share_signed
 from ..local_time import month_first
+from .energy_service_fee import SUFFIX
 from .energy_wallet import Draft
 
 QUANTITY = Decimal("0.001")
@@ -223,14 +224,18 @@ class EnergyBillingPeriod(models.Model):
             SQL(
                 """
             SELECT period_id, unit_id,
-                   CASE WHEN kind = 'charge' AND cause_key IS NOT NULL THEN 'fee' ELSE 'charge' END,
-                   category, CASE WHEN unit_id IS NULL THEN note END AS label,
+                   CASE WHEN key LIKE %(fee)s OR cause_key LIKE %(fee)s THEN 'fee'
+                        ELSE 'charge' END AS what,
+                   category,
+                   CASE WHEN unit_id IS NULL AND NOT (key LIKE %(fee)s OR cause_key LIKE %(fee)s)
+                        THEN note END AS label,
                    (-sum(amount))::text
               FROM energy_wallet_entry
-             WHERE period_id = ANY(%s) AND kind <> 'billed'
+             WHERE period_id = ANY(%(periods)s) AND kind <> 'billed'
              GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, min(id)
             """,
-                period_ids,
+                periods=period_ids,
+                fee=f"%{SUFFIX}",
             )
         )
         units, charges = {}, []
