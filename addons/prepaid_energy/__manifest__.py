@@ -32,6 +32,7 @@
         "views/energy_command_views.xml",
         "views/res_users_views.xml",
         "views/res_company_views.xml",
+        "views/energy_reconciliation_views.xml",
         "views/energy_menus.xml",
     ],
     "demo": [

@@ -43,6 +43,7 @@ RIGHTS = {
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.reconciliation": {},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
@@ -65,6 +66,7 @@ SITE_MODELS = (
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
+    "energy.reconciliation",
 )
 COMPANY_MODELS = (
     "energy.tariff",
@@ -97,6 +99,12 @@ PUBLIC = {
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
+    "energy.reconciliation": {
+        "action_open_journal_items",
+        "action_open_not_booked",
+        "action_open_entries",
+        "action_open_periods",
+    },
     "energy.room": {
         "action_operate",
         "action_top_up",
