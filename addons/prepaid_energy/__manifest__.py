@@ -12,6 +12,7 @@
         "security/energy_rules.xml",
         "data/ir_sequence_data.xml",
         "data/ir_cron_data.xml",
+        "data/account_analytic_plan_data.xml",
         "wizard/energy_operation_views.xml",
         "wizard/energy_top_up_views.xml",
         "views/energy_settlement_problem_views.xml",

@@ -10,10 +10,11 @@ milliseconds. Units and conventions of the whole package:
 """
 
 from .acceptance import Limits, Verdict, judge
+from .chinese_amount import chinese_amount
 from .advances import Advances, match, settle_open
 from .credit import Decision, Facts, Terms, decide
 from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
-from .rounding import largest_remainder, round_half_up
+from .rounding import largest_remainder, round_half_up, share_signed
 from .splitting import (
     Cell,
     Edge,
@@ -42,6 +43,7 @@ __all__ = [
     "Terms",
     "Verdict",
     "Window",
+    "chinese_amount",
     "day_type",
     "decide",
     "edges",
@@ -53,6 +55,7 @@ __all__ = [
     "match",
     "rate",
     "round_half_up",
+    "share_signed",
     "settle_open",
     "split",
     "tier_period_end",

@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_booking,
     test_checker,
+    test_invoicing,
     test_ledger,
     test_operation,
     test_partial,
