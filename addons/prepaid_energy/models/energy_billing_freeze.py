@@ -62,6 +62,7 @@ class EnergyBillingPeriod(models.Model):
         :param bool skip_locked: pass over accounts that others are at, instead of waiting
         :return: the periods frozen
         """
+        self.flush_model()
         locked = self._lock_to_freeze(sorted(until), skip_locked)
         until = {state[3]: until[state[3]] for state in locked.values()}
         if cut:

@@ -6,6 +6,7 @@ from . import (
     test_ledger,
     test_operation,
     test_partial,
+    test_reconciliation,
     test_room_list,
     test_schema,
     test_settlement,

@@ -77,24 +77,12 @@ class BooksCase(EnergyCase):
         self.post(account, "charge", f"-{amount}", key, period_id=period)
         return self.env["energy.billing.period"].browse(period)
 
-    def invoice(self, period, amount, move_type="out_invoice"):
-        """Invoice a period on its last day; what is open on it belongs to its account."""
+    def invoice(self, period):
+        """Invoice everything of an account up to the end of a period."""
         account = period.account_id
-        invoice = self.env["account.move"].create(
-            {
-                "move_type": move_type,
-                "partner_id": account.partner_id.id,
-                "company_id": self.company.id,
-                "invoice_date": period.date_to,
-                "invoice_line_ids": [
-                    (0, 0, {"name": "Energy", "price_unit": amount, "tax_ids": [(5, 0, 0)]})
-                ],
-            }
-        )
-        self.claim(invoice).energy_account_id = account
-        invoice.action_post()
-        period.write({"move_id": invoice.id, "state": "invoiced"})
-        return invoice
+        for product in account.company_id.energy_billing_product_ids.product_id:
+            product.taxes_id = False
+        return period._freeze({account.id: period.date_to})._invoice()
 
     def claim(self, invoice):
         """Return the journal item of what the customer owes on an invoice."""
