@@ -354,7 +354,7 @@ class EnergyChecker(models.AbstractModel):
               LEFT JOIN LATERAL (
                    SELECT -sum(e.amount) AS uninvoiced FROM energy_wallet_entry e
                      LEFT JOIN energy_billing_period p ON p.id = e.period_id
-                    WHERE e.account_id = a.id AND e.kind = 'use'
+                    WHERE e.account_id = a.id AND e.kind IN ('use', 'charge', 'share')
                       AND p.state IS DISTINCT FROM 'invoiced') u ON TRUE
              WHERE COALESCE(l.advances, 0) + COALESCE(t.unbooked, 0)
                    <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
