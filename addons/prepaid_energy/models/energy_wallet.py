@@ -295,6 +295,44 @@ class EnergyWallet(models.Model):
         )
         return dict(action, domain=[("wallet_id", "in", self.ids)])
 
+    def action_verify(self):
+        """Check the chains of these balances' entries, and say what was found."""
+        self.check_access("read")
+        broken = self.env["energy.wallet.entry"]._broken_links(self.ids)
+        sums = dict(
+            self.env["energy.wallet.entry"]._read_group(
+                [("wallet_id", "in", self.ids)], ["wallet_id"], ["amount:sum"]
+            )
+        )
+        lines = [
+            self.env._(
+                "Entry %(entry)s of %(account)s: %(what)s does not follow.",
+                entry=entry,
+                account=self.browse(wallet).account_id.name,
+                what=what,
+            )
+            for entry, wallet, what in broken
+        ] + [
+            self.env._("%s is not the sum of its entries.", wallet.account_id.name)
+            for wallet in self
+            if wallet.currency_id.compare_amounts(wallet.balance, sums.get(wallet, 0))
+        ]
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "danger" if lines else "success",
+                "sticky": bool(lines),
+                "title": _("Balances verified"),
+                "message": "\n".join(lines[:20])
+                or _(
+                    "%(entries)s entries of %(balances)s balances: the chain is unbroken.",
+                    entries=sum(self.mapped("last_number")),
+                    balances=len(self),
+                ),
+            },
+        }
+
     def _decimal(self, amount):
         """Return an amount typed by a person as a decimal of this wallet's currency.
 

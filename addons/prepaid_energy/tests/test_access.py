@@ -18,6 +18,7 @@ OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 RIGHTS = {
     "energy.property": {"operator": "rwc", "manager": "rwcu"},
     "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.mark": {},
@@ -43,11 +44,13 @@ RIGHTS = {
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
+    "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
     "energy.property",
     "energy.account",
+    "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
     "energy.supply.mark",
@@ -75,6 +78,7 @@ COMPANY_MODELS = (
     "energy.tariff.price",
     "energy.credit.policy",
     "energy.payment.method",
+    "energy.credit.level",
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
@@ -85,6 +89,7 @@ ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "energy.account": {
         "action_activate",
+        "action_open_accounts",
         "action_top_up",
         "action_open_entries",
         "action_open_usage",
@@ -120,7 +125,7 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.usage": {"action_open_entries", "action_open_readings"},
-    "energy.wallet": {"action_open_entries"},
+    "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
         "action_open_usage",
         "action_open_readings",
