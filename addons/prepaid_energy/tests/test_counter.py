@@ -72,6 +72,9 @@ class TestCounter(EnergyCase):
         self.env.flush_all()
         self.account.supply_ids.sudo().end_at = START + timedelta(hours=1)
         self.set_clock(START + timedelta(hours=2))
+        self.env["energy.occupancy"].search([("account_id", "=", self.account.id)])._end(
+            START + timedelta(hours=1)
+        )
         self.account.room_ids = False
         self.account.partner_id.name = "Somebody"
         self.assertNotIn(self.account.id, self.find("DDS7000001"))

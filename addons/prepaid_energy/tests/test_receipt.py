@@ -139,7 +139,7 @@ class TestReceipt(ReceiptCase):
                 "1 Quay Road",
                 "91310000MA1",
                 "R2026-000001",
-                "Mar 1, 2026, 12:00:00",  # midnight in Shanghai, the evening before in UTC
+                "03/01/2026 12:00:00 AM",  # midnight in Shanghai, the evening before in UTC
                 self.account.name,
                 "Room DDS8000001",
                 "DDS8000001",
