@@ -42,6 +42,8 @@ RIGHTS = {
     "energy.tariff.window": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.receipt": {},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
 }
@@ -67,6 +69,7 @@ SITE_MODELS = (
     "energy.settlement.problem",
     "energy.settlement.queue",
     "energy.reconciliation",
+    "energy.receipt",
 )
 COMPANY_MODELS = (
     "energy.tariff",
@@ -76,6 +79,7 @@ COMPANY_MODELS = (
     "energy.tariff.window",
     "energy.tariff.price",
     "energy.credit.policy",
+    "energy.payment.method",
     "energy.credit.level",
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
@@ -92,6 +96,7 @@ PUBLIC = {
         "action_open_entries",
         "action_open_usage",
         "action_open_rooms",
+        "action_open_receipts",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
@@ -118,7 +123,15 @@ PUBLIC = {
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
-    "energy.top.up": {"action_confirm", "action_open_entry"},
+    "energy.receipt": {"action_print", "action_open_entry"},
+    "energy.top.up": {
+        "action_confirm",
+        "action_take_anyway",
+        "action_back",
+        "action_next",
+        "action_print_again",
+        "action_open_entry",
+    },
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
@@ -126,6 +139,7 @@ PUBLIC = {
         "action_open_readings",
         "action_open_commands",
         "action_open_payment",
+        "action_print_receipt",
     },
 }
 
@@ -178,6 +192,7 @@ class AccessCase(EnergyCase):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
         account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
+        cls.env["energy.receipt"]._for([f"test/{account.id}"])
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
@@ -750,15 +765,20 @@ class TestOrders(AccessCase):
                 self.account.wallet_ids._top_up(amount, f"test/{amount}", self.method)
         self.assertEqual(self.account.entry_ids, before)
 
-    def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):
+    def test_counter_takes_the_company_s_methods_and_its_own_keys_only(self):
         env = self.as_user("cashier")
-        general = self.env["account.journal"].search(
-            [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1
+        other = self.env["res.company"].create({"name": "Hill Estates"})
+        journal = self.env["account.journal"].create(
+            {"name": "Hill", "type": "cash", "code": "CSH7", "company_id": other.id}
         )
-        with self.refused(UserError, "cash or bank"):
-            env["energy.top.up"].create(
-                {"account_id": self.account.id, "amount": 5, "journal_id": general.id}
-            ).action_confirm()
+        strange = self.env["energy.payment.method"].create(
+            {"name": "Hill cash", "journal_id": journal.id, "company_id": other.id}
+        )
+        top_up = env["energy.top.up"].create({"account_id": self.account.id, "amount": 5})
+        top_up.sudo().method_id = strange
+        top_up.invalidate_recordset()
+        with self.refused(AccessError):
+            top_up.action_confirm()
         with self.refused(AccessError, "chosen by the form"):
             env["energy.top.up"].create(
                 {"account_id": self.account.id, "amount": 5, "key": "provider/4711"}
