@@ -25,6 +25,13 @@ from . import energy_wallet
 from . import energy_billing_period
 from . import energy_rating_unit
 from . import energy_wallet_entry
+from . import energy_wallet_entry_side
+from . import energy_wallet_entry_shift
+from . import energy_shift_cash
+from . import energy_shift_closing
+from . import energy_entry_day
+from . import energy_finance_day
+from . import energy_advance_month
 from . import energy_reading
 from . import energy_usage
 from . import energy_command
@@ -34,7 +41,10 @@ from . import energy_rating
 from . import energy_rating_rows
 from . import energy_settlement
 from . import energy_room
+from . import energy_arrears
 from . import energy_checker
+from . import energy_checker_reports
+from . import report_daily_closing
 from . import energy_demo
 from . import account_payment
 from . import account_move_line
