@@ -5,7 +5,8 @@ class EnergyChecker(models.AbstractModel):
     _inherit = "energy.checker"
 
     @property
-    def RULES(self):  # noqa: N802, the name is the checker's
+    def RULES(self):
+        """What is checked before, and what reports have summed up."""
         return (*super().RULES, "rollup")
 
     def _rule_rollup(self):

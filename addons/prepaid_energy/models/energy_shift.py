@@ -129,7 +129,8 @@ class EnergyShift(models.Model):
         """What was left in the till is what a shift begins with."""
         if not self._origin:
             self.previous_id = self._left_in_till(self.journal_id, self.user_id)
-            self.opening_float = self.previous_id.handed_over
+            # sudo: as in _left_in_till
+            self.opening_float = self.previous_id.sudo().handed_over
 
     @api.model
     def _left_in_till(self, journal, user):

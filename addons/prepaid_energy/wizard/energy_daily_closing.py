@@ -36,9 +36,11 @@ class EnergyDailyClosing(models.TransientModel):
 
     def action_print(self):
         """Print the sheet as a PDF."""
-        return self.env.ref("prepaid_energy.action_report_day_closing").report_action(self)
+        return self.env.ref("prepaid_energy.action_report_day_closing").report_action(
+            self, config=False
+        )
 
     def action_show(self):
         """Show the sheet on the screen."""
         report = self.env.ref("prepaid_energy.action_report_day_closing")
-        return dict(report.report_action(self), report_type="qweb-html")
+        return dict(report.report_action(self, config=False), report_type="qweb-html")
