@@ -6,6 +6,7 @@ SQL_LEFT_BEHIND = """
     DROP FUNCTION IF EXISTS energy_entry_refuse_change() CASCADE;
     DROP TABLE IF EXISTS energy_entry_day_mark;
     DROP FUNCTION IF EXISTS energy_shift_use() CASCADE;
+    DROP FUNCTION IF EXISTS energy_receipt_refuse_change() CASCADE;
     DROP FUNCTION IF EXISTS energy_command_notify() CASCADE;
     DROP FUNCTION IF EXISTS energy_clock_notify() CASCADE;
     DROP FUNCTION IF EXISTS energy_reading_partition(date);
