@@ -36,6 +36,13 @@ from . import energy_rating_unit
 from . import energy_wallet_entry
 from . import energy_billing_line
 from . import energy_billing_registers
+from . import energy_wallet_entry_side
+from . import energy_wallet_entry_shift
+from . import energy_shift_cash
+from . import energy_shift_closing
+from . import energy_entry_day
+from . import energy_finance_day
+from . import energy_advance_month
 from . import energy_service_fee
 from . import energy_billing_freeze
 from . import energy_billing_invoice
@@ -57,6 +64,10 @@ from . import energy_room
 from . import energy_reconciliation
 from . import energy_checker
 from . import energy_checker_books
+from . import energy_arrears
+from . import energy_checker
+from . import energy_checker_reports
+from . import report_daily_closing
 from . import energy_demo
 from . import account_chart_template
 from . import account_payment

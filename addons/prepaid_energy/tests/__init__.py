@@ -3,6 +3,7 @@ from . import (
     test_booking,
     test_checker,
     test_invoicing,
+    test_finance_reports,
     test_ledger,
     test_operation,
     test_partial,
@@ -14,5 +15,6 @@ from . import (
     test_schema,
     test_settlement,
     test_settlement_books,
+    test_shift,
     test_supply,
 )
