@@ -42,6 +42,7 @@ RIGHTS = {
     "energy.tariff.window": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
@@ -75,8 +76,9 @@ COMPANY_MODELS = (
     "energy.tariff.price",
     "energy.credit.policy",
     "energy.credit.level",
+    "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 
@@ -85,13 +87,18 @@ ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "energy.account": {
         "action_activate",
+        "action_add_meter",
         "action_open_accounts",
+        "get_import_templates",
+        "action_print_agreement",
+        "mail_allowed_qweb_expressions",
         "action_top_up",
         "action_open_entries",
         "action_open_usage",
         "action_open_rooms",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.meter.addition": {"action_confirm"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
@@ -169,6 +176,9 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
+        cls.env["energy.agreement.template"].create(
+            {"name": "Ours", "body": "<p>Agreed.</p>", "company_id": account.company_id.id}
+        )
         account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
