@@ -26,7 +26,10 @@ from . import energy_occupancy
 from . import energy_account_occupancy
 from . import energy_supply
 from . import energy_account_opening
+from . import energy_account_meter
 from . import energy_account_selection
+from . import energy_agreement_template
+from . import energy_account_agreement
 from . import energy_supply_term
 from . import energy_supply_mark
 from . import energy_wallet

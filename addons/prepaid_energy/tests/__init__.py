@@ -1,10 +1,13 @@
 from . import (
     test_access,
     test_booking,
+    test_agreement,
     test_checker,
     test_invoicing,
     test_finance_reports,
     test_ledger,
+    test_occupancy,
+    test_opening,
     test_operation,
     test_partial,
     test_counter,

@@ -49,6 +49,7 @@ RIGHTS = {
     "energy.finance.day": {},
     "energy.advance.month": {},
     "energy.arrears": {},
+    "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
 }
@@ -91,8 +92,10 @@ COMPANY_MODELS = (
     "energy.payment.method",
     "energy.shift",
     "energy.credit.level",
+    "energy.agreement.template",
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 
@@ -106,7 +109,11 @@ PUBLIC = {
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
     "energy.account": {
         "action_activate",
+        "action_add_meter",
         "action_open_accounts",
+        "get_import_templates",
+        "action_print_agreement",
+        "mail_allowed_qweb_expressions",
         "action_top_up",
         "action_open_entries",
         "action_open_usage",
@@ -114,6 +121,7 @@ PUBLIC = {
         "action_open_receipts",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.meter.addition": {"action_confirm"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
@@ -206,6 +214,9 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
+        cls.env["energy.agreement.template"].create(
+            {"name": "Ours", "body": "<p>Agreed.</p>", "company_id": account.company_id.id}
+        )
         account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
         cls.env["energy.receipt"]._for([f"test/{account.id}"])
         cls.read(meter, START + timedelta(hours=1), "10")
