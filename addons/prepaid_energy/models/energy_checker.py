@@ -29,6 +29,7 @@ class EnergyChecker(models.AbstractModel):
         "cuts",
         "bookings",
         "advances",
+        "deposits",
     )
 
     @api.model
@@ -345,7 +346,9 @@ class EnergyChecker(models.AbstractModel):
                     WHERE line.energy_account_id = a.id AND line.parent_state = 'posted') l ON TRUE
               LEFT JOIN LATERAL (
                    SELECT sum(e.amount) AS unbooked FROM energy_wallet_entry e
-                    WHERE e.account_id = a.id AND e.kind = 'top_up' AND NOT EXISTS (
+                    WHERE e.account_id = a.id
+                      AND e.kind NOT IN ('use', 'charge', 'share', 'billed')
+                      AND (e.kind <> 'reversal' OR e.period_id IS NULL) AND NOT EXISTS (
                           SELECT 1 FROM account_payment p WHERE p.energy_entry_key = e.key)) t
                    ON TRUE
               LEFT JOIN LATERAL (
@@ -354,7 +357,9 @@ class EnergyChecker(models.AbstractModel):
               LEFT JOIN LATERAL (
                    SELECT -sum(e.amount) AS uninvoiced FROM energy_wallet_entry e
                      LEFT JOIN energy_billing_period p ON p.id = e.period_id
-                    WHERE e.account_id = a.id AND e.kind = 'use'
+                    WHERE e.account_id = a.id
+                      AND (e.kind IN ('use', 'charge', 'share', 'billed')
+                           OR e.kind = 'reversal' AND e.period_id IS NOT NULL)
                       AND p.state IS DISTINCT FROM 'invoiced') u ON TRUE
              WHERE COALESCE(l.advances, 0) + COALESCE(t.unbooked, 0)
                    <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
