@@ -51,7 +51,7 @@ class EnergyBalanceRequest(models.Model):
                 _(
                     "Of deposit %(number)s only %(held)s is held.",
                     number=self.deposit_id.name,
-                    held=self.currency_id.format(held),
+                    held=self._money(held),
                 )
             )
 
@@ -79,7 +79,7 @@ class EnergyBalanceRequest(models.Model):
             raise UserError(
                 _(
                     "A deposit pays what is owed, and no more: %s.",
-                    self.currency_id.format(max(0, debt)),
+                    self._money(max(0, debt)),
                 )
             )
 

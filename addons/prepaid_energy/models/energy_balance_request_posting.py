@@ -50,6 +50,9 @@ class EnergyBalanceRequest(models.Model):
                 cause="payment" if self.kind == "transfer" else "policy",
             )
 
+    def _money(self, amount):
+        return self.currency_id.format(float(amount))
+
     def _draft(self, wallet, kind, amount, key, **values):
         return Draft(
             wallet_id=wallet.id,
@@ -91,7 +94,7 @@ class EnergyBalanceRequest(models.Model):
             asked = wallet._decimal(wallet._refunds_asked_for().get(wallet, 0.0))
         if wallet._decimal(self.amount) <= refundable - asked:
             return
-        text = self.currency_id.format
+        text = self._money
         message = _(
             "%(amount)s cannot be taken from %(account)s: %(refundable)s of the balance of "
             "%(balance)s can be given.",
@@ -136,7 +139,7 @@ class EnergyBalanceRequest(models.Model):
             if self.currency_id.compare_amounts(self.amount, came) > 0:
                 return _(
                     "Only %(came)s came by “%(method)s” and was not paid back yet.",
-                    came=self.currency_id.format(max(0, came)),
+                    came=self._money(max(0, came)),
                     method=self.method_id.name,
                 )
         if self.kind == "transfer" and self.to_account_id:
@@ -222,7 +225,7 @@ class EnergyBalanceRequest(models.Model):
             raise UserError(
                 _(
                     "No more than what is owed is written off: %s.",
-                    self.currency_id.format(debt),
+                    self._money(debt),
                 )
             )
 
@@ -249,7 +252,7 @@ class EnergyBalanceRequest(models.Model):
             raise UserError(_("This top-up was reversed already."))
         if self.currency_id.compare_amounts(self.amount, entry.amount):
             raise UserError(
-                _("A top-up is reversed as a whole: %s.", self.currency_id.format(entry.amount))
+                _("A top-up is reversed as a whole: %s.", self._money(entry.amount))
             )
 
     def _reversal_drafts(self, dry=False):

@@ -88,6 +88,8 @@ class EnergyWallet(models.Model):
 
         :return: dict of wallet id to (account id, balance Decimal, unbilled Decimal)
         """
+        self.env["energy.billing.period"].flush_model(["move_id"])
+        self.env["account.move"].flush_model(["state"])
         rows = self.env.execute_query(
             SQL(
                 """
@@ -101,7 +103,6 @@ class EnergyWallet(models.Model):
              WHERE w.account_id = ANY(%s) GROUP BY w.id
             """,
                 list(account_ids),
-                to_flush=self.env["account.move"]._fields["state"],
             )
         )
         return {row[0]: (row[1], Decimal(row[2]), Decimal(row[3])) for row in rows}

@@ -23,6 +23,14 @@ RIGHTS = {
     "energy.supply.mark": {},
     "energy.wallet": {},
     "energy.wallet.entry": {},
+    "energy.balance.request": {"cashier": "rwcu", "finance": "rwcu", "manager": "rwcu"},
+    "energy.security.deposit": {
+        "cashier": "rwcu",
+        "operator": "rwc",
+        "finance": "rwcu",
+        "manager": "rwcu",
+    },
+    "energy.security.deposit.move": {},
     "energy.billing.period": {},
     "energy.rating.unit": {},
     "energy.usage": {},
@@ -51,6 +59,9 @@ SITE_MODELS = (
     "energy.supply.mark",
     "energy.wallet",
     "energy.wallet.entry",
+    "energy.balance.request",
+    "energy.security.deposit",
+    "energy.security.deposit.move",
     "energy.billing.period",
     "energy.rating.unit",
     "energy.usage",
@@ -85,6 +96,24 @@ PUBLIC = {
         "action_open_entries",
         "action_open_usage",
         "action_open_rooms",
+        "action_refund",
+        "action_transfer",
+        "action_adjust",
+        "action_write_off",
+        "action_open_deposits",
+    },
+    "energy.balance.request": {
+        "action_submit",
+        "action_approve",
+        "action_refuse",
+        "action_cancel",
+        "action_open_entries",
+    },
+    "energy.security.deposit": {
+        "action_receive",
+        "action_return",
+        "action_apply",
+        "action_open_payments",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
@@ -113,6 +142,7 @@ PUBLIC = {
         "action_open_readings",
         "action_open_commands",
         "action_open_payment",
+        "action_reverse",
     },
 }
 
@@ -169,6 +199,12 @@ class AccessCase(EnergyCase):
         cls.settle()
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
+        cls.env["energy.balance.request"].create(
+            {"kind": "refund", "account_id": account.id, "amount": 5}
+        )
+        cls.env["energy.security.deposit"].create(
+            {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
+        ).action_receive()
         cls.env["energy.command"]._command(
             [
                 {
@@ -790,6 +826,10 @@ class TestRemoteCalls(AccessCase):
             ("energy.meter.status", "_report"),
             ("energy.clock", "_set"),
             ("energy.operation.line", "_carry_out"),
+            ("energy.balance.request", "_submit"),
+            ("energy.balance.request", "_approve"),
+            ("energy.balance.request", "_carry_out"),
+            ("energy.security.deposit", "_move"),
         ):
             self.assertTrue(hasattr(self.env[model], name), name)
             with self.refused(AccessError, "Private"):
