@@ -368,6 +368,14 @@ class EnergyBalanceRequest(models.Model):
         )
         return dict(action, domain=[("key", "in", self._keys())])
 
+    def action_print_receipt(self):
+        """Print the receipt of what was paid out."""
+        self.ensure_one()
+        self.check_access("read")
+        receipts = self.env["energy.receipt"]
+        receipts._check_may_print()
+        return receipts._for(self._keys())._print()
+
     # Steps, under the lock of the balances ------------------------------------------------------
 
     def _submit(self):

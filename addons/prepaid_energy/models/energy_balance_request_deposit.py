@@ -36,6 +36,11 @@ class EnergyBalanceRequest(models.Model):
             if request.kind == "deposit_return":
                 request.method_id = request.deposit_id.method_id
 
+    def _keys(self):
+        returned = self.filtered(lambda request: request.kind == "deposit_return")
+        moves = self.env["energy.security.deposit.move"].search([("request_id", "in", returned.ids)])
+        return super(EnergyBalanceRequest, self - returned)._keys() + moves.mapped("key")
+
     def _lock(self):
         locked = super()._lock()
         if self.deposit_id:
@@ -67,8 +72,7 @@ class EnergyBalanceRequest(models.Model):
             -exact(self.amount, self.currency_id),
             self.method_id,
             self.shift_id,
-            user=self.requested_by_id,
-            reference=self.reference,
+            request=self,
         )
         return []
 
@@ -85,7 +89,7 @@ class EnergyBalanceRequest(models.Model):
 
     def _deposit_apply_drafts(self):
         amount = exact(self.amount, self.currency_id)
-        move = self.deposit_id._move("applied", -amount, user=self.requested_by_id)
+        move = self.deposit_id._move("applied", -amount, request=self)
         return [
             self._draft(
                 self.wallet_id,

@@ -160,11 +160,13 @@ class EnergySecurityDeposit(models.Model):
         )
         self.invalidate_recordset()
 
-    def _move(self, kind, amount, method=None, shift=None, user=None, reference=None):
+    def _move(self, kind, amount, method=None, shift=None, request=None):
         """Write a movement and, where money is paid, book it in the same transaction.
 
         :param str kind: received, returned or applied
         :param Decimal amount: signed: what is held afterwards is more by it
+        :param method: `energy.payment.method`; None where no money is paid
+        :param request: `energy.balance.request` that asked for it
         :return: the movement
         :rtype: recordset of `energy.security.deposit.move`
         """
@@ -177,8 +179,9 @@ class EnergySecurityDeposit(models.Model):
                 "local_date": self.site_id._today(),
                 "method_id": method.id if method else False,
                 "shift_id": shift.id if shift else False,
-                "reference": reference or self.reference,
-                "user_id": (user or self.env.user).id,
+                "reference": (request or self).reference,
+                "request_id": request.id if request else False,
+                "user_id": (request.requested_by_id if request else self.env.user).id,
             }
         )
         if method:
@@ -207,6 +210,14 @@ class EnergySecurityDeposit(models.Model):
         """Ask to pay what the account owes from the deposit."""
         self.ensure_one()
         return self.account_id._ask("deposit_apply", deposit_id=self.id)
+
+    def action_print_receipt(self):
+        """Print the receipt of the received deposit."""
+        self.ensure_one()
+        self.check_access("read")
+        receipts = self.env["energy.receipt"]
+        receipts._check_may_print()
+        return receipts._for(self.move_ids[:1].mapped("key"))._print()
 
     def action_open_payments(self):
         """Open the payments that book this deposit."""

@@ -39,6 +39,9 @@ class EnergySecurityDepositMove(models.Model):
         "energy.shift", readonly=True, index="btree_not_null", ondelete="restrict"
     )
     reference = fields.Char(readonly=True)
+    request_id = fields.Many2one(
+        "energy.balance.request", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
 
     _key_uniq = models.UniqueIndex("(key)", "This movement was written already.")

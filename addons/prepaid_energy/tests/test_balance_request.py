@@ -314,6 +314,13 @@ class TestRefund(RequestCase):
         request.method_id = self.method
         self.assertFalse(request.warning)
 
+    def test_refund_has_a_receipt(self):
+        self.sell(50)
+        request = self.submit("refund", 40, user=self.cashier)
+        request.action_print_receipt()
+        receipt = self.env["energy.receipt"].search([("entry_key", "=", f"request/{request.id}")])
+        self.assertRecordValues(receipt, [{"kind": "refund", "amount": 40, "balance_after": 10}])
+
     def test_refund_switches_off(self):
         self.sell(50)
         self.read(self.meter, START + timedelta(hours=1), "0")
@@ -515,38 +522,26 @@ class TestReversal(RequestCase):
         self.assertEqual(self.meter.control_id.wanted, "off")
 
     def test_service_fee_goes_back_with_its_top_up(self):
+        self.company.energy_service_fee_percent = 2
         entry = self.sell(100)
         wallet = self.account.wallet_ids
-        month = (self.account.id, entry.local_date.replace(day=1))
-        period = self.env["energy.billing.period"]._open_for({month})[month]
-        fee = wallet._post(
-            [
-                type(self.ask("refund", 1).sudo()._refund_drafts()[0])(
-                    wallet_id=wallet.id,
-                    kind="charge",
-                    category="other",
-                    amount=Decimal("-2.00"),
-                    key=f"{entry.key}/fee",
-                    local_date=entry.local_date,
-                    note="Service fee",
-                    user_id=self.cashier.id,
-                    period_id=period,
-                    cause_key=entry.key,
-                )
-            ],
-            wallet._lock(wallet.ids),
-        )
-        self.assertEqual(wallet.unbilled, 2)
+        fee = self.env["energy.wallet.entry"].search([("cause_key", "=", entry.key)])
+        self.assertEqual((wallet.balance, wallet.unbilled, fee.amount), (98, 2, -2))
         request = self.reverse(entry)
         self.assertEqual(request.state, "done")
         reversals = self.env["energy.wallet.entry"].search(
-            [("key", "in", [f"reversal/{entry.key}", f"reversal/{fee[0]}"])], order="id"
+            [("key", "in", [f"reversal/{entry.key}", f"reversal/{fee.key}"])], order="id"
         )
         self.assertRecordValues(
             reversals,
             [
-                {"amount": -100, "cause_key": entry.key, "period_id": False},
-                {"amount": 2, "cause_key": fee[0], "period_id": period},
+                {"kind": "reversal", "amount": -100, "cause_key": entry.key, "period_id": False},
+                {
+                    "kind": "reversal",
+                    "amount": 2,
+                    "cause_key": fee.key,
+                    "period_id": fee.period_id.id,
+                },
             ],
         )
         self.assertEqual((wallet.balance, wallet.unbilled), (0, 0))

@@ -146,13 +146,23 @@ class TestSecurityDeposit(RequestCase):
         with self.refused(AccessError, "by cashiers"):
             draft.action_receive()
 
-    def test_receipt_is_printed(self):
+    def test_receipts_of_deposits(self):
         deposit = self.receive()
-        html, _kind = self.env["ir.actions.report"]._render_qweb_html(
-            "prepaid_energy.report_security_deposit", deposit.ids
+        deposit.action_print_receipt()
+        request = self.give_back(deposit, amount=80)
+        request.action_submit()
+        request.action_print_receipt()
+        request.action_print_receipt()
+        receipts = self.env["energy.receipt"].search(
+            [("account_id", "=", self.account.id)], order="number"
         )
-        self.assertIn(deposit.name, html.decode())
-        self.assertIn("300.00", html.decode())
+        self.assertRecordValues(
+            receipts,
+            [
+                {"kind": "deposit", "amount": 300, "prepaid": 0, "user_id": self.cashier.id},
+                {"kind": "deposit_return", "amount": 80, "prepaid": 0, "user_id": self.cashier.id},
+            ],
+        )
 
     def test_checker_finds_a_deposit_that_the_books_do_not_have(self):
         self.plants_defect = True
