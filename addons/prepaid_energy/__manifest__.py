@@ -21,6 +21,8 @@
         "views/energy_settlement_problem_views.xml",
         "views/energy_room_views.xml",
         "views/energy_property_views.xml",
+        "views/energy_balance_request_views.xml",
+        "views/energy_security_deposit_views.xml",
         "views/energy_account_views.xml",
         "views/energy_supply_views.xml",
         "views/energy_wallet_views.xml",
