@@ -48,7 +48,7 @@ class EnergyAccountChange(models.Model):
 
     _name = "energy.account.change"
     _description = "Account change"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "energy.account.selection"]
     _order = "moment desc, id desc"
     _check_company_auto = True
 
@@ -63,7 +63,6 @@ class EnergyAccountChange(models.Model):
         tracking=True,
         domain="[('state', '!=', 'draft')]",
     )
-    customer_id = fields.Many2one(related="account_id.partner_id", string="Present Customer")
     account_state = fields.Selection(related="account_id.state", string="Account State")
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
@@ -110,9 +109,12 @@ class EnergyAccountChange(models.Model):
         "res.partner", string="Former Invoice Title", readonly=True, copy=False, ondelete="restrict"
     )
 
-    capacity = fields.Float(string="New Capacity (kVA)", digits=(12, 3))
+    present_capacity = fields.Float(
+        related="account_id.capacity", string="Present Capacity (kVA)", readonly=True
+    )
+    capacity = fields.Float(string="New Capacity (kVA)", digits=(12, 2))
     old_capacity = fields.Float(
-        string="Former Capacity (kVA)", digits=(12, 3), readonly=True, copy=False
+        string="Former Capacity (kVA)", digits=(12, 2), readonly=True, copy=False
     )
     reduction_id = fields.Many2one(
         "energy.account.change",
@@ -193,6 +195,19 @@ class EnergyAccountChange(models.Model):
             raise UserError(_("Only a draft is cancelled."))
         # sudo: the state is written by these methods only; the right to write has been checked
         self.sudo().write({"state": "cancelled"})
+
+    def action_open_account(self):
+        """Open the account that this document changes."""
+        return self._open(self.account_id)
+
+    def _open(self, account):
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "energy.account",
+            "res_id": account.id,
+            "view_mode": "form",
+            "name": account.display_name,
+        }
 
     def _touched_accounts(self):
         """Return the accounts whose balances this document may move."""

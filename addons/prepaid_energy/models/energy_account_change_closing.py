@@ -24,7 +24,7 @@ class EnergyAccountChange(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        domain="[('partner_id', '=', customer_id), ('state', 'in', ('active', 'suspended')),"
+        domain="[('partner_id', '=', partner_id), ('state', 'in', ('active', 'suspended')),"
         " ('id', '!=', account_id), ('company_id', '=', company_id)]",
         help="Another account of the same customer.",
     )
@@ -133,6 +133,10 @@ class EnergyAccountChange(models.Model):
     def _registers(self):
         """Return the stated register (Decimal) by id of its supply."""
         return {line.supply_id.id: Decimal(f"{line.register:.4f}") for line in self.line_ids}
+
+    def action_open_new_account(self):
+        """Open the account of the new customer."""
+        return self._open(self.new_account_id)
 
     # --- suspending ------------------------------------------------------------------------------
 
@@ -262,6 +266,7 @@ class EnergyAccountChange(models.Model):
             )
         )
         supplies._activate()
+        account._begin_occupancies(self.moment)
         self._change_account({"state": "active", "closed_at": False})
         if self.is_supply_back:
             self._return_to_prepaid(supplies.meter_id)

@@ -107,6 +107,7 @@ class EnergyAccount(models.Model):
         # sudo: settling is the flow's, whoever causes it
         self.env["energy.settlement"].sudo()._settle_now(own)
         self._net_balances(own)
+        self._end_occupancies(moment)
         # sudo: only this method closes accounts; the document has checked the right to
         self.sudo().write({"state": "closed", "closed_at": moment})
 

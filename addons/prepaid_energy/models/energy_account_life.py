@@ -10,20 +10,6 @@ class EnergyAccount(models.Model):
 
     _inherit = "energy.account"
 
-    billing_partner_id = fields.Many2one(
-        "res.partner",
-        string="Invoice Title",
-        index="btree_not_null",
-        ondelete="restrict",
-        tracking=True,
-        help="In whose name invoices are made. Empty: the customer's.",
-    )
-    capacity = fields.Float(
-        string="Capacity (kVA)",
-        digits=(12, 3),
-        tracking=True,
-        help="What the customer has contracted. After opening it is changed by documents only.",
-    )
     change_ids = fields.One2many("energy.account.change", "account_id", string="Changes")
     change_count = fields.Integer(compute="_compute_change_count")
 

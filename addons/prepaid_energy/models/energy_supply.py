@@ -297,3 +297,14 @@ class EnergySupply(models.Model):
     def action_set_tariff(self):
         """Ask for the new tariff and its date."""
         return self.env["energy.operation"]._open(self.meter_id, "set_tariff")
+
+    def action_replace_meter(self):
+        """Write the document of a meter replacement."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Replace the Meter"),
+            "res_model": "energy.meter.exchange",
+            "view_mode": "form",
+            "context": {"default_supply_id": self.id},
+        }
