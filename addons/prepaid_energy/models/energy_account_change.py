@@ -218,9 +218,7 @@ class EnergyAccountChange(models.Model):
         locked = self.env["energy.wallet"]._lock(wallet_ids)
         # Whoever settles these accounts from an older view of their meters must begin anew.
         self.env.cr.execute(
-            SQL(
-                "UPDATE energy_wallet SET last_number = last_number WHERE id = ANY(%s)", wallet_ids
-            )
+            SQL("UPDATE energy_wallet SET last_number = last_number WHERE id = ANY(%s)", wallet_ids)
         )
         self._check_possible()
         former = self.account_id.display_name
@@ -332,7 +330,9 @@ class EnergyAccountChange(models.Model):
             raise UserError(_("Choose the reduction that it ends."))
         if "done" in reduction.restoration_ids.mapped("state"):
             raise UserError(_("%s has been ended already.", reduction.display_name))
-        self._change_capacity(self.account_id.capacity + reduction.old_capacity - reduction.capacity)
+        self._change_capacity(
+            self.account_id.capacity + reduction.old_capacity - reduction.capacity
+        )
 
     def _change_capacity(self, capacity):
         self._check_follows("capacity_increase", "capacity_reduction", "capacity_restoration")

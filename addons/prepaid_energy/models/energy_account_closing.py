@@ -31,7 +31,7 @@ class EnergyAccount(models.Model):
         return [
             *self._waiting_commands(),
             *self._held_readings(moment),
-            *self._waiting_requests(),
+            # REQ
             *self.problem_id.mapped(
                 lambda problem: self.env._("Its use is not charged: %s", problem.message)
             ),
@@ -215,8 +215,10 @@ class EnergyAccount(models.Model):
         """Return who looks after the money of this account."""
         group = self.env.ref("prepaid_energy.group_energy_finance")
         users = group.sudo().all_user_ids.filtered(
-            lambda user: self.company_id in user.company_ids
-            and (not user.energy_site_ids or self.site_id in user.energy_site_ids)
+            lambda user: (
+                self.company_id in user.company_ids
+                and (not user.energy_site_ids or self.site_id in user.energy_site_ids)
+            )
         )
         # Whoever has the role and no more than it, before managers.
         manager = self.env.ref("prepaid_energy.group_energy_manager")

@@ -186,9 +186,7 @@ class EnergyMeterExchange(models.Model):
         locked = self.env["energy.wallet"]._lock(wallet_ids)
         # Whoever settles the account from an older view of its meters must begin anew.
         self.env.cr.execute(
-            SQL(
-                "UPDATE energy_wallet SET last_number = last_number WHERE id = ANY(%s)", wallet_ids
-            )
+            SQL("UPDATE energy_wallet SET last_number = last_number WHERE id = ANY(%s)", wallet_ids)
         )
         self._check_possible()
         old = self.supply_id

@@ -150,9 +150,7 @@ class EnergySupply(models.Model):
     def _check_flow_fields(self, names):
         """Refuse to end a supply by hand: use after its end is charged to nobody."""
         if not self.env.su and FLOW_FIELDS & set(names):
-            raise AccessError(
-                _("A supply is ended by closing its account or replacing its meter.")
-            )
+            raise AccessError(_("A supply is ended by closing its account or replacing its meter."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_active(self):
@@ -227,9 +225,7 @@ class EnergySupply(models.Model):
         )
         for supply in self:
             # sudo: no user ends a supply by hand; the documents that do so call this
-            supply.sudo().write(
-                {"end_at": moment, "closing_register": float(registers[supply.id])}
-            )
+            supply.sudo().write({"end_at": moment, "closing_register": float(registers[supply.id])})
         # What was charged beyond the end is counted anew.
         self.env["energy.settlement.queue"]._add([(s.meter_id.id, moment) for s in self])
 
