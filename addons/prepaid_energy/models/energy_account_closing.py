@@ -161,7 +161,7 @@ class EnergyAccount(models.Model):
         :param Decimal balance: of the balance it is for, before
         """
         self.ensure_one()
-        if self.state in ("active", "suspended") or self.state == "closed" and amount <= -balance:
+        if self.state in ("active", "suspended") or (self.state == "closed" and amount <= -balance):
             return
         if self.state == "closed" and balance < 0:
             raise UserError(

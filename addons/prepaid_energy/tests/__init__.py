@@ -1,6 +1,8 @@
 from . import (
     test_access,
+    test_account_change,
     test_checker,
+    test_exchange,
     test_ledger,
     test_operation,
     test_room_list,
