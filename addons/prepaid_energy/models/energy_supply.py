@@ -201,6 +201,8 @@ class EnergySupply(models.Model):
                 )
             )
         self.env["energy.reading"]._take_registers(rows)
+        # Readings after the beginning may have come already.
+        self.env["energy.settlement.queue"]._add([(row[0], row[1]) for row in rows])
 
     def _end(self, moment, registers):
         """End supplies with their closing registers, taken as accepted readings.

@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_account_change,
     test_checker,
+    test_closing,
     test_exchange,
     test_ledger,
     test_operation,

@@ -85,9 +85,7 @@ class TestAccountChange(ChangeCase):
         self.assertEqual(self.account.capacity, 20)
         # What came in between stays: 20 + 5, then back by the 30 that were given up.
         self.change(self.account, "capacity_increase", capacity=25)
-        restoration = self.change(
-            self.account, "capacity_restoration", reduction_id=reduction.id
-        )
+        restoration = self.change(self.account, "capacity_restoration", reduction_id=reduction.id)
         self.assertEqual((restoration.old_capacity, restoration.capacity), (25, 55))
         self.assertEqual(self.account.capacity, 55)
         with self.refused(UserError, "ended already"):
