@@ -32,6 +32,11 @@ from . import energy_account_meter
 from . import energy_account_selection
 from . import energy_agreement_template
 from . import energy_account_agreement
+from . import energy_account_closing
+from . import energy_account_life
+from . import energy_account_change
+from . import energy_account_change_closing
+from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_mark
 from . import energy_wallet
@@ -72,6 +77,7 @@ from . import energy_usage
 from . import energy_command
 from . import energy_settlement_queue
 from . import energy_settlement_problem
+from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_settlement

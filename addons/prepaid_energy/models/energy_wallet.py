@@ -374,8 +374,8 @@ class EnergyWallet(models.Model):
         if money <= 0:
             raise UserError(_("A top-up is an amount above zero."))
         account = self.account_id
-        if account.state not in ("active", "suspended"):
-            raise UserError(_("%s is not open: it takes no top-up.", account.display_name))
+        if not self.env["energy.wallet.entry"].search_count([("key", "=", key)], limit=1):
+            account._check_takes_top_up(money, locked[self.id][0])
         posted = self._post(
             [
                 Draft(

@@ -1,5 +1,9 @@
 from . import (
     test_access,
+    test_account_change,
+    test_checker,
+    test_closing,
+    test_exchange,
     test_booking,
     test_agreement,
     test_balance_request,
