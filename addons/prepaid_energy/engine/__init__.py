@@ -10,6 +10,7 @@ milliseconds. Units and conventions of the whole package:
 """
 
 from .acceptance import Limits, Verdict, judge
+from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
 from .rounding import largest_remainder, round_half_up
@@ -40,6 +41,7 @@ __all__ = [
     "Terms",
     "Verdict",
     "Window",
+    "chinese_amount",
     "day_type",
     "decide",
     "edges",

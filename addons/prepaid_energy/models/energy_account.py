@@ -46,7 +46,14 @@ class EnergyAccount(models.Model):
         domain="[('kind', '=', 'room'), ('site_id', '=', site_id)]",
         check_company=True,
     )
-    payment_mode = fields.Selection([("prepaid", "Prepaid")], required=True, default="prepaid")
+    payment_mode = fields.Selection(
+        [("prepaid", "Prepaid"), ("postpaid", "Postpaid")],
+        required=True,
+        default="prepaid",
+        tracking=True,
+        help="Prepaid: pays ahead, and is cut when the balance runs out. Postpaid: pays a bill "
+        "each month, and is never cut by the balance.",
+    )
     credit_policy_id = fields.Many2one(
         "energy.credit.policy",
         required=True,
@@ -92,12 +99,15 @@ class EnergyAccount(models.Model):
         for account in self:
             account.display_name = f"{account.name} {account.partner_id.name or ''}".strip()
 
-    @api.depends("wallet_ids.balance")
+    @api.depends("wallet_ids.balance", "credit_policy_id", "payment_mode")
     def _compute_balance(self):
         for account in self:
             account.balance = sum(account.wallet_ids.mapped("balance"))
             policy = account.credit_policy_id
-            account.is_low = account.balance + policy.overdraft <= policy.cut_off
+            account.is_low = (
+                account.payment_mode == "prepaid"
+                and account.balance + policy.overdraft <= policy.cut_off
+            )
 
     @api.constrains("room_ids", "site_id")
     def _check_rooms(self):
@@ -111,16 +121,6 @@ class EnergyAccount(models.Model):
                         site=account.site_id.name,
                     )
                 )
-
-    @api.onchange("room_ids")
-    def _onchange_room_ids(self):
-        """Selecting a room brings its site and its free meters along."""
-        if self.state != "draft":
-            return
-        self.site_id = self.room_ids[:1].site_id or self.site_id
-        meters = self.room_ids._origin.meter_ids.filtered(lambda meter: not meter.account_id)
-        for meter in meters - self.supply_ids.meter_id:
-            self.supply_ids += self.supply_ids.new({"meter_id": meter.id})
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -141,10 +141,13 @@ class EnergyAccount(models.Model):
 
     def write(self, vals):
         self._check_flow_fields(vals)
-        kept = {"company_id", "site_id", "has_wallet_per_commodity"} & vals.keys()
+        kept = {"company_id", "site_id", "payment_mode", "has_wallet_per_commodity"} & vals.keys()
         if kept and any(account.state != "draft" for account in self):
             raise UserError(
-                _("An opened account keeps its company, its site and its number of balances.")
+                _(
+                    "An opened account keeps its company, its site, prepaid or postpaid, and its "
+                    "number of balances."
+                )
             )
         return super().write(vals)
 
@@ -163,40 +166,6 @@ class EnergyAccount(models.Model):
                     opened[0].display_name,
                 )
             )
-
-    def action_activate(self):
-        """Open draft accounts: their meters serve them from the supplies' start on."""
-        self.check_access("write")
-        for account in self:
-            if account.state != "draft":
-                raise UserError(_("%s is open already.", account.display_name))
-            if not account.supply_ids:
-                raise UserError(
-                    _("%s has no meter. Choose the meters that serve it.", account.display_name)
-                )
-            if not account.credit_policy_id:
-                raise UserError(_("%s has no credit policy.", account.display_name))
-            account._open_wallets()
-            account.supply_ids._activate()
-            # sudo: only this method opens accounts; the right to write has been checked
-            account.sudo().write(
-                {"state": "active", "opened_at": min(account.supply_ids.mapped("start_at"))}
-            )
-        self._decide()
-        return True
-
-    def _open_wallets(self):
-        self.ensure_one()
-        commodities = set(self.supply_ids.meter_id.mapped("commodity"))
-        wanted = commodities if self.has_wallet_per_commodity else {False}
-        missing = wanted - set(self.wallet_ids.mapped("commodity"))
-        # sudo: balances are written by the flow only, no user may create one
-        self.env["energy.wallet"].sudo().create(
-            [
-                {"account_id": self.id, "commodity": commodity}
-                for commodity in sorted(missing, key=str)
-            ]
-        )
 
     def _wallet(self, commodity=None):
         """Return the balance that pays for a commodity.

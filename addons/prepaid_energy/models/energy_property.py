@@ -87,6 +87,7 @@ class EnergyProperty(models.Model):
         "account_id",
         string="Accounts",
     )
+    occupancy_ids = fields.One2many("energy.occupancy", "room_id", string="Occupancies")
     occupancy = fields.Selection(
         [("vacant", "Vacant"), ("let", "Let")],
         compute="_compute_occupancy",
@@ -139,6 +140,24 @@ class EnergyProperty(models.Model):
         if set(value) == {"vacant"}:
             return ["!", *let]
         return [(1, "=", 1)] if set(value) == {"let", "vacant"} else [(0, "=", 1)]
+
+    def _main_occupancy(self, at=None):
+        """Return the main occupancy of each of these rooms at a moment.
+
+        :param datetime at: naive UTC; now if None
+        :rtype: recordset of `energy.occupancy`
+        """
+        at = at or clock.now(self.env.cr)
+        return self.env["energy.occupancy"].search(
+            [
+                ("room_id", "in", self.ids),
+                ("role", "=", "main"),
+                ("start_at", "<=", at),
+                "|",
+                ("end_at", "=", False),
+                ("end_at", ">", at),
+            ]
+        )
 
     @api.constrains("parent_id", "kind")
     def _check_tree(self):

@@ -18,6 +18,7 @@ OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 RIGHTS = {
     "energy.property": {"operator": "rwc", "manager": "rwcu"},
     "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.mark": {},
@@ -41,11 +42,13 @@ RIGHTS = {
     "energy.tariff.window": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
     "energy.property",
     "energy.account",
+    "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
     "energy.supply.mark",
@@ -71,6 +74,7 @@ COMPANY_MODELS = (
     "energy.tariff.window",
     "energy.tariff.price",
     "energy.credit.policy",
+    "energy.credit.level",
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
@@ -81,6 +85,7 @@ ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "energy.account": {
         "action_activate",
+        "action_open_accounts",
         "action_top_up",
         "action_open_entries",
         "action_open_usage",
