@@ -4,6 +4,7 @@ import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
+from .. import clock
 from .energy_meter import COMMODITIES
 
 
@@ -318,7 +319,7 @@ class EnergySupply(models.Model):
                     tariff=tariff.name,
                 )
             )
-        if self.start_at > self.account_id._now():
+        if self.start_at > clock.now(self.env.cr):
             missing.append(
                 _("Meter %s: the account can be opened from its beginning on.", meter.name)
             )
