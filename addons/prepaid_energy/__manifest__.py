@@ -14,6 +14,8 @@
         "data/ir_cron_data.xml",
         "wizard/energy_operation_views.xml",
         "wizard/energy_top_up_views.xml",
+        "wizard/energy_statement_views.xml",
+        "report/energy_statement_report.xml",
         "views/energy_settlement_problem_views.xml",
         "views/energy_room_views.xml",
         "views/energy_property_views.xml",

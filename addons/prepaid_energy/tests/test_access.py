@@ -76,7 +76,7 @@ COMPANY_MODELS = (
     "energy.credit.policy",
     "energy.credit.level",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 
@@ -110,6 +110,7 @@ PUBLIC = {
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
+    "energy.statement": {"action_print"},
     "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
