@@ -48,3 +48,4 @@ from . import energy_checker
 from . import energy_demo
 from . import account_payment
 from . import account_move_line
+from . import energy_account_statement

@@ -121,10 +121,29 @@ class EnergyAccount(models.Model):
             [("period_id", "in", frozen.ids)], order="period_id, month, meter_id, band, tier, id"
         ):
             statement = statements[line.account_id.id]
-            (statement.use if line.kind == "use" else statement.charges).append(line._shown())
+            if line.kind == "use":
+                statement.use.append(self._billed_use(line))
+            else:
+                amount = _money(line.amount, line.currency_id)
+                statement.charges.append({"note": line.note, "amount": amount})
         open_periods = periods - frozen
         if open_periods:
             self._add_running(statements, open_periods)
+
+    def _billed_use(self, line):
+        bands = dict(line._fields["band"]._description_selection(self.env))
+        return {
+            "meter": line.meter_id.name,
+            "commodity": line.meter_id.commodity,
+            "band": bands.get(line.band, ""),
+            "tier": line.tier,
+            "month": line.month,
+            "start": line.register_from if line.has_registers else None,
+            "end": line.register_to if line.has_registers else None,
+            "quantity": line.quantity,
+            "price": line.price,
+            "amount": _money(line.amount, line.currency_id),
+        }
 
     def _add_running(self, statements, periods):
         """Add the use of periods that still run, and their charges."""
