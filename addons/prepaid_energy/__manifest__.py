@@ -18,6 +18,8 @@
         "wizard/energy_operation_views.xml",
         "wizard/energy_top_up_views.xml",
         "wizard/energy_meter_addition_views.xml",
+        "wizard/energy_statement_views.xml",
+        "report/energy_statement_report.xml",
         "views/energy_settlement_problem_views.xml",
         "views/energy_room_views.xml",
         "views/energy_property_views.xml",

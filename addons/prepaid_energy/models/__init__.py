@@ -103,3 +103,4 @@ from . import account_partial_reconcile
 from . import energy_account_books
 from . import energy_booking
 from . import energy_book_settlement
+from . import energy_account_statement

@@ -107,6 +107,7 @@ COMPANY_MODELS = (
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
+WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 
@@ -186,6 +187,8 @@ PUBLIC = {
         "action_print_again",
         "action_open_entry",
     },
+    "energy.statement": {"action_print"},
+    "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
