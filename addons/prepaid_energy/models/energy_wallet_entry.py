@@ -57,7 +57,7 @@ class EnergyWalletEntry(models.Model):
     amount = fields.Monetary(required=True, readonly=True)
     balance_after = fields.Monetary(required=True, readonly=True, aggregator=False)
     key = fields.Char(required=True, readonly=True, help="What it may be posted for only once.")
-    moment = fields.Datetime(required=True, readonly=True)
+    moment = fields.Datetime(required=True, readonly=True, index=True)
     local_date = fields.Date(string="Date", required=True, readonly=True)
     period_id = fields.Many2one(
         "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict"
