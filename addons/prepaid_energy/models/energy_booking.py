@@ -184,7 +184,7 @@ class EnergyBooking(models.AbstractModel):
 
     def _book_transfer(self, entry):
         if (entry.cause_key or "").startswith("deposit/"):
-            return self._book_against(entry, entry.company_id.energy_deposit_account_id)
+            return self._book_against(entry, entry.company_id._energy_set_up_deposit_account())
         other = self.env["energy.wallet.entry"].search([("key", "=", entry.cause_key)])
         if not other or other.amount != -entry.amount:
             raise UserError(self.env._("The other side of the transfer is missing."))

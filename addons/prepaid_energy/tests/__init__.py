@@ -5,6 +5,7 @@ from . import (
     test_agreement,
     test_balance_request,
     test_booking,
+    test_chart,
     test_checker,
     test_closing,
     test_counter,

@@ -114,6 +114,8 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
+    "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
+    "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},

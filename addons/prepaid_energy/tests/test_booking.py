@@ -354,15 +354,3 @@ class TestBooking(BooksCase):
         with self.assertRaisesRegex(UserError, "do not cover"), self.env.cr.savepoint():
             top_up.payment_id.action_draft()
         self.env.invalidate_all()
-
-    def test_second_company_in_another_currency(self):
-        euro = self.env.ref("base.EUR")
-        euro.active = True
-        company = self.env["res.company"].create({"name": "Quay", "currency_id": euro.id})
-        self.env.user.company_ids += company
-        self.env["account.chart.template"].try_loading(
-            "generic_coa", company=company, install_demo=False
-        )
-        company.currency_id = euro
-        self.assertTrue(company.energy_journal_id and company.energy_advances_account_id)
-        self.assertNotEqual(company.energy_advances_account_id, self.advances)
