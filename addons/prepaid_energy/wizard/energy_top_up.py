@@ -298,8 +298,7 @@ class EnergyTopUp(models.TransientModel):
         off = self._meters_off(entry.account_id)
         reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
         if off:
-            lines = [_("Supply stays off: %s", reason) for reason in reasons]
-            result = "\n".join(lines) or _("Supply stays off.")
+            result = "\n".join(reasons) or _("Supply stays off.")
         elif entry.command_ids:
             result = _("Supply on has been ordered.")
         else:
