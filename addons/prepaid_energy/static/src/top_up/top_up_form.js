@@ -9,7 +9,7 @@ import { printPages } from "../print/print_page";
 class TopUpFormController extends FormController {
     setup() {
         super.setup();
-        useHotkey("enter", () => this.firstButton?.click(), {
+        useHotkey("enter", ({ target }) => this.goOn(target), {
             bypassEditableProtection: true,
             // A list of proposals and a button take Enter for themselves.
             isAvailable: (target) =>
@@ -27,6 +27,17 @@ class TopUpFormController extends FormController {
             () => [this.model.root.data.account_id?.id, this.model.root.data.state]
         );
         onMounted(() => printPages(this.props.context.energy_print || []));
+    }
+
+    /** Press the first button, unless a reference is still to be typed. */
+    goOn(target) {
+        const reference = this.rootRef.el?.querySelector("div[name=reference] input");
+        const isMissing = this.model.root.data.needs_reference && reference?.value === "";
+        if (isMissing && reference !== target) {
+            reference.focus();
+        } else {
+            this.firstButton?.click();
+        }
     }
 
     focusAmount() {
