@@ -257,7 +257,10 @@ class EnergyTopUp(models.TransientModel):
         # sudo: the company's rule is for everybody who sells
         if not shift and self.company_id.sudo().energy_requires_shift:
             raise UserError(
-                _("%s sells in a shift only. Open yours under Sales, My Shift.", self.company_id.name)
+                _(
+                    "%s sells in a shift only. Open yours under Sales, My Shift.",
+                    self.company_id.name,
+                )
             )
         return shift
 
