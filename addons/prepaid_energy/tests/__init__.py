@@ -27,3 +27,4 @@ from . import (
     test_shift,
     test_supply,
 )
+from . import test_statement
