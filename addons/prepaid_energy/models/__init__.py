@@ -85,7 +85,6 @@ from . import energy_reconciliation
 from . import energy_checker
 from . import energy_checker_books
 from . import energy_arrears
-from . import energy_checker
 from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits

@@ -4,7 +4,6 @@ import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
-from .. import clock
 from .energy_meter import COMMODITIES
 
 

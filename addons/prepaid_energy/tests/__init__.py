@@ -6,6 +6,9 @@ from . import (
     test_balance_request,
     test_booking,
     test_chart,
+    test_agreement,
+    test_balance_request,
+    test_booking,
     test_checker,
     test_closing,
     test_counter,
@@ -25,5 +28,6 @@ from . import (
     test_settlement,
     test_settlement_books,
     test_shift,
+    test_statement,
     test_supply,
 )

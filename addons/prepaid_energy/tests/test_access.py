@@ -190,7 +190,6 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {

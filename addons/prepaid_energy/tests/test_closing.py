@@ -5,7 +5,7 @@ from unittest.mock import patch
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from .common import START, EnergyCase
+from .common import START
 from .test_account_change import ChangeCase
 
 HOUR = timedelta(hours=1)

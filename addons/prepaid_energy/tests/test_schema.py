@@ -26,6 +26,8 @@ CONSTRAINTS = {
 UNIQUE_INDEXES = {
     "energy_wallet_entry_key_uniq": "(key)",
     "energy_wallet_entry_number_uniq": "(wallet_id, number)",
+    "energy_receipt_number_uniq": "(company_id, year, number)",
+    "energy_receipt_entry_key_uniq": "(entry_key)",
     "energy_wallet_account_uniq": "(account_id, COALESCE(commodity, ''::character varying))",
     "energy_usage_key_uniq": "(supply_id, local_date, band, tier, version_id)",
     "energy_rating_unit_key_uniq": (
@@ -51,6 +53,8 @@ UNIQUE_INDEXES = {
 TRIGGERS = {
     ("energy_wallet_entry", "energy_entry_refuse_change"),
     ("energy_wallet_entry", "energy_entry_refuse_truncate"),
+    ("energy_receipt", "energy_receipt_refuse_change"),
+    ("energy_receipt", "energy_receipt_refuse_truncate"),
     ("energy_command", "energy_command_notify"),
     ("energy_clock", "energy_clock_notify"),
 }
