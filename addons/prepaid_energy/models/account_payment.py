@@ -1,4 +1,4 @@
-from odoo import _, fields, models
+from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 
@@ -11,6 +11,15 @@ class AccountPayment(models.Model):
     energy_entry_key = fields.Char(
         readonly=True, copy=False, help="Key of the balance entry that this payment books."
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `account`: cash in the till waits for no bank statement."""
+        payments = super().create(vals_list)
+        for payment in payments:
+            if payment.energy_account_id and payment.journal_id.type == "cash":
+                payment.outstanding_account_id = payment.journal_id.default_account_id
+        return payments
 
     def _prepare_move_line_default_vals(self, write_off_line_vals=None, force_balance=None):
         """Override of `account`: what touches advances names its energy account and its entry."""

@@ -143,10 +143,6 @@ class EnergyBooking(models.AbstractModel):
         payments = self.env["account.payment"].create(
             [self._payment_values(entry, direction) for entry in entries]
         )
-        for payment in payments:
-            if payment.journal_id.type == "cash":
-                # Cash in the till waits for no bank statement.
-                payment.outstanding_account_id = payment.journal_id.default_account_id
         payments.action_post()
 
     def _label(self, entry):

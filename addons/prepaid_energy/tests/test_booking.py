@@ -200,7 +200,12 @@ class TestBooking(BooksCase):
         self.assertEqual(taken.booking_id, given.booking_id)
 
     def test_deposit_applied_to_a_debt(self):
-        entry = self.post(self.account, "transfer", "40", "deposit/9/use", cause_key="deposit/9")
+        deposit = self.env["energy.security.deposit"].create(
+            {"account_id": self.account.id, "amount": 300, "method_id": self.method.id}
+        )
+        deposit.action_receive()
+        key = deposit._move("applied", Decimal(-40)).key
+        entry = self.post(self.account, "transfer", "40", "use/1", cause_key=key)
         self.book(entry)
         self.assertEqual(
             self.items(entry),
