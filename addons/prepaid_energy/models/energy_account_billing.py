@@ -6,11 +6,6 @@ class EnergyAccount(models.Model):
 
     _inherit = "energy.account"
 
-    def _billing_partner(self):
-        """Return the customer whom invoices name."""
-        self.ensure_one()
-        return self.billing_partner_id or self.partner_id
-
     def _invoice_until(self, date):
         """Freeze and invoice what these accounts were charged up to a date, in this transaction.
 

@@ -4,6 +4,7 @@ from odoo import _, api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
+from ..local_time import local_date
 from .energy_command import WAITING
 from .energy_wallet import Draft
 
@@ -110,6 +111,20 @@ class EnergyAccount(models.Model):
         self._end_occupancies(moment)
         # sudo: only this method closes accounts; the document has checked the right to
         self.sudo().write({"state": "closed", "closed_at": moment})
+        self._bill_until(local_date(moment, self.site_id._zone()))
+        locked.update(self.env["energy.wallet"]._lock(list(own)))
+
+    def _bill_until(self, day):
+        """Invoice what was charged, to a local date and, where the closing is of the past, to now.
+
+        The books settle the invoices as far as they know the payments already, the rest follows.
+        """
+        # sudo: a closing invoices, whoever may close
+        account = self.sudo()
+        account._invoice_until(day)
+        account._invoice_until(account.site_id._today())
+        account.env["energy.book.settlement"]._settle(account.ids)
+        account.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
 
     def _net_balances(self, own):
         """Let what is left on one balance of the account pay what another one owes."""
