@@ -73,7 +73,7 @@ class EnergySupply(models.Model):
         "The meter serves another account at that time.",
     )
 
-    @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier", "start_at")
+    @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier")
     def _compute_present_term(self):
         now = clock.now(self.env.cr)
         for supply in self:
@@ -103,6 +103,32 @@ class EnergySupply(models.Model):
                 self.env["energy.supply.term"].create(
                     {**values, "supply_id": supply.id, "since": supply.start_at}
                 )
+
+    @api.onchange("meter_id")
+    def _onchange_meter_id(self):
+        """The meter brings its last reading and its tariff."""
+        self.update({**self._first_values(self.meter_id), "meter_id": self.meter_id})
+
+    @api.model
+    def _first_values(self, meter):
+        """Return what a supply by a meter begins with on the form.
+
+        The tariff is that of the meter's last supply, or the only one of its commodity.
+        """
+        meter = meter._origin
+        tariff = meter.supply_ids.sorted("start_at")[-1:].tariff_id
+        if meter and not tariff:
+            tariffs = self.env["energy.tariff"].search(
+                [("commodity", "=", meter.commodity), ("company_id", "=", meter.company_id.id)],
+                limit=2,
+            )
+            tariff = tariffs if len(tariffs) == 1 else tariff
+        return {
+            "meter_id": meter.id,
+            "opening_register": meter.register,
+            "tariff_id": tariff.id,
+            "multiplier": 1,
+        }
 
     def _search_tariff_id(self, operator, value):
         if operator not in ("in", "any"):
@@ -181,6 +207,32 @@ class EnergySupply(models.Model):
         return self.search(
             [*domain, ("start_at", "<=", at), "|", ("end_at", "=", False), ("end_at", ">", at)]
         )
+
+    def _what_is_missing(self):
+        """Return what keeps this supply from being taken into service, a sentence each.
+
+        :rtype: list of str
+        """
+        self.ensure_one()
+        meter, tariff = self.meter_id, self.tariff_id
+        missing = []
+        if not meter.active:
+            missing.append(_("Meter %s is archived.", meter.name))
+        if not tariff:
+            missing.append(_("Choose the tariff of meter %s.", meter.name))
+        elif not tariff._version_starts(tariff.id):
+            missing.append(
+                _(
+                    "Meter %(meter)s: tariff “%(tariff)s” has no approved prices.",
+                    meter=meter.name,
+                    tariff=tariff.name,
+                )
+            )
+        if self.start_at > clock.now(self.env.cr):
+            missing.append(_("Meter %s begins in the future: open the account then.", meter.name))
+        if self.opening_register < 0:
+            missing.append(_("Meter %s: the opening reading cannot be negative.", meter.name))
+        return missing
 
     def _activate(self):
         """Take the opening registers as accepted readings."""

@@ -15,6 +15,12 @@ class ResCompany(models.Model):
     energy_credit_policy_id = fields.Many2one(
         "energy.credit.policy", string="Default Credit Policy", ondelete="restrict"
     )
+    energy_agreement_template_id = fields.Many2one(
+        "energy.agreement.template",
+        string="Default Supply Agreement",
+        ondelete="restrict",
+        help="Empty: the standard text.",
+    )
 
     energy_service_fee_percent = fields.Float(
         string="Service Fee (%)",
