@@ -16,6 +16,7 @@ class EnergyAccount(models.Model):
         :return: the documents; a period that charges nothing needs none
         :rtype: recordset of `account.move`
         """
+        self.env.flush_all()
         periods = self.env["energy.billing.period"]
         periods._freeze(dict.fromkeys(self.ids, date), cut=True)
         return periods.search([("account_id", "in", self.ids), ("state", "=", "closed")])._invoice()

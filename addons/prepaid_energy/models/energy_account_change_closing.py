@@ -28,6 +28,15 @@ class EnergyAccountChange(models.Model):
         " ('id', '!=', account_id), ('company_id', '=', company_id)]",
         help="Another account of the same customer.",
     )
+    method_id = fields.Many2one(
+        "energy.payment.method",
+        string="Paid Back By",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('company_id', '=', company_id)]",
+        help="Empty: by the way in which the last top-up came.",
+    )
+    request_ids = fields.One2many("energy.balance.request", "change_id", string="Refund Requests")
     new_account_id = fields.Many2one(
         "energy.account", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
@@ -138,6 +147,13 @@ class EnergyAccountChange(models.Model):
         """Open the account of the new customer."""
         return self._open(self.new_account_id)
 
+    def action_open_requests(self):
+        """Open the requests by which the balance is paid back."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_balance_request"
+        )
+        return dict(action, domain=[("id", "in", self.request_ids.ids)], context={})
+
     # --- suspending ------------------------------------------------------------------------------
 
     def _carry_out_suspend(self, _locked):
@@ -171,7 +187,6 @@ class EnergyAccountChange(models.Model):
         if self._moves_to_account():
             for wallet in account.wallet_ids:
                 self._move_left(wallet, self.to_account_id, locked)
-            self.to_account_id._decide(cause="payment", user_id=self.env.uid)
         else:
             self._ask_for_refund(locked)
         if self.is_supply_off:
@@ -182,16 +197,19 @@ class EnergyAccountChange(models.Model):
         amount = locked[wallet.id][0]
         target = account._wallet(wallet.commodity)
         if amount > 0:
-            wallet.account_id._move(wallet, target, amount, f"change/{self.id}/{wallet.id}", locked)
+            key = f"change/{self.id}/{wallet.id}"
+            wallet.account_id._move(wallet, target, amount, key, locked)
+            # sudo: what follows of money is the flow's, whoever moves it
+            self.env["energy.wallet"].sudo()._follow(
+                account, {target.id: f"{key}/in"}, cause="payment"
+            )
 
     def _ask_for_refund(self, locked):
         """Ask for what is left to be paid back; the closed account waits for it."""
         for wallet in self.account_id.wallet_ids:
             amount = locked[wallet.id][0]
-            if amount > 0 and 'energy.balance.request' in self.env:  # TMP
-                self.env["energy.balance.request"]._ask_for_refund(
-                    wallet, amount, f"{self.display_name}: {self.reason}"
-                )
+            if amount > 0:
+                self.env["energy.balance.request"]._ask_after_closing(self, wallet, amount)
 
     # --- change of customer ----------------------------------------------------------------------
 
@@ -233,7 +251,6 @@ class EnergyAccountChange(models.Model):
             locked.update(self.env["energy.wallet"]._lock(new.wallet_ids.ids))
             for wallet in account.wallet_ids:
                 self._move_left(wallet, new, locked)
-            new._decide(cause="payment", user_id=self.env.uid)
         else:
             self._ask_for_refund(locked)
         new.message_post(

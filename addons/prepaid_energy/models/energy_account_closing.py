@@ -32,7 +32,7 @@ class EnergyAccount(models.Model):
         return [
             *self._waiting_commands(),
             *self._held_readings(moment),
-            # REQ
+            *self._waiting_requests(),
             *self.problem_id.mapped(
                 lambda problem: self.env._("Its use is not charged: %s", problem.message)
             ),
@@ -52,6 +52,30 @@ class EnergyAccount(models.Model):
             if command.state == "sent"
             else self.env._("The command %s waits to be sent.", command.display_name)
             for command in commands
+        ]
+
+    def _waiting_requests(self):
+        # sudo: a payment in the way counts, whoever sees it
+        requests = (
+            self.env["energy.balance.request"]
+            .sudo()
+            .search(
+                [
+                    ("state", "=", "waiting"),
+                    "|",
+                    ("account_id", "=", self.id),
+                    ("to_account_id", "=", self.id),
+                ],
+                order="id",
+            )
+        )
+        return [
+            self.env._(
+                "The request %(request)s of %(amount)s waits for approval.",
+                request=request.display_name,
+                amount=request.currency_id.format(request.amount),
+            )
+            for request in requests
         ]
 
     def _held_readings(self, moment):
