@@ -48,6 +48,7 @@ class EnergyAccountChange(models.Model):
         string="Return Supply to Prepaid",
         help="Where supply was forced off, the balance decides again.",
     )
+    deposit_held = fields.Monetary(related="account_id.deposit_held")
     obstacles = fields.Text(
         string="In the Way", compute="_compute_obstacles", help="What a closing waits for."
     )

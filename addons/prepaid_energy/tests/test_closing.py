@@ -188,6 +188,12 @@ class TestClosing(ClosingCase):
         with self.refused(UserError, named):
             change.action_confirm()
         self.assertEqual((self.account.state, change.state), ("active", "draft"))
+        # Planted defects: what is not looked at is not named.
+        for check in ("_waiting_commands", "_held_readings", "_waiting_requests"):
+            with patch.object(type(self.account), check, lambda *_args: []):
+                self.assertNotRegex(
+                    "\n".join(self.account._closing_obstacles(change.moment)), named
+                )
         command._confirm("on")
         refund.action_cancel()
         self.read(self.meter, START + 3 * HOUR, "115")
