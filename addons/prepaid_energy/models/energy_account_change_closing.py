@@ -20,7 +20,6 @@ class EnergyAccountChange(models.Model):
     )
     to_account_id = fields.Many2one(
         "energy.account",
-        string="To Account",
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
@@ -234,6 +233,7 @@ class EnergyAccountChange(models.Model):
                 "credit_policy_id": account.credit_policy_id.id,
                 "payment_mode": account.payment_mode,
                 "has_wallet_per_commodity": account.has_wallet_per_commodity,
+                "occupancy_role": account.occupancy_role,
                 "capacity": account.capacity,
                 "supply_ids": [
                     Command.create(

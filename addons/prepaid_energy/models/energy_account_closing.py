@@ -170,6 +170,11 @@ class EnergyAccount(models.Model):
         """
         legs = {f"{key}/out": (source, -amount), f"{key}/in": (target, amount)}
         names = list(legs)
+        note = _(
+            "Transfer %(source)s → %(target)s",
+            source=source.account_id.name,
+            target=target.account_id.name,
+        )
         # sudo: balances are moved by the flow only
         self.env["energy.wallet"].sudo()._post(
             [
@@ -180,11 +185,7 @@ class EnergyAccount(models.Model):
                     amount=signed,
                     key=name,
                     local_date=wallet.site_id._today(),
-                    note=_("Transfer %(source)s → %(target)s")
-                    % {
-                        "source": source.account_id.name,
-                        "target": target.account_id.name,
-                    },
+                    note=note,
                     user_id=self.env.uid,
                     cause_key=names[1 - position],
                 )
@@ -219,6 +220,8 @@ class EnergyAccount(models.Model):
         :param list drafts: `Draft` values that were posted
         :param dict locked: the wallets' rows, as `energy.wallet._lock` returns them
         """
+        if not drafts:
+            return
         amounts = {}
         for draft in drafts:
             account = locked[draft.wallet_id][3]

@@ -232,6 +232,18 @@ class TestClosing(ClosingCase):
         self.assertEqual(request.method_id, self.method)
         self.assertEqual(change.action_open_requests()["domain"], [("id", "in", request.ids)])
 
+    def test_postpaid_account_gets_its_last_bill(self):
+        meter = self.make_meter("C6")
+        account = self.open_account(meter, payment_mode="postpaid")
+        self.set_clock(START + DAY)
+        self.change(account, "close", registers={meter: 30})
+        self.assertEqual(self.all_entries(account), [("use", "-18.00"), ("billed", "18.00")])
+        invoice = self.env["account.move"].search(
+            [("energy_period_id.account_id", "=", account.id)]
+        )
+        self.assertEqual((invoice.amount_residual, invoice.state), (18, "posted"))
+        self.assertFalse(account.balance_request_ids)
+
     def test_refund_that_an_operator_causes_waits_for_finance(self):
         self.company.energy_refund_limit = 1000
         self.top_up(self.account, 50)
