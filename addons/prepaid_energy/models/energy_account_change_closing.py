@@ -11,7 +11,7 @@ class EnergyAccountChange(models.Model):
 
     _inherit = "energy.account.change"
 
-    line_ids = fields.One2many("energy.account.change.line", "change_id", string="Registers")
+    line_ids = fields.One2many("energy.account.change.line", "change_id", string="Readings")
     leftover = fields.Selection(
         [("refund", "Pay back"), ("transfer", "Move to another account")],
         string="Balance Left",
@@ -101,7 +101,7 @@ class EnergyAccountChange(models.Model):
         supplies = self.line_ids.supply_id
         if self.kind in ("close", "customer") and supplies != self._supplies_with_registers():
             raise UserError(
-                _("The meters of the account have changed: state the registers in a new document.")
+                _("The meters of the account have changed: state the readings in a new document.")
             )
         if self.kind == "reopen":
             self._check_meters_free(supplies.meter_id)
