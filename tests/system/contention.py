@@ -91,6 +91,11 @@ def same_key(worker, wallet):
     return worker.pay(wallet, 50.0, "same/1")
 
 
+def top_up_all(worker, wallets):
+    """Pay 50.00 to each of these balances."""
+    return [worker.pay(wallet, 50.0, f"all/{wallet}") for wallet in wallets]
+
+
 def charge_and_payment(worker, wallet, meter, rounds):
     """The first worker reads and settles, the second one pays."""
     worker.turn()
@@ -163,6 +168,58 @@ def lose_connection(worker, meter, at, point, within_run):
     return {"lost": lost, "error": error}
 
 
+def hand_over(worker, meters):
+    """The first worker hands each meter over to another customer, the second reads and settles.
+
+    Returns the former and the new account of each meter.
+    """
+    pairs = []
+    for meter in meters:
+        change = None if worker.number else worker.within(partial(_hand_over_draft, meter=meter))
+        worker.turn()
+        if worker.number:
+            for minute in (1, 3):
+                worker.read([meter], minute, minute)
+                worker.settle()
+        else:
+            with closing(worker._registry.cursor()) as cr:
+                _change(api.Environment(cr, SUPERUSER_ID, {}), change).action_confirm()
+                cr.commit()
+            pairs.append(worker.within(partial(_handed_over, change=change)))
+        worker.turn()
+    return pairs
+
+
+def _change(env, change):
+    company = env.ref("prepaid_energy.company_demo")
+    return (
+        env["energy.account.change"]
+        .with_context(allowed_company_ids=company.ids, tracking_disable=True)
+        .browse(change)
+    )
+
+
+def _hand_over_draft(env, meter):
+    meter = env["energy.meter"].browse(meter)
+    change = _change(env, None).create(
+        {
+            "kind": "customer",
+            "account_id": meter.account_id.id,
+            "new_partner_id": env["res.partner"].create({"name": "Successor"}).id,
+            "moment": START + 2 * MINUTE,
+            "leftover": "transfer",
+            "reason": "Moves out",
+        }
+    )
+    change.line_ids.register = 2
+    return change.id
+
+
+def _handed_over(env, change):
+    change = _change(env, change)
+    return [change.account_id.id, change.new_account_id.id]
+
+
 def check(worker):
     """Return what the checker finds, by rule."""
 
@@ -231,8 +288,8 @@ def _make(env, count):
 SCENARIOS = {
     function.__name__: function
     for function in (
-        credits, same_key, charge_and_payment, settle_rounds, settle_many, lose_connection, check,
-        make,
+        credits, same_key, top_up_all, charge_and_payment, settle_rounds, settle_many,
+        lose_connection, hand_over, check, make,
     )
 }  # fmt: skip
 

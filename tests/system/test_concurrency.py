@@ -192,3 +192,32 @@ def test_connection_lost_while_settling_leaves_nothing_half(contended, point):
     assert contended.counted(meter) == 20
     assert contended.queued() == 0
     assert contended.rows("SELECT * FROM energy_settlement_problem") == []
+
+
+def test_change_of_customer_while_charging(contended):
+    """A charge lands on the side of its reading, whoever comes first; no money is lost."""
+    meters, wallets = contended.meters[:25], contended.wallets[:25]
+    contended.run("top_up_all", 1, wallets=wallets)
+    pairs, _none = contended.run("hand_over", 2, meters=meters)
+    contended.run("settle_many", 1, meters=[], batch=200)
+    assert len(pairs) == len(meters)
+    for former, new in pairs:
+        used = {
+            account: contended.rows(
+                "SELECT COALESCE(sum(amount), 0)::text FROM energy_wallet_entry"
+                " WHERE account_id = %s AND kind = 'use'",
+                account,
+            )[0][0]
+            for account in (former, new)
+        }
+        # 2 kWh before the moment, 1 kWh after it, at 0.60.
+        assert used == {former: "-1.20", new: "-0.60"}
+        balances = contended.rows(
+            "SELECT account_id, balance::text FROM energy_wallet WHERE account_id IN (%s, %s)",
+            former,
+            new,
+        )
+        assert {account: Decimal(balance) for account, balance in balances} == {
+            former: Decimal("0.00"),
+            new: Decimal("48.20"),
+        }

@@ -18,6 +18,9 @@ OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 RIGHTS = {
     "energy.property": {"operator": "rwc", "manager": "rwcu"},
     "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -65,6 +68,9 @@ RIGHTS = {
 SITE_MODELS = (
     "energy.property",
     "energy.account",
+    "energy.account.change",
+    "energy.account.change.line",
+    "energy.meter.exchange",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -119,8 +125,18 @@ PUBLIC = {
     "energy.daily.closing": {"action_print", "action_show"},
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
+    "energy.account.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_open_account",
+        "action_open_new_account",
+        "action_open_requests",
+    },
+    "energy.meter.exchange": {"action_confirm", "action_cancel"},
     "energy.account": {
         "action_activate",
+        "action_change",
+        "action_open_changes",
         "action_add_meter",
         "action_open_accounts",
         "get_import_templates",
@@ -176,7 +192,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.receipt": {"action_print", "action_open_entry"},
     "energy.top.up": {
@@ -274,6 +290,16 @@ class AccessCase(EnergyCase):
                     "user_id": cls.env.uid,
                 }
             ]
+        )
+        cls.env["energy.account.change"].create(
+            {"kind": "close", "account_id": account.id, "reason": "Moves out"}
+        )
+        cls.env["energy.meter.exchange"].create(
+            {
+                "supply_id": account.supply_ids.id,
+                "new_meter_id": cls.on_site(account.site_id, f"{meter.name} new").id,
+                "reason": "Defect",
+            }
         )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
@@ -529,6 +555,30 @@ class TestRights(AccessCase):
         problem.with_env(self.as_user("engineer")).action_try_again()
         version.with_env(self.as_user("manager")).action_approve()
         self.assertEqual(version.state, "approved")
+
+    def test_documents_of_accounts_and_meters_are_carried_out_by_those_who_keep_them(self):
+        change = self.sample("energy.account.change")
+        exchange = self.sample("energy.meter.exchange")
+        for role in (*ROLES, *OUTSIDERS):
+            env = self.as_user(role)
+            for record, roles in (
+                (change, ("operator", "manager")),
+                (exchange, ("operator", "engineer", "manager")),
+            ):
+                own = record.with_env(env)
+                if role not in roles:
+                    with self.subTest(role=role, model=record._name):
+                        with self.refused():
+                            own.action_confirm()
+                        with self.refused():
+                            own.action_cancel()
+        exchange.moment = self.env["energy.clock"].search([], limit=1).project_anchor
+        exchange.with_env(self.as_user("engineer")).action_confirm()
+        self.assertEqual(exchange.state, "done")
+        with self.refused(UserError, "stays as it is"):
+            exchange.with_env(self.as_user("manager")).opening_register = 5
+        with self.refused(UserError, "never deleted"):
+            exchange.with_env(self.as_user("manager")).unlink()
 
     def test_approved_prices_stay(self):
         manager = self.as_user("manager")
