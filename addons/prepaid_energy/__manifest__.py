@@ -14,6 +14,7 @@
         "data/ir_cron_data.xml",
         "data/energy_agreement_template_data.xml",
         "report/energy_agreement_report.xml",
+        "data/account_analytic_plan_data.xml",
         "wizard/energy_operation_views.xml",
         "wizard/energy_top_up_views.xml",
         "wizard/energy_meter_addition_views.xml",

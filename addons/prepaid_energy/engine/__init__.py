@@ -10,9 +10,10 @@ milliseconds. Units and conventions of the whole package:
 """
 
 from .acceptance import Limits, Verdict, judge
+from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
-from .rounding import largest_remainder, round_half_up
+from .rounding import largest_remainder, round_half_up, share_signed
 from .splitting import (
     Cell,
     Edge,
@@ -40,6 +41,7 @@ __all__ = [
     "Terms",
     "Verdict",
     "Window",
+    "chinese_amount",
     "day_type",
     "decide",
     "edges",
@@ -50,6 +52,7 @@ __all__ = [
     "local_midnight",
     "rate",
     "round_half_up",
+    "share_signed",
     "split",
     "tier_period_end",
     "tier_period_start",

@@ -1,8 +1,6 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
-from .. import clock
-
 FLOW_FIELDS = {"state", "opened_at", "closed_at"}
 
 
@@ -191,9 +189,6 @@ class EnergyAccount(models.Model):
             self.env["energy.meter.control"].sudo()._decide(
                 accounts.ids, cause=cause, entry_keys=entry_keys, user_id=user_id
             )
-
-    def _now(self):
-        return clock.now(self.env.cr)
 
     def action_top_up(self):
         """Sell at the counter."""

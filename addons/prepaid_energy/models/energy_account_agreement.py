@@ -2,6 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from .. import clock
 from .energy_meter import UNITS
 
 PLACEHOLDERS = (
@@ -178,7 +179,7 @@ class EnergyAccount(models.Model):
     def _agreement_file_name(self):
         """Return the name under which the next print is kept with the account."""
         self.ensure_one()
-        moment = fields.Datetime.context_timestamp(self.site_id, self._now())
+        moment = fields.Datetime.context_timestamp(self.site_id, clock.now(self.env.cr))
         return _("Agreement %(account)s", account=self.name) + f" {moment:%Y-%m-%d %H%M}.pdf"
 
     def action_print_agreement(self):

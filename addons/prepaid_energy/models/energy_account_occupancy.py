@@ -1,6 +1,7 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from .. import clock
 from .energy_occupancy import ROLES
 
 
@@ -20,7 +21,7 @@ class EnergyAccount(models.Model):
         result = super().write(vals)
         if "room_ids" in vals:
             for account in self.filtered(lambda a: a.state in ("active", "suspended")):
-                account._follow_rooms(account._now())
+                account._follow_rooms(clock.now(account.env.cr))
         return result
 
     def _present_occupancies(self):

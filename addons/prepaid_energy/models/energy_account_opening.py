@@ -11,15 +11,6 @@ class EnergyAccount(models.Model):
     """Account opening: what is filled in ahead, what is missing, and the one click."""
 
     _inherit = "energy.account"
-    _rec_names_search = [
-        "name",
-        "partner_id.name",
-        "partner_id.phone",
-        "contact_ids.name",
-        "contact_ids.phone",
-        "room_ids.complete_name",
-        "room_ids.code",
-    ]
 
     contact_ids = fields.Many2many(
         "res.partner",
@@ -294,7 +285,16 @@ class EnergyAccount(models.Model):
         )
 
     def _take_opening_money(self):
-        """Post the first top-up; its key keeps it from being posted twice."""
+        """Take the security deposit and post the first top-up, under a key of its own."""
+        if self.opening_deposit:
+            self.env["energy.security.deposit"].create(
+                {
+                    "account_id": self.id,
+                    "amount": self.opening_deposit,
+                    "method_id": self.opening_deposit_method_id.id,
+                    "reference": self.opening_reference,
+                }
+            ).action_receive()
         if self.opening_top_up:
             # sudo: the right to take money has been checked; balances are written by the flow only
             self._wallet(self.opening_commodity or None).sudo()._top_up(
@@ -302,4 +302,19 @@ class EnergyAccount(models.Model):
                 f"opening/{self.id}",
                 self.opening_method_id,
                 self.opening_reference,
+                shift=self._open_till(self.opening_method_id),
             )
+
+    def _open_till(self, method):
+        """Return the shift of the user in which a payment is counted, empty where none is."""
+        shifts = self.env["energy.shift"]
+        if method.kind != "cash":
+            return shifts
+        return shifts.search(
+            [
+                ("user_id", "=", self.env.uid),
+                ("company_id", "=", self.company_id.id),
+                ("state", "=", "open"),
+            ],
+            limit=1,
+        )

@@ -340,8 +340,6 @@ class EnergyChecker(models.AbstractModel):
               FROM energy_account a
               LEFT JOIN LATERAL (
                    SELECT -sum(line.balance) AS advances FROM account_move_line line
-                     JOIN res_company c ON c.id = line.company_id
-                      AND c.energy_advances_account_id = line.account_id
                     WHERE line.energy_account_id = a.id AND line.parent_state = 'posted') l ON TRUE
               LEFT JOIN LATERAL (
                    SELECT sum(e.amount) AS unbooked FROM energy_wallet_entry e
@@ -354,8 +352,9 @@ class EnergyChecker(models.AbstractModel):
               LEFT JOIN LATERAL (
                    SELECT -sum(e.amount) AS uninvoiced FROM energy_wallet_entry e
                      LEFT JOIN energy_billing_period p ON p.id = e.period_id
-                    WHERE e.account_id = a.id AND e.kind = 'use'
-                      AND p.state IS DISTINCT FROM 'invoiced') u ON TRUE
+                     LEFT JOIN account_move m ON m.id = p.move_id
+                    WHERE e.account_id = a.id AND e.period_id IS NOT NULL
+                      AND m.state IS DISTINCT FROM 'posted') u ON TRUE
              WHERE COALESCE(l.advances, 0) + COALESCE(t.unbooked, 0)
                    <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
         """)

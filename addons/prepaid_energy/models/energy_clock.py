@@ -1,5 +1,3 @@
-import json
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -84,15 +82,3 @@ class EnergyClock(models.Model):
             )
         )
         self.env.invalidate_all()
-
-    @api.model
-    def _state(self):
-        """Return the clock as the simulator and the connector read it, as a JSON text."""
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT real_anchor::text, project_anchor::text, speed::text"
-                " FROM energy_clock LIMIT 1"
-            )
-        )
-        keys = ("real_anchor", "project_anchor", "speed")
-        return json.dumps(dict(zip(keys, rows[0], strict=True)) if rows else None)

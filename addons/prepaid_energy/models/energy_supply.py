@@ -219,7 +219,7 @@ class EnergySupply(models.Model):
                     tariff=tariff.name,
                 )
             )
-        if self.start_at > self.account_id._now():
+        if self.start_at > clock.now(self.env.cr):
             missing.append(_("Meter %s begins in the future: open the account then.", meter.name))
         if self.opening_register < 0:
             missing.append(_("Meter %s: the opening reading cannot be negative.", meter.name))

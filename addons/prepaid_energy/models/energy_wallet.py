@@ -143,7 +143,7 @@ class EnergyWallet(models.Model):
         return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
 
     @api.model
-    def _in_turn(self, wallet_ids, work):
+    def _in_turn(self, wallet_ids, work, queue=QUEUE):
         """Do something to balances in a transaction of its own, one after the other.
 
         Whoever comes while another one is at the same balance waits before its transaction begins,
@@ -155,6 +155,7 @@ class EnergyWallet(models.Model):
 
         :param wallet_ids: ids of `energy.wallet`
         :param work: function of an environment; its transaction is committed when it returns
+        :param int queue: first key of the advisory locks; others than balances have their own
         :return: what `work` returned
         :raise UserError: where others are at these balances for too long; nothing was done
         """
@@ -162,19 +163,19 @@ class EnergyWallet(models.Model):
             return work(self.env)
         with closing(Registry(self.env.cr.dbname).cursor()) as cr:
             try:
-                self._queue_up(cr, sorted(set(wallet_ids)))
+                self._queue_up(cr, queue, sorted(set(wallet_ids)))
                 return self._repeated(cr, work)
             finally:
                 cr.rollback()
                 cr.execute("SELECT pg_advisory_unlock_all()")
                 cr.commit()  # pylint: disable=invalid-commit
 
-    def _queue_up(self, cr, wallet_ids):
+    def _queue_up(self, cr, queue, wallet_ids):
         """Wait for these balances; ends the transaction, whose snapshot is older than the wait."""
         try:
             cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [f"{PATIENCE}s"])
             for wallet in wallet_ids:
-                cr.execute("SELECT pg_advisory_lock(%s, %s)", [QUEUE, wallet], log_exceptions=False)
+                cr.execute("SELECT pg_advisory_lock(%s, %s)", [queue, wallet], log_exceptions=False)
         except psycopg2.errors.LockNotAvailable as error:
             raise UserError(self._busy()) from error
         cr.commit()  # pylint: disable=invalid-commit
@@ -294,6 +295,44 @@ class EnergyWallet(models.Model):
         )
         return dict(action, domain=[("wallet_id", "in", self.ids)])
 
+    def action_verify(self):
+        """Check the chains of these balances' entries, and say what was found."""
+        self.check_access("read")
+        broken = self.env["energy.wallet.entry"]._broken_links(self.ids)
+        sums = dict(
+            self.env["energy.wallet.entry"]._read_group(
+                [("wallet_id", "in", self.ids)], ["wallet_id"], ["amount:sum"]
+            )
+        )
+        lines = [
+            self.env._(
+                "Entry %(entry)s of %(account)s: %(what)s does not follow.",
+                entry=entry,
+                account=self.browse(wallet).account_id.name,
+                what=what,
+            )
+            for entry, wallet, what in broken
+        ] + [
+            self.env._("%s is not the sum of its entries.", wallet.account_id.name)
+            for wallet in self
+            if wallet.currency_id.compare_amounts(wallet.balance, sums.get(wallet, 0))
+        ]
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "danger" if lines else "success",
+                "sticky": bool(lines),
+                "title": _("Balances verified"),
+                "message": "\n".join(lines[:20])
+                or _(
+                    "%(entries)s entries of %(balances)s balances: the chain is unbroken.",
+                    entries=sum(self.mapped("last_number")),
+                    balances=len(self),
+                ),
+            },
+        }
+
     def _decimal(self, amount):
         """Return an amount typed by a person as a decimal of this wallet's currency.
 
@@ -357,6 +396,7 @@ class EnergyWallet(models.Model):
         )
         entry = self.env["energy.wallet.entry"].search([("key", "=", key)])
         if posted:
+            self._take_service_fee(key, money, locked)
             account._decide(cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
             self.env["energy.room"]._tell()
             self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()

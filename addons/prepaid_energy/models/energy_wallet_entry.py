@@ -17,6 +17,7 @@ KINDS = [
     ("reversal", "Reversal"),
     ("billed", "Billed"),
 ]
+CATEGORIES = [("electricity", "Electricity"), ("water", "Water"), ("other", "Other")]
 # What an invoice charges; everything else moves money and is booked by itself.
 CHARGED = ("use", "charge", "share")
 
@@ -48,7 +49,7 @@ class EnergyWalletEntry(models.Model):
     number = fields.Integer(required=True, readonly=True, help="Without gaps in its balance.")
     kind = fields.Selection(KINDS, required=True, readonly=True)
     category = fields.Selection(
-        [("electricity", "Electricity"), ("water", "Water"), ("other", "Other")],
+        CATEGORIES,
         string="Class",
         required=True,
         readonly=True,

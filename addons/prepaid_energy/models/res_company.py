@@ -22,6 +22,27 @@ class ResCompany(models.Model):
         help="Empty: the standard text.",
     )
 
+    energy_service_fee_percent = fields.Float(
+        string="Service Fee (%)",
+        digits=(5, 2),
+        help="Taken from each top-up as a charge item of its own. 0: none.",
+    )
+    energy_top_up_limit = fields.Monetary(
+        string="Ask Above", help="The counter asks again for a top-up above it. 0: never."
+    )
+    energy_requires_shift = fields.Boolean(
+        string="Sell in a Shift Only",
+        help="The counter takes money of cashiers with an open shift only.",
+    )
+
+    _check_energy_service_fee = models.Constraint(
+        "CHECK (energy_service_fee_percent >= 0 AND energy_service_fee_percent < 100)",
+        "A service fee is 0 to less than 100 per cent of the top-up.",
+    )
+    _check_energy_top_up_limit = models.Constraint(
+        "CHECK (energy_top_up_limit >= 0)", "The limit of a top-up is an amount, or 0 for none."
+    )
+
     def _energy_set_up_books(self):
         """Make what selling energy needs in the books of a company that has a chart of accounts.
 

@@ -1,6 +1,10 @@
 from odoo import fields, models
 
 
+# How a cashier's receipts are printed.
+RECEIPT_PAPERS = [("a5", "A5"), ("roll", "80 mm"), ("none", "Do not print")]
+
+
 class ResUsers(models.Model):
     _inherit = "res.users"
 
@@ -16,6 +20,17 @@ class ResUsers(models.Model):
         context={"active_test": False},
         help="Sites whose rooms, meters and accounts this user works with. Empty: all sites of "
         "the user's companies.",
+    )
+
+    energy_method_id = fields.Many2one(
+        "energy.payment.method",
+        string="Last Payment Method",
+        readonly=True,
+        ondelete="set null",
+        help="What this cashier's counter proposes.",
+    )
+    energy_receipt_paper = fields.Selection(
+        RECEIPT_PAPERS, string="Print Receipt", default="a5", readonly=True
     )
 
     def write(self, vals):

@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_agreement,
     test_checker,
+    test_invoicing,
     test_ledger,
     test_occupancy,
     test_opening,

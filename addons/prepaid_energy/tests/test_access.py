@@ -119,7 +119,7 @@ PUBLIC = {
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
-    "energy.wallet": {"action_open_entries"},
+    "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
         "action_open_usage",
         "action_open_readings",

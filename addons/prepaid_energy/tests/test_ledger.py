@@ -71,6 +71,9 @@ class TestLedger(EnergyCase):
         self.env.cr.execute("ALTER TABLE energy_wallet_entry ENABLE TRIGGER USER")
         broken = self.env["energy.wallet.entry"]._broken_links()
         self.assertEqual([link[0] for link in broken], [changed.id])
+        told = self.account.wallet_ids.action_verify()["params"]
+        self.assertEqual(told["type"], "danger")
+        self.assertIn(str(changed.id), told["message"])
         names = {r["name"] for r in self.env["energy.checker"]._check() if r["findings"]}
         self.assertIn("chains", names)
         self.assertIn("balances", names)
