@@ -11,6 +11,15 @@ class EnergyAccount(models.Model):
     """Account opening: what is filled in ahead, what is missing, and the one click."""
 
     _inherit = "energy.account"
+    _rec_names_search = [
+        "name",
+        "partner_id.name",
+        "partner_id.phone",
+        "contact_ids.name",
+        "contact_ids.phone",
+        "room_ids.complete_name",
+        "room_ids.code",
+    ]
 
     contact_ids = fields.Many2many(
         "res.partner",

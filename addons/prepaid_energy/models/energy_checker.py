@@ -27,8 +27,6 @@ class EnergyChecker(models.AbstractModel):
         "commands",
         "supplies",
         "cuts",
-        "bookings",
-        "advances",
     )
 
     @api.model
@@ -312,63 +310,6 @@ class EnergyChecker(models.AbstractModel):
                 "Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode
             )
             for name, mode in rows
-        ]
-
-    def _rule_bookings(self):
-        """Every payment that books a top-up is posted with its amount"""
-        rows = self._pairs("""
-            SELECT e.key, e.amount::text, p.amount::text, p.state
-              FROM account_payment p JOIN energy_wallet_entry e ON e.key = p.energy_entry_key
-             WHERE p.state IN ('canceled', 'rejected', 'draft') OR p.amount <> e.amount
-        """)
-        return self._count("account_payment", "energy_entry_key IS NOT NULL"), [
-            self.env._(
-                "Top-up %(key)s of %(amount)s is booked as %(booked)s (%(state)s).",
-                key=row[0],
-                amount=row[1],
-                booked=row[2],
-                state=row[3],
-            )
-            for row in rows
-        ]
-
-    def _rule_advances(self):
-        """Advances in the books + top-ups not booked = balance + use not invoiced, per account"""
-        rows = self._pairs("""
-            SELECT a.name, COALESCE(l.advances, 0)::text, COALESCE(t.unbooked, 0)::text,
-                   COALESCE(w.balance, 0)::text, COALESCE(u.uninvoiced, 0)::text
-              FROM energy_account a
-              LEFT JOIN LATERAL (
-                   SELECT -sum(line.balance) AS advances FROM account_move_line line
-                    WHERE line.energy_account_id = a.id AND line.parent_state = 'posted') l ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT sum(e.amount) AS unbooked FROM energy_wallet_entry e
-                    WHERE e.account_id = a.id AND e.kind = 'top_up' AND NOT EXISTS (
-                          SELECT 1 FROM account_payment p WHERE p.energy_entry_key = e.key)) t
-                   ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT sum(balance) AS balance FROM energy_wallet w
-                    WHERE w.account_id = a.id) w ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT -sum(e.amount) AS uninvoiced FROM energy_wallet_entry e
-                     LEFT JOIN energy_billing_period p ON p.id = e.period_id
-                     LEFT JOIN account_move m ON m.id = p.move_id
-                    WHERE e.account_id = a.id AND e.period_id IS NOT NULL
-                      AND m.state IS DISTINCT FROM 'posted') u ON TRUE
-             WHERE COALESCE(l.advances, 0) + COALESCE(t.unbooked, 0)
-                   <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
-        """)
-        return self._count("energy_account"), [
-            self.env._(
-                "Account %(account)s: advances %(advances)s + not booked %(unbooked)s differ from "
-                "balance %(balance)s + not invoiced %(uninvoiced)s.",
-                account=row[0],
-                advances=row[1],
-                unbooked=row[2],
-                balance=row[3],
-                uninvoiced=row[4],
-            )
-            for row in rows
         ]
 
     @api.model

@@ -399,7 +399,7 @@ class EnergyWallet(models.Model):
             self._take_service_fee(key, money, locked)
             account._decide(cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
             self.env["energy.room"]._tell()
-            self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()
+            self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
         return entry
 
 
