@@ -4,6 +4,8 @@ from . import energy_clock
 from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
+from . import res_company_balance
+from . import res_company_deposit
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
@@ -30,6 +32,11 @@ from . import energy_account_meter
 from . import energy_account_selection
 from . import energy_agreement_template
 from . import energy_account_agreement
+from . import energy_account_closing
+from . import energy_account_life
+from . import energy_account_change
+from . import energy_account_change_closing
+from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_mark
 from . import energy_wallet
@@ -55,11 +62,22 @@ from . import energy_receipt_report
 from . import energy_account_search
 from . import energy_account_receipt
 from . import energy_wallet_entry_books
+from . import energy_wallet_balance
+from . import energy_account_balance
+from . import energy_wallet_entry_reversal
+from . import energy_balance_request
+from . import energy_balance_request_posting
+from . import energy_security_deposit
+from . import energy_security_deposit_move
+from . import energy_balance_request_deposit
+from . import energy_account_deposit
+from . import energy_receipt_deposit
 from . import energy_reading
 from . import energy_usage
 from . import energy_command
 from . import energy_settlement_queue
 from . import energy_settlement_problem
+from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_settlement
@@ -71,6 +89,7 @@ from . import energy_arrears
 from . import energy_checker
 from . import energy_checker_reports
 from . import report_daily_closing
+from . import energy_checker_deposits
 from . import energy_demo
 from . import account_chart_template
 from . import account_payment
@@ -84,3 +103,4 @@ from . import account_partial_reconcile
 from . import energy_account_books
 from . import energy_booking
 from . import energy_book_settlement
+from . import energy_account_statement

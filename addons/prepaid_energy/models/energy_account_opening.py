@@ -258,6 +258,15 @@ class EnergyAccount(models.Model):
                     "let a cashier who opens accounts do it."
                 )
             )
+        # sudo: the company's rule is for everybody who takes money
+        if (
+            (self.opening_top_up or self.opening_deposit)
+            and self.company_id.sudo().energy_requires_shift
+            and not self.env["energy.shift"]._present(company=self.company_id)
+        ):
+            missing.append(
+                _("%s sells in a shift only. Open yours under Sales, Shifts.", self.company_id.name)
+            )
         commodities = set(self.supply_ids.meter_id.mapped("commodity"))
         if (
             self.opening_top_up
@@ -311,19 +320,5 @@ class EnergyAccount(models.Model):
                 f"opening/{self.id}",
                 self.opening_method_id,
                 self.opening_reference,
-                shift=self._open_till(self.opening_method_id),
+                shift=self.env["energy.shift"]._present(company=self.company_id),
             )
-
-    def _open_till(self, method):
-        """Return the shift of the user in which a payment is counted, empty where none is."""
-        shifts = self.env["energy.shift"]
-        if method.kind != "cash":
-            return shifts
-        return shifts.search(
-            [
-                ("user_id", "=", self.env.uid),
-                ("company_id", "=", self.company_id.id),
-                ("state", "=", "open"),
-            ],
-            limit=1,
-        )

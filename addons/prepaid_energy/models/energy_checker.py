@@ -143,7 +143,8 @@ class EnergyChecker(models.AbstractModel):
     def _rule_usage(self):
         """Every settled interval of every supply is counted exactly once"""
         rows = self._pairs("""
-            SELECT s.id, m.name, x.quantity::text, k.register::text, first.total::text,
+            SELECT s.id, m.name, x.quantity::text, COALESCE(last.total, k.register)::text,
+                   first.total::text,
                    t.multiplier::text, m.register_digits
               FROM energy_supply s
               JOIN energy_meter m ON m.id = s.meter_id
@@ -154,9 +155,11 @@ class EnergyChecker(models.AbstractModel):
                              WHERE r.meter_id = s.meter_id AND r.state = 'accepted'
                                AND r.moment >= s.start_at ORDER BY r.moment LIMIT 1) first
                    ON first.moment = s.start_at
+              LEFT JOIN energy_reading_data last ON last.meter_id = s.meter_id
+                   AND last.state = 'accepted' AND last.moment = s.end_at
               LEFT JOIN LATERAL (SELECT COALESCE(sum(quantity), 0) AS quantity
                                    FROM energy_usage WHERE supply_id = s.id) x ON TRUE
-             WHERE s.end_at IS NULL AND NOT EXISTS (
+             WHERE NOT EXISTS (
                    SELECT 1 FROM energy_settlement_queue q WHERE q.meter_id = s.meter_id)
         """)
         differing = {}
@@ -189,7 +192,7 @@ class EnergyChecker(models.AbstractModel):
                   FROM energy_supply s
                   JOIN energy_supply_mark k ON k.supply_id = s.id
                   JOIN energy_reading_data r ON r.meter_id = s.meter_id AND r.state = 'accepted'
-                       AND r.moment BETWEEN s.start_at AND k.settled_until
+                       AND r.moment BETWEEN s.start_at AND LEAST(k.settled_until, s.end_at)
                  WHERE s.id = ANY(%s)) r
              WHERE r.total < r.before GROUP BY r.supply
         """,

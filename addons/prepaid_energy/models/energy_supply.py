@@ -1,9 +1,12 @@
 from decimal import Decimal
 
-from odoo import _, api, fields, models
+from odoo import Command, _, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import format_datetime
 
 from .. import clock
+
+FLOW_FIELDS = {"end_at", "closing_register", "counter_from"}
 
 
 class EnergySupply(models.Model):
@@ -39,6 +42,11 @@ class EnergySupply(models.Model):
         "the use before it belongs to nobody.",
     )
     closing_register = fields.Float(digits=(18, 4), readonly=True)
+    counter_from = fields.Date(
+        string="Tiers Counted From",
+        readonly=True,
+        help="Set where a meter was replaced without carrying its count of the tiers on.",
+    )
     term_ids = fields.One2many("energy.supply.term", "supply_id", string="Terms")
     mark_id = fields.One2many("energy.supply.mark", "supply_id")
     tariff_id = fields.Many2one(
@@ -156,8 +164,9 @@ class EnergySupply(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         supplies = super().create(vals_list)
-        if any(supply.end_at for supply in supplies):
-            self._check_flow_fields(["end_at"])
+        for name in FLOW_FIELDS:
+            if any(supply[name] for supply in supplies):
+                self._check_flow_fields([name])
         return supplies
 
     def write(self, vals):
@@ -166,8 +175,8 @@ class EnergySupply(models.Model):
 
     def _check_flow_fields(self, names):
         """Refuse to end a supply by hand: use after its end is charged to nobody."""
-        if not self.env.su and {"end_at", "closing_register"} & set(names):
-            raise AccessError(_("A supply is ended by closing its account."))
+        if not self.env.su and FLOW_FIELDS & set(names):
+            raise AccessError(_("A supply is ended by closing its account or replacing its meter."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_active(self):
@@ -243,15 +252,63 @@ class EnergySupply(models.Model):
                     "typed",
                 )
             )
-        counts = self.env["energy.reading"]._ingest(rows)
-        if counts["held"] or counts["superseded"]:
-            raise UserError(
-                _(
-                    "An opening register does not fit the readings of its meter. Check the "
-                    "registers and the moment of: %s",
-                    ", ".join(self.meter_id.mapped("name")),
+        self.env["energy.reading"]._take_registers(rows)
+        # Readings after the beginning may have come already.
+        self.env["energy.settlement.queue"]._add([(row[0], row[1]) for row in rows])
+
+    def _end(self, moment, registers):
+        """End supplies with their closing registers, taken as accepted readings.
+
+        The caller holds the locks of the accounts' balances and settles afterwards.
+
+        :param datetime moment: naive UTC
+        :param dict registers: closing register (Decimal) by supply id
+        :raise UserError: where a supply does not last at that moment, or a register does not fit
+        """
+        for supply in self:
+            if supply.end_at or supply.start_at >= moment:
+                raise UserError(
+                    _(
+                        "The supply of meter %(meter)s does not last at %(moment)s.",
+                        meter=supply.meter_id.name,
+                        moment=format_datetime(self.env, moment),
+                    )
                 )
-            )
+        self.env["energy.reading"]._take_registers(
+            [(s.meter_id.id, moment, registers[s.id], None, "typed") for s in self]
+        )
+        for supply in self:
+            # sudo: no user ends a supply by hand; the documents that do so call this
+            supply.sudo().write({"end_at": moment, "closing_register": float(registers[supply.id])})
+        # What was charged beyond the end is counted anew.
+        self.env["energy.settlement.queue"]._add([(s.meter_id.id, moment) for s in self])
+
+    def _continued(self, moment, register, **values):
+        """Return the values of a supply that goes on with the terms of this one.
+
+        :param datetime moment: naive UTC at which it begins
+        :param Decimal register: its opening register
+        :param values: account_id, meter_id and what else differs
+        """
+        self.ensure_one()
+        terms = self.term_ids.sorted("since")
+        present = terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]
+        later = terms.filtered(lambda term: term.since > moment)
+        return {
+            "start_at": moment,
+            "opening_register": float(register),
+            "term_ids": [
+                Command.create(
+                    {
+                        "since": max(term.since, moment),
+                        "tariff_id": term.tariff_id.id,
+                        "multiplier": term.multiplier,
+                    }
+                )
+                for term in present + later
+            ],
+            **values,
+        }
 
     def _set_tariff(self, tariff, since):
         """Price use from a moment on by another tariff.
@@ -290,3 +347,14 @@ class EnergySupply(models.Model):
     def action_set_tariff(self):
         """Ask for the new tariff and its date."""
         return self.env["energy.operation"]._open(self.meter_id, "set_tariff")
+
+    def action_replace_meter(self):
+        """Write the document of a meter replacement."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Replace the Meter"),
+            "res_model": "energy.meter.exchange",
+            "view_mode": "form",
+            "context": {"default_supply_id": self.id},
+        }

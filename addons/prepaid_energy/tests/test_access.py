@@ -24,6 +24,14 @@ RIGHTS = {
     "energy.supply.mark": {},
     "energy.wallet": {},
     "energy.wallet.entry": {},
+    "energy.balance.request": {"cashier": "rwcu", "finance": "rwcu", "manager": "rwcu"},
+    "energy.security.deposit": {
+        "cashier": "rwcu",
+        "operator": "rwc",
+        "finance": "rwcu",
+        "manager": "rwcu",
+    },
+    "energy.security.deposit.move": {},
     "energy.billing.period": {},
     "energy.rating.unit": {},
     "energy.usage": {},
@@ -42,7 +50,6 @@ RIGHTS = {
     "energy.tariff.window": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
-    "energy.agreement.template": {"manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
     "energy.shift": {"cashier": "rwc", "finance": "rw", "manager": "rwc"},
@@ -50,6 +57,7 @@ RIGHTS = {
     "energy.finance.day": {},
     "energy.advance.month": {},
     "energy.arrears": {},
+    "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
 }
@@ -63,6 +71,9 @@ SITE_MODELS = (
     "energy.supply.mark",
     "energy.wallet",
     "energy.wallet.entry",
+    "energy.balance.request",
+    "energy.security.deposit",
+    "energy.security.deposit.move",
     "energy.billing.period",
     "energy.rating.unit",
     "energy.usage",
@@ -94,8 +105,9 @@ COMPANY_MODELS = (
     "energy.credit.level",
     "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
+WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
 
@@ -119,6 +131,26 @@ PUBLIC = {
         "action_open_usage",
         "action_open_rooms",
         "action_open_receipts",
+        "action_refund",
+        "action_transfer",
+        "action_adjust",
+        "action_write_off",
+        "action_open_deposits",
+    },
+    "energy.balance.request": {
+        "action_submit",
+        "action_approve",
+        "action_refuse",
+        "action_cancel",
+        "action_open_entries",
+        "action_print_receipt",
+    },
+    "energy.security.deposit": {
+        "action_receive",
+        "action_return",
+        "action_apply",
+        "action_open_payments",
+        "action_print_receipt",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter.addition": {"action_confirm"},
@@ -155,6 +187,8 @@ PUBLIC = {
         "action_print_again",
         "action_open_entry",
     },
+    "energy.statement": {"action_print"},
+    "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
@@ -163,6 +197,7 @@ PUBLIC = {
         "action_open_commands",
         "action_open_payment",
         "action_print_receipt",
+        "action_reverse",
     },
 }
 
@@ -223,6 +258,12 @@ class AccessCase(EnergyCase):
         cls.settle()
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
+        cls.env["energy.balance.request"].create(
+            {"kind": "refund", "account_id": account.id, "amount": 5}
+        )
+        cls.env["energy.security.deposit"].create(
+            {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
+        ).action_receive()
         cls.env["energy.command"]._command(
             [
                 {
@@ -871,6 +912,10 @@ class TestRemoteCalls(AccessCase):
             ("energy.meter.status", "_report"),
             ("energy.clock", "_set"),
             ("energy.operation.line", "_carry_out"),
+            ("energy.balance.request", "_submit"),
+            ("energy.balance.request", "_approve"),
+            ("energy.balance.request", "_carry_out"),
+            ("energy.security.deposit", "_move"),
         ):
             self.assertTrue(hasattr(self.env[model], name), name)
             with self.refused(AccessError, "Private"):
