@@ -67,7 +67,7 @@ class EnergyAccount(models.Model):
         help="Whose balance it goes to, where each commodity has its own.",
     )
     opening_deposit = fields.Monetary(
-        string="Security Deposit",
+        string="Deposit at Opening",
         copy=False,
         help="Taken when the account is opened. A guarantee, never part of the balance.",
     )
