@@ -134,6 +134,16 @@ class EnergyAccount(models.Model):
             }
         ]
 
+    @api.onchange("opening_top_up", "opening_deposit")
+    def _onchange_opening_money(self):
+        """What is paid comes by the company's first payment method unless another is chosen."""
+        methods = self.env["energy.payment.method"]
+        first = methods.search([("company_id", "=", self.company_id.id)], limit=1)
+        if self.opening_top_up and not self.opening_method_id:
+            self.opening_method_id = first
+        if self.opening_deposit and not self.opening_deposit_method_id:
+            self.opening_deposit_method_id = self.opening_method_id or first
+
     def action_activate(self):
         """Open draft accounts: their meters serve them from the supplies' start on.
 
