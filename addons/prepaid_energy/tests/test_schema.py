@@ -13,6 +13,8 @@ from .common import START, EnergyCase
 CONSTRAINTS = {
     "energy_supply_meter_excl": "EXCLUDE USING gist (int4range(meter_id, meter_id, '[]'::text)"
     " WITH &&, tsrange(start_at, end_at) WITH &&)",
+    "energy_occupancy_main_excl": "EXCLUDE USING gist (int4range(room_id, room_id, '[]'::text)"
+    " WITH &&, tsrange(start_at, end_at) WITH &&) WHERE (((role)::text = 'main'::text))",
     "energy_supply_check_times": "CHECK (((end_at IS NULL) OR (end_at > start_at)))",
     "energy_supply_term_check_multiplier": "CHECK ((multiplier > (0)::numeric))",
     "energy_wallet_entry_check_amount": "CHECK ((amount <> (0)::numeric))",
