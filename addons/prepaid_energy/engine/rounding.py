@@ -24,6 +24,8 @@ EXACT = Context(prec=100, traps=[*_ERRORS, Inexact])
 # rounding half up afterwards gives what the exact quotient would give.
 CUTTING = Context(prec=100, rounding=ROUND_DOWN, traps=_ERRORS)
 
+_NOTHING = Decimal(0)
+
 
 def round_half_up(value: Decimal | Fraction, step: Decimal) -> Decimal:
     """Return the multiple of ``step`` nearest to ``value``, a half going away from zero.
@@ -87,3 +89,32 @@ def _in_steps(value: Decimal | Fraction, step: Decimal) -> Fraction:
     if isinstance(value, Decimal) and not value.is_finite():
         raise ValueError(f"{value} cannot be rounded.")
     return Fraction(value) / Fraction(step)
+
+
+def share_signed(total: Decimal, weights: Sequence[Decimal], step: Decimal) -> list[Decimal]:
+    """Share ``total`` like `largest_remainder`, by weights that may be negative.
+
+    Weights are amounts of money here, and ``total`` is their rounded sum. Each side is shared by
+    itself: a share of the sum by signed weights would blow up where these nearly cancel out. The
+    negative weights take their own sum, rounded half up, the others what is left of ``total``; so a
+    share stays within a step of its weight but for what ``total`` itself misses their sum by.
+
+    Raises ValueError as `largest_remainder` does.
+    """
+    negative = [min(weight, _NOTHING) for weight in weights]
+    positive = [max(weight, _NOTHING) for weight in weights]
+    if not any(negative):
+        return largest_remainder(total, positive, step)
+    taken = total if not any(positive) else round_half_up(_exact_sum(negative), step)
+    below = largest_remainder(taken, [-weight for weight in negative], step)
+    if not any(positive):
+        return below
+    above = largest_remainder(EXACT.subtract(total, taken), positive, step)
+    return [EXACT.add(one, other) for one, other in zip(above, below, strict=True)]
+
+
+def _exact_sum(amounts: Sequence[Decimal]) -> Decimal:
+    result = _NOTHING
+    for amount in amounts:
+        result = EXACT.add(result, amount)
+    return result

@@ -6,7 +6,19 @@ class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
     energy_account_id = fields.Many2one(
-        "energy.account", index="btree_not_null", ondelete="restrict", help="Whose advance this is."
+        "energy.account",
+        index="btree_not_null",
+        copy=False,
+        ondelete="restrict",
+        help="Whose advance, or whose prepaid receivable, this is.",
+    )
+    energy_entry_key = fields.Char(
+        readonly=True, copy=False, help="Key of the balance entry that this journal item books."
+    )
+
+    _energy_entry_key_uniq = models.UniqueIndex(
+        "(energy_entry_key) WHERE energy_entry_key IS NOT NULL",
+        "This balance entry is booked already.",
     )
 
     @api.constrains("account_id", "energy_account_id")

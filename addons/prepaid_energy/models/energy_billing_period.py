@@ -1,8 +1,9 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..bulk import values
+from ..local_time import month_last
 
 
 class EnergyBillingPeriod(models.Model):
@@ -27,7 +28,11 @@ class EnergyBillingPeriod(models.Model):
     date_from = fields.Date(string="From", required=True, readonly=True)
     date_to = fields.Date(string="To", required=True, readonly=True)
     state = fields.Selection(
-        [("open", "Open"), ("invoiced", "Invoiced")], required=True, default="open", readonly=True
+        [("open", "Open"), ("closed", "Frozen"), ("invoiced", "Invoiced")],
+        required=True,
+        default="open",
+        readonly=True,
+        help="Frozen: its figures stand, its invoice is to be made.",
     )
     move_id = fields.Many2one(
         "account.move",
@@ -38,6 +43,7 @@ class EnergyBillingPeriod(models.Model):
         check_company=True,
     )
     entry_ids = fields.One2many("energy.wallet.entry", "period_id", string="Balance Entries")
+    line_ids = fields.One2many("energy.billing.line", "period_id", string="Billed")
     total = fields.Monetary(
         compute="_compute_total", help="Deductions of the period, not yet or already billed."
     )
@@ -49,16 +55,23 @@ class EnergyBillingPeriod(models.Model):
         "CHECK (date_to >= date_from)", "A period ends after it begins."
     )
 
-    @api.depends("date_from", "account_id.name")
+    @api.depends("date_from", "date_to", "account_id.name")
     def _compute_display_name(self):
         for period in self:
-            period.display_name = f"{period.account_id.name} {period.date_from:%Y-%m}"
+            period.display_name = f"{period.account_id.name} {period._label()}"
+
+    def _label(self):
+        """Return the month, or the dates where the period is part of one."""
+        self.ensure_one()
+        if self.date_from.day == 1 and self.date_to == month_last(self.date_from):
+            return f"{self.date_from:%Y-%m}"
+        return f"{self.date_from} – {self.date_to}"
 
     @api.depends("entry_ids.amount")
     def _compute_total(self):
         totals = dict(
             self.env["energy.wallet.entry"]._read_group(
-                [("period_id", "in", self.ids), ("kind", "in", ("use", "charge", "share"))],
+                [("period_id", "in", self.ids), ("kind", "!=", "billed")],
                 ["period_id"],
                 ["amount:sum"],
             )
@@ -68,64 +81,92 @@ class EnergyBillingPeriod(models.Model):
 
     @api.model
     def _open_for(self, months):
-        """Return the open billing period of each account and month, made where it is missing.
+        """Return the open billing period that takes what is charged for each account and month.
 
-        A month that is invoiced already hands its differences to the earliest open period after it.
+        It is the month's own, or, where that is frozen, the one that begins after the last frozen
+        period of the account (in the middle of a month after a closing). Made where it is missing.
+        So differences of a month all go into one period until that is frozen as well.
 
         :param set months: pairs of account id and first day of the month
         :return: dict of pair to period id
         """
         if not months:
             return {}
-        periods = self._fetch_open(months)
-        missing = sorted(months - periods.keys())
-        if missing:
+        firsts = values(sorted(months), account="int", first="date")
+        wanted = SQL(
+            """
+            SELECT v.account, v.first, GREATEST(v.first, (
+                   SELECT max(date_to) + 1 FROM energy_billing_period
+                    WHERE account_id = v.account AND state <> 'open')) AS begin
+              FROM %s
+            """,
+            firsts,
+        )
+        # An upsert takes a number also where it inserts nothing: ask first.
+        found = SQL(
+            """
+            SELECT w.account, w.first, p.id FROM (%s) w
+              JOIN energy_billing_period p ON p.account_id = w.account AND p.date_from = w.begin
+            """,
+            wanted,
+        )
+        rows = self.env.execute_query(found)
+        if len(rows) < len(months):
             self.env.cr.execute(
                 SQL(
                     """
                 INSERT INTO energy_billing_period
                        (account_id, company_id, site_id, date_from, date_to, state,
                         create_uid, create_date, write_uid, write_date)
-                SELECT a.id, a.company_id, a.site_id, v.first,
-                       (v.first + interval '1 month - 1 day')::date, 'open',
+                SELECT DISTINCT a.id, a.company_id, a.site_id, w.begin,
+                       (date_trunc('month', w.begin) + interval '1 month - 1 day')::date, 'open',
                        %(user)s, energy_real_now(), %(user)s, energy_real_now()
-                  FROM %(months)s JOIN energy_account a ON a.id = v.account
+                  FROM (%(wanted)s) w JOIN energy_account a ON a.id = w.account
                     ON CONFLICT (account_id, date_from) DO NOTHING
                 """,
                     user=self.env.uid,
-                    months=values(missing, account="int", first="date"),
+                    wanted=wanted,
                 )
             )
-            periods = self._fetch_open(months)
-        still_missing = months - periods.keys()
-        if still_missing:
-            raise UserError(
-                _(
-                    "Every billing period from %(first)s on of account %(account)s is invoiced.",
-                    first=min(still_missing)[1],
-                    account=self.env["energy.account"].browse(min(still_missing)[0]).name,
-                )
-            )
-        return periods
-
-    @api.model
-    def _fetch_open(self, months):
-        """Return the earliest open period from each month on, where there is one."""
-        rows = self.env.execute_query(
-            SQL(
-                """
-            SELECT v.account, v.first, p.id
-              FROM %s
-              JOIN LATERAL (
-                   SELECT id, date_from FROM energy_billing_period p
-                    WHERE p.account_id = v.account AND p.date_from >= v.first
-                      AND p.state = 'open'
-                    ORDER BY p.date_from LIMIT 1) p ON TRUE
-             WHERE p.date_from = v.first OR EXISTS (
-                   SELECT 1 FROM energy_billing_period i
-                    WHERE i.account_id = v.account AND i.date_from = v.first)
-            """,
-                values(sorted(months), account="int", first="date"),
-            )
-        )
+            rows = self.env.execute_query(found)
         return {(account, first): period for account, first, period in rows}
+
+    def action_freeze_and_invoice(self):
+        """Freeze these periods, with the open ones before them, and invoice them."""
+        if not self.env.user.has_group("prepaid_energy.group_energy_finance"):
+            raise AccessError(_("Invoices are made by finance."))
+        self.check_access("read")
+        unfinished = self.filtered(
+            lambda period: period.state == "open" and period.date_to >= period.site_id._today()
+        )
+        if unfinished:
+            raise UserError(_("%s is not over yet.", unfinished[0].display_name))
+        # sudo: periods and their lines are written by the flow only; the role has been checked
+        own = self.sudo()
+        opened = own.filtered(lambda period: period.state == "open")
+        if opened:
+            until = {}
+            for period in opened:
+                account = period.account_id.id
+                until[account] = max(period.date_to, until.get(account, period.date_to))
+            own |= self.sudo()._freeze(until)
+        own.filtered(lambda period: period.state == "closed")._invoice(one_by_one=False)
+        return True
+
+    def action_open_invoice(self):
+        """Open the invoice of this period."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "res_id": self.move_id.id,
+            "view_mode": "form",
+            "name": _("Invoice"),
+        }
+
+    def action_open_entries(self):
+        """Open the balance entries of these periods."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry"
+        )
+        return dict(action, domain=[("period_id", "in", self.ids)])
