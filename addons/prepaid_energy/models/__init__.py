@@ -69,6 +69,7 @@ from . import energy_balance_request
 from . import energy_balance_request_posting
 from . import energy_security_deposit
 from . import energy_security_deposit_move
+from . import energy_security_deposit_shift
 from . import energy_balance_request_deposit
 from . import energy_account_deposit
 from . import energy_receipt_deposit
@@ -86,7 +87,6 @@ from . import energy_reconciliation
 from . import energy_checker
 from . import energy_checker_books
 from . import energy_arrears
-from . import energy_checker
 from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits

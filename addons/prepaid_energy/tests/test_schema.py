@@ -58,6 +58,7 @@ TRIGGERS = {
     ("energy_wallet_entry", "energy_entry_refuse_change"),
     ("energy_wallet_entry", "energy_entry_refuse_truncate"),
     ("energy_wallet_entry", "energy_entry_use_shift"),
+    ("energy_security_deposit_move", "energy_deposit_use_shift"),
     ("energy_command", "energy_command_notify"),
     ("energy_clock", "energy_clock_notify"),
 }
