@@ -141,11 +141,12 @@ def _roll_up(env) -> None:
 
 def _same_sums(env) -> None:
     """Both sides must say the same."""
-    day = dict(env["energy.finance.day"]._read_group([], ["kind"], ["amount:sum"]))
-    entries = dict(env["energy.wallet.entry"]._read_group([], ["kind"], ["amount:sum"]))
-    balances = env["energy.wallet"]._read_group([], [], ["balance:sum"])[0][0]
+    site = [("site_id.name", "=", "reports")]
+    day = dict(env["energy.finance.day"]._read_group(site, ["kind"], ["amount:sum"]))
+    entries = dict(env["energy.wallet.entry"]._read_group(site, ["kind"], ["amount:sum"]))
+    balances = env["energy.wallet"]._read_group(site, [], ["balance:sum"])[0][0]
     month = env["energy.advance.month"]._read_group(
-        [], ["month:month"], ["closing:sum"], order="month:month desc", limit=1
+        site, ["month:month"], ["closing:sum"], order="month:month desc", limit=1
     )
     cents = {kind: round(amount, 2) for kind, amount in day.items()}
     if cents != {kind: round(amount, 2) for kind, amount in entries.items()}:

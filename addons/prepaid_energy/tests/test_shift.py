@@ -314,7 +314,7 @@ class TestShift(EnergyCase):
         for word in (shift.name, "Coin fell down", "459.00", "-1.00"):
             self.assertIn(word, text)
         # The day's sheet has it too, whether it is summed up already or not.
-        self.post("top_up", 7, "partial/1")
+        self.post("top_up", 7, "provider/1")
         for rolled_up in (False, True):
             if rolled_up:
                 self.set_clock(START + timedelta(hours=5))
