@@ -53,13 +53,13 @@ def _reports():
     yield (
         "money by day of a site",
         lambda env: env["energy.finance.day"]._read_group(
-            [("site_id.name", "=", "reports"), ("side", "=", "received")],
-            ["local_date:day", "method_id"],
-            ["received:sum", "count:sum"],
+            [("site_id.name", "=", "reports")],
+            ["local_date:day", "side"],
+            ["received:sum", "earned:sum", "count:sum"],
         ),
         lambda env: env["energy.wallet.entry"]._read_group(
-            [("site_id.name", "=", "reports"), ("kind", "in", ("top_up", "refund"))],
-            ["local_date:day", "method_id"],
+            [("site_id.name", "=", "reports")],
+            ["local_date:day", "side"],
             TOTALS,
         ),
     )
