@@ -70,6 +70,7 @@ from . import energy_balance_request_posting
 from . import energy_balance_request_closing
 from . import energy_security_deposit
 from . import energy_security_deposit_move
+from . import energy_security_deposit_shift
 from . import energy_balance_request_deposit
 from . import energy_account_deposit
 from . import energy_receipt_deposit

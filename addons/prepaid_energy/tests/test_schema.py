@@ -41,6 +41,12 @@ UNIQUE_INDEXES = {
     "energy_tariff_version_date_uniq": "(tariff_id, date_from)",
     "energy_tariff_price_cell_uniq": "(version_id, band_id, tier)",
     "energy_command_number_uniq": "(meter_id, number)",
+    "energy_entry_day_key_uniq": (
+        "(wallet_id, local_date, month, kind, origin_kind, category, COALESCE(method_id, 0),"
+        " user_id)"
+    ),
+    "energy_shift_open_uniq": "(user_id, company_id) WHERE ((state)::text = 'open'::text)",
+    "energy_shift_previous_uniq": "(previous_id) WHERE (previous_id IS NOT NULL)",
     "energy_meter_control_meter_uniq": "(meter_id)",
     "energy_reading_data_accepted_uniq": (
         "(meter_id, moment) WHERE ((state)::text = 'accepted'::text)"
@@ -57,6 +63,8 @@ TRIGGERS = {
     ("energy_wallet_entry", "energy_entry_refuse_truncate"),
     ("energy_receipt", "energy_receipt_refuse_change"),
     ("energy_receipt", "energy_receipt_refuse_truncate"),
+    ("energy_wallet_entry", "energy_entry_use_shift"),
+    ("energy_security_deposit_move", "energy_deposit_use_shift"),
     ("energy_command", "energy_command_notify"),
     ("energy_clock", "energy_clock_notify"),
 }
