@@ -23,6 +23,8 @@
         "views/energy_wallet_views.xml",
         "views/energy_wallet_entry_views.xml",
         "views/energy_billing_period_views.xml",
+        "views/energy_billing_product_views.xml",
+        "views/account_move_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_reading_views.xml",
         "views/energy_usage_views.xml",

@@ -45,9 +45,7 @@ class EnergyAccount(models.Model):
     def _by_whole_number(self, text):
         """Return the open accounts that a whole number names."""
         pattern = re.sub(r"([\\%_])", r"\\\1", text.strip())
-        supplies = self.env["energy.supply"]._search_present(
-            [("meter_id.name", "=ilike", pattern)]
-        )
+        supplies = self.env["energy.supply"]._search_present([("meter_id.name", "=ilike", pattern)])
         return self.search(
             Domain("state", "in", ("active", "suspended"))
             & Domain.OR(

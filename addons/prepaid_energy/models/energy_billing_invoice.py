@@ -70,6 +70,7 @@ class EnergyBillingPeriod(models.Model):
 
         Locks them; another transaction that invoices them conflicts with this one.
         """
+        self.flush_model()
         rows = self.env.execute_query(
             SQL(
                 """

@@ -156,7 +156,9 @@ class EnergyReceipt(models.Model):
         last, rows = {}, []
         for key in missing:
             if key not in facts:
-                raise UserError(_("There is no payment with the key %s to give a receipt for.", key))
+                raise UserError(
+                    _("There is no payment with the key %s to give a receipt for.", key)
+                )
             fact = facts[key]
             company, year = fact["company_id"], fact["local_date"].year
             if (company, year) not in last:

@@ -1,6 +1,5 @@
 from odoo import fields, models
 
-
 # How a cashier's receipts are printed.
 RECEIPT_PAPERS = [("a5", "A5"), ("roll", "80 mm"), ("none", "Do not print")]
 

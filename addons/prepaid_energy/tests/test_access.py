@@ -1,6 +1,6 @@
 import inspect
 import logging
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg2
 from odoo import Command
@@ -25,6 +25,8 @@ RIGHTS = {
     "energy.wallet": {},
     "energy.wallet.entry": {},
     "energy.billing.period": {},
+    "energy.billing.line": {},
+    "energy.billing.product": {"finance": "rwcu", "manager": "rwcu"},
     "energy.rating.unit": {},
     "energy.usage": {},
     "energy.meter": {"operator": "rwc", "engineer": "rwcu", "manager": "rwcu"},
@@ -55,6 +57,7 @@ SITE_MODELS = (
     "energy.wallet",
     "energy.wallet.entry",
     "energy.billing.period",
+    "energy.billing.line",
     "energy.rating.unit",
     "energy.usage",
     "energy.meter",
@@ -67,6 +70,7 @@ SITE_MODELS = (
     "energy.settlement.queue",
 )
 COMPANY_MODELS = (
+    "energy.billing.product",
     "energy.tariff",
     "energy.tariff.version",
     "energy.tariff.band",
@@ -78,11 +82,12 @@ COMPANY_MODELS = (
 )
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
+FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
+    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
     "energy.account": {
         "action_activate",
         "action_open_accounts",
@@ -90,6 +95,11 @@ PUBLIC = {
         "action_open_entries",
         "action_open_usage",
         "action_open_rooms",
+    },
+    "energy.billing.period": {
+        "action_freeze_and_invoice",
+        "action_open_invoice",
+        "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
@@ -172,6 +182,7 @@ class AccessCase(EnergyCase):
         account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
+        cls.env["energy.billing.period"]._freeze({account.id: date(2026, 3, 1)}, cut=True)
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
         cls.env["energy.command"]._command(
@@ -502,6 +513,7 @@ class TestSites(AccessCase):
             {"name": "Hill Estates", "currency_id": company.currency_id.id}
         )
         theirs = {}
+        self.env["energy.billing.product"]._set_up(stranger)
         policy = self.env["energy.credit.policy"].create(
             {"name": "Theirs", "company_id": stranger.id}
         )
