@@ -6,7 +6,11 @@ class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
     energy_account_id = fields.Many2one(
-        "energy.account", index="btree_not_null", ondelete="restrict", help="Whose advance this is."
+        "energy.account",
+        index="btree_not_null",
+        copy=False,
+        ondelete="restrict",
+        help="Whose advance, or whose prepaid receivable, this is.",
     )
 
     @api.constrains("account_id", "energy_account_id")

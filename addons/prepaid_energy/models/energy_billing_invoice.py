@@ -191,6 +191,8 @@ class EnergyBillingPeriod(models.Model):
         :param int after: id of the last account looked at
         :return: dict of account id to the last date that is due at its site
         """
+        self.flush_model()
+        self.env["res.company"].flush_model(["energy_invoice_day"])
         rows = self.env.execute_query(
             SQL(
                 """
