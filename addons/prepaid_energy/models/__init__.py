@@ -53,6 +53,7 @@ from . import energy_rating_rows
 from . import energy_settlement
 from . import energy_room
 from . import energy_checker
+from . import energy_checker_invoices
 from . import energy_demo
 from . import account_payment
 from . import account_move_line

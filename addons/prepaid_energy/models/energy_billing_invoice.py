@@ -21,7 +21,12 @@ DUE = SQL("""
      WHERE site.kind = 'site'
 """)
 # Many documents at once: nobody reads in the chatter that each was created.
-QUIET = {"tracking_disable": True, "mail_create_nolog": True, "mail_notrack": True}
+QUIET = {
+    "tracking_disable": True,
+    "mail_create_nolog": True,
+    "mail_create_nosubscribe": True,
+    "mail_notrack": True,
+}
 
 
 class EnergyBillingPeriod(models.Model):

@@ -193,7 +193,7 @@ class TestInvoicing(InvoicingCase):
         lines = self.lines(self.account, april)
         self.assertIn(("03", "flat", 1, "-18.833", "-11.30"), lines)
         late = april.energy_period_id.line_ids.filtered(lambda line: line.month.month == 3)
-        self.assertEqual((late.register_from, late.register_to), (290.625, 271.7917))
+        self.assertEqual((late.register_from, late.register_to), (290.625, 271.791667))
         self.assertExact(april)
         # 28.208333 kWh of April for 16.92, less the 11.30 of March.
         self.assertEqual((april.move_type, april.amount_total), ("out_invoice", 5.62))
