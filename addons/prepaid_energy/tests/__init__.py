@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_checker,
     test_checker_invoices,
+    test_invoice_charts,
     test_invoice_life,
     test_invoicing,
     test_ledger,
