@@ -25,6 +25,7 @@ class Work:
     modulus: Decimal | None
     since: datetime
     mark: Point | None
+    counter_from: date | None = None
     terms: list = field(default_factory=list)
     points: list = field(default_factory=list)
     cells: list = field(default_factory=list)

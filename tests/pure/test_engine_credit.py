@@ -47,6 +47,16 @@ D = Decimal
         ("-3.20", {"site_state": "trial", "in_trial": True}, ("off", "arrears", "13.21")),
         ("-3.20", {"mode": "held_on"}, (None, "held_on", "0")),
         ("-3.20", {"mode": "forced_off"}, (None, "forced_off", "0")),
+        # whoever pays by bill is never cut by the balance, and not kept off by another's debt
+        ("-900", {"postpaid": True}, (None, "postpaid", "0")),
+        ("-900", {"postpaid": True, **OFF}, ("on", "restored", "0")),
+        ("-900", {"postpaid": True, **OFF, "switchable": False}, (None, "not_switchable", "0")),
+        (
+            "-900",
+            {"postpaid": True, "wanted": "off", "wanted_cause": "person"},
+            (None, "forced_off", "0"),
+        ),
+        ("-900", {"postpaid": True, "mode": "forced_off"}, (None, "forced_off", "0")),
         # a supply that is off for arrears
         ("-3.20", OFF, (None, "already", "13.21")),
         ("9.99", OFF, (None, "already", "0.02")),

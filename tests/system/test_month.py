@@ -94,11 +94,12 @@ def _priced_parts(site):
 
 
 def _unbooked(site):
-    """Top-ups that no posted payment books."""
+    """Top-ups that no posted journal item books."""
     return site.rows(
         "SELECT e.key FROM energy_wallet_entry e WHERE e.kind = 'top_up' AND NOT EXISTS ("
-        " SELECT 1 FROM account_payment p JOIN account_move m ON m.id = p.move_id"
-        "  WHERE p.energy_entry_key = e.key AND m.state = 'posted' AND p.amount = e.amount)"
+        " SELECT 1 FROM account_move_line l"
+        "  WHERE l.energy_entry_key = e.key AND l.parent_state = 'posted'"
+        "  AND -l.balance = e.amount)"
     )
 
 

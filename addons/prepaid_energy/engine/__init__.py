@@ -11,6 +11,7 @@ milliseconds. Units and conventions of the whole package:
 
 from .acceptance import Limits, Verdict, judge
 from .chinese_amount import chinese_amount
+from .advances import Advances, match, settle_open
 from .credit import Decision, Facts, Terms, decide
 from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
 from .rounding import largest_remainder, round_half_up, share_signed
@@ -28,6 +29,7 @@ from .splitting import (
 from .tariff import TariffVersion, Window, day_type
 
 __all__ = [
+    "Advances",
     "Cell",
     "Decision",
     "Edge",
@@ -50,9 +52,11 @@ __all__ = [
     "largest_remainder",
     "local_date",
     "local_midnight",
+    "match",
     "rate",
     "round_half_up",
     "share_signed",
+    "settle_open",
     "split",
     "tier_period_end",
     "tier_period_start",

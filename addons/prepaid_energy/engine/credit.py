@@ -40,7 +40,7 @@ class Facts:
     ``wanted`` is the state ordered last (None: never), ``wanted_cause`` who wanted it: "arrears",
     "payment", "person", "policy". ``fresh`` is False where the last accepted reading is too old,
     ``held`` is True where a held reading waits for a person. ``in_trial`` counts in site state
-    "trial" only.
+    "trial" only. ``postpaid`` is paid by bill: the balance neither cuts it nor keeps it off.
 
     A person who returns a supply to prepaid hands it to the balance: mode "prepaid", and a supply
     that is off is from then on off for "arrears".
@@ -56,6 +56,7 @@ class Facts:
     fresh: bool
     held: bool
     switchable: bool
+    postpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ class Decision:
     """``wanted``: order "on" or "off", or None: no order.
 
     ``reason`` is one of "enough", "arrears" (off), "restored" (on), "already" (off for arrears and
-    stays so), "held_on", "forced_off" (off by a person or another cause than arrears: money does
-    not turn it on), "protected", "not_switchable", "held_reading", "stale", "would_cut_watch",
-    "would_cut_trial". ``missing`` is the smallest payment that would bring the supply back, or,
-    while it is on, would take it out of the reach of a cut; 0 where none is missing.
+    stays so), "postpaid", "held_on", "forced_off" (off by a person or another cause than arrears:
+    money does not turn it on), "protected", "not_switchable", "held_reading", "stale",
+    "would_cut_watch", "would_cut_trial". ``missing`` is the smallest payment that would bring the
+    supply back, or, while it is on, would take it out of the reach of a cut; 0 where none is
+    missing.
     """
 
     wanted: str | None
@@ -88,10 +90,22 @@ def decide(terms: Terms, facts: Facts) -> Decision:
         raise ValueError(f"The wanted state {facts.wanted!r} is unknown.")
     if facts.mode != "prepaid":
         return Decision(None, facts.mode, _ZERO)
+    if facts.postpaid:
+        return _while_postpaid(facts)
     available = facts.balance + terms.overdraft
     if facts.wanted == "off":
         return _while_off(terms, facts, available)
     return _while_on(terms, facts, available)
+
+
+def _while_postpaid(facts: Facts) -> Decision:
+    if facts.wanted != "off":
+        return Decision(None, "postpaid", _ZERO)
+    if facts.wanted_cause != "arrears":
+        return Decision(None, "forced_off", _ZERO)
+    if not facts.switchable:
+        return Decision(None, "not_switchable", _ZERO)
+    return Decision("on", "restored", _ZERO)
 
 
 def _while_off(terms: Terms, facts: Facts, available: Decimal) -> Decision:

@@ -12,6 +12,14 @@ class AccountMoveLine(models.Model):
         ondelete="restrict",
         help="Whose advance, or whose prepaid receivable, this is.",
     )
+    energy_entry_key = fields.Char(
+        readonly=True, copy=False, help="Key of the balance entry that this journal item books."
+    )
+
+    _energy_entry_key_uniq = models.UniqueIndex(
+        "(energy_entry_key) WHERE energy_entry_key IS NOT NULL",
+        "This balance entry is booked already.",
+    )
 
     @api.constrains("account_id", "energy_account_id")
     def _check_energy_account(self):

@@ -123,7 +123,17 @@ class EnergyAccount(models.Model):
             self.partner_id = rooms._main_occupancy()[:1].partner_id
         meters = rooms.meter_ids.filtered(lambda meter: not meter.account_id)
         for meter in meters - self.supply_ids.meter_id:
-            self.supply_ids += self.supply_ids.new({"meter_id": meter.id})
+            self.supply_ids += self.supply_ids.new(self.supply_ids._first_values(meter))
+
+    @api.model
+    def get_import_templates(self):
+        """Offer the spreadsheet of drafts on the import screen."""
+        return [
+            {
+                "label": _("Template for accounts with their meters"),
+                "template": "/prepaid_energy/static/import/accounts.csv",
+            }
+        ]
 
     def action_activate(self):
         """Open draft accounts: their meters serve them from the supplies' start on.
@@ -294,35 +304,3 @@ class EnergyAccount(models.Model):
                 self.opening_method_id,
                 self.opening_reference,
             )
-
-
-class EnergySupply(models.Model):
-    _inherit = "energy.supply"
-
-    def _what_is_missing(self):
-        """Return what keeps this supply from being taken into service, a sentence each.
-
-        :rtype: list of str
-        """
-        self.ensure_one()
-        meter, tariff = self.meter_id, self.tariff_id
-        missing = []
-        if not meter.active:
-            missing.append(_("Meter %s is archived.", meter.name))
-        if not tariff:
-            missing.append(_("Choose the tariff of meter %s.", meter.name))
-        elif not tariff._version_starts(tariff.id):
-            missing.append(
-                _(
-                    "Meter %(meter)s: tariff “%(tariff)s” has no approved prices.",
-                    meter=meter.name,
-                    tariff=tariff.name,
-                )
-            )
-        if self.start_at > clock.now(self.env.cr):
-            missing.append(
-                _("Meter %s: the account can be opened from its beginning on.", meter.name)
-            )
-        if self.opening_register < 0:
-            missing.append(_("Meter %s: the opening reading cannot be negative.", meter.name))
-        return missing

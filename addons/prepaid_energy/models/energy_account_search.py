@@ -14,14 +14,6 @@ class EnergyAccount(models.Model):
     """Accounts are found by what a customer at the counter can say or show."""
 
     _inherit = "energy.account"
-    _rec_names_search = [
-        "name",
-        "partner_id.name",
-        "partner_id.phone",
-        "room_ids.complete_name",
-        "room_ids.code",
-    ]
-
     @api.model
     def _search_display_name(self, operator, value):
         """Also by the serial numbers of the meters that serve the account now.
@@ -39,7 +31,7 @@ class EnergyAccount(models.Model):
         domain = Domain(super()._search_display_name(operator, value))
         domain |= Domain("id", "in", supplies.account_id.ids)
         if operator == "ilike":
-            domain |= Domain("partner_id", "in", self._partners_by_phone(value))
+            domain |= self._with_phone(value)
         return domain
 
     def _by_whole_number(self, text):
@@ -53,28 +45,25 @@ class EnergyAccount(models.Model):
                     Domain("name", "=ilike", pattern),
                     Domain("room_ids.code", "=ilike", pattern),
                     Domain("id", "in", supplies.account_id.ids),
-                    Domain("partner_id", "in", self._partners_by_phone(text, is_whole=True)),
+                    self._with_phone(text, is_whole=True),
                 ]
             )
         )
 
-    def _partners_by_phone(self, text, is_whole=False):
-        """Return the ids of customers with a phone number, however it is written.
+    def _with_phone(self, text, is_whole=False):
+        """Return the domain of who has a phone number, however it is written.
 
         :param bool is_whole: only those whose number it is, with or without its country's code
         """
         digits = re.sub(r"\D", "", text) if PHONE.fullmatch(text) else ""
         if len(digits) < (WHOLE if is_whole else PART):
-            return []
+            return Domain.FALSE
         self.env["res.partner"].flush_model(["phone"])
         rows = self.env.execute_query(
             SQL(
-                r"""
-            SELECT p.id FROM res_partner p
-             WHERE regexp_replace(p.phone, '\D', '', 'g') LIKE %s
-               AND EXISTS (SELECT 1 FROM energy_account a WHERE a.partner_id = p.id)
-            """,
+                r"SELECT id FROM res_partner WHERE regexp_replace(phone, '\D', '', 'g') LIKE %s",
                 f"%{digits}" if is_whole else f"%{digits}%",
             )
         )
-        return [row[0] for row in rows]
+        partners = [row[0] for row in rows]
+        return Domain("partner_id", "in", partners) | Domain("contact_ids", "in", partners)

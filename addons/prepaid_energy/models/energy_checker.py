@@ -27,8 +27,6 @@ class EnergyChecker(models.AbstractModel):
         "commands",
         "supplies",
         "cuts",
-        "bookings",
-        "advances",
     )
 
     @api.model
@@ -145,7 +143,8 @@ class EnergyChecker(models.AbstractModel):
     def _rule_usage(self):
         """Every settled interval of every supply is counted exactly once"""
         rows = self._pairs("""
-            SELECT s.id, m.name, x.quantity::text, k.register::text, first.total::text,
+            SELECT s.id, m.name, x.quantity::text, COALESCE(last.total, k.register)::text,
+                   first.total::text,
                    t.multiplier::text, m.register_digits
               FROM energy_supply s
               JOIN energy_meter m ON m.id = s.meter_id
@@ -156,9 +155,11 @@ class EnergyChecker(models.AbstractModel):
                              WHERE r.meter_id = s.meter_id AND r.state = 'accepted'
                                AND r.moment >= s.start_at ORDER BY r.moment LIMIT 1) first
                    ON first.moment = s.start_at
+              LEFT JOIN energy_reading_data last ON last.meter_id = s.meter_id
+                   AND last.state = 'accepted' AND last.moment = s.end_at
               LEFT JOIN LATERAL (SELECT COALESCE(sum(quantity), 0) AS quantity
                                    FROM energy_usage WHERE supply_id = s.id) x ON TRUE
-             WHERE s.end_at IS NULL AND NOT EXISTS (
+             WHERE NOT EXISTS (
                    SELECT 1 FROM energy_settlement_queue q WHERE q.meter_id = s.meter_id)
         """)
         differing = {}
@@ -191,7 +192,7 @@ class EnergyChecker(models.AbstractModel):
                   FROM energy_supply s
                   JOIN energy_supply_mark k ON k.supply_id = s.id
                   JOIN energy_reading_data r ON r.meter_id = s.meter_id AND r.state = 'accepted'
-                       AND r.moment BETWEEN s.start_at AND k.settled_until
+                       AND r.moment BETWEEN s.start_at AND LEAST(k.settled_until, s.end_at)
                  WHERE s.id = ANY(%s)) r
              WHERE r.total < r.before GROUP BY r.supply
         """,
@@ -312,63 +313,6 @@ class EnergyChecker(models.AbstractModel):
                 "Meter %(meter)s is cut for arrears in mode %(mode)s.", meter=name, mode=mode
             )
             for name, mode in rows
-        ]
-
-    def _rule_bookings(self):
-        """Every payment that books a top-up is posted with its amount"""
-        rows = self._pairs("""
-            SELECT e.key, e.amount::text, p.amount::text, p.state
-              FROM account_payment p JOIN energy_wallet_entry e ON e.key = p.energy_entry_key
-             WHERE p.state IN ('canceled', 'rejected', 'draft') OR p.amount <> e.amount
-        """)
-        return self._count("account_payment", "energy_entry_key IS NOT NULL"), [
-            self.env._(
-                "Top-up %(key)s of %(amount)s is booked as %(booked)s (%(state)s).",
-                key=row[0],
-                amount=row[1],
-                booked=row[2],
-                state=row[3],
-            )
-            for row in rows
-        ]
-
-    def _rule_advances(self):
-        """Advances in the books + top-ups not booked = balance + use not invoiced, per account"""
-        rows = self._pairs("""
-            SELECT a.name, COALESCE(l.advances, 0)::text, COALESCE(t.unbooked, 0)::text,
-                   COALESCE(w.balance, 0)::text, COALESCE(u.uninvoiced, 0)::text
-              FROM energy_account a
-              LEFT JOIN LATERAL (
-                   SELECT -sum(line.balance) AS advances FROM account_move_line line
-                    WHERE line.energy_account_id = a.id AND line.parent_state = 'posted') l ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT sum(e.amount) AS unbooked FROM energy_wallet_entry e
-                    WHERE e.account_id = a.id AND e.kind = 'top_up' AND NOT EXISTS (
-                          SELECT 1 FROM account_payment p WHERE p.energy_entry_key = e.key)) t
-                   ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT sum(balance) AS balance FROM energy_wallet w
-                    WHERE w.account_id = a.id) w ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT -sum(e.amount) AS uninvoiced FROM energy_wallet_entry e
-                     LEFT JOIN energy_billing_period p ON p.id = e.period_id
-                     LEFT JOIN account_move m ON m.id = p.move_id
-                    WHERE e.account_id = a.id AND e.period_id IS NOT NULL
-                      AND m.state IS DISTINCT FROM 'posted') u ON TRUE
-             WHERE COALESCE(l.advances, 0) + COALESCE(t.unbooked, 0)
-                   <> COALESCE(w.balance, 0) + COALESCE(u.uninvoiced, 0)
-        """)
-        return self._count("energy_account"), [
-            self.env._(
-                "Account %(account)s: advances %(advances)s + not booked %(unbooked)s differ from "
-                "balance %(balance)s + not invoiced %(uninvoiced)s.",
-                account=row[0],
-                advances=row[1],
-                unbooked=row[2],
-                balance=row[3],
-                uninvoiced=row[4],
-            )
-            for row in rows
         ]
 
     @api.model

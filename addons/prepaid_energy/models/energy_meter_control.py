@@ -19,6 +19,7 @@ CAUSES = [
 ]
 DECISIONS = [
     ("enough", "Enough balance"),
+    ("postpaid", "Postpaid"),
     ("already", "Off until a payment"),
     ("arrears", "Cut for arrears"),
     ("would_cut_watch", "Would be cut: site in watch"),
@@ -94,6 +95,7 @@ class EnergyMeterControl(models.Model):
         values = {"balance": money(self.decided_balance), "missing": money(self.missing)}
         sentences = {
             "enough": _("The balance is enough."),
+            "postpaid": _("Paid by bill: the balance does not cut it."),
             "already": _("Supply is off for arrears: %(missing)s more brings it back."),
             "arrears": _(
                 "Balance %(balance)s has reached the cut-off threshold: "
@@ -151,7 +153,7 @@ class EnergyMeterControl(models.Model):
                    EXISTS (SELECT 1 FROM energy_reading_data h
                             WHERE h.meter_id = m.id AND h.state = 'held'
                               AND h.moment > COALESCE(k.settled_until, '-infinity')) AS has_held,
-                   COALESCE(m.can_switch, FALSE) AS can_switch, c.decision,
+                   COALESCE(m.can_switch, FALSE) AS can_switch, a.payment_mode, c.decision,
                    c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
               JOIN energy_account a ON a.state = 'active'
@@ -203,6 +205,7 @@ class EnergyMeterControl(models.Model):
                 fresh=row["is_fresh"],
                 held=row["has_held"],
                 switchable=row["can_switch"],
+                postpaid=row["payment_mode"] == "postpaid",
             ),
         )
 
@@ -239,7 +242,7 @@ class EnergyMeterControl(models.Model):
                     }
                 )
             elif reason == situation.decision and (
-                reason == "enough" or balance == situation.decided_balance
+                reason in ("enough", "postpaid") or balance == situation.decided_balance
             ):
                 continue
             changed.append(
@@ -328,7 +331,7 @@ class EnergyMeterControl(models.Model):
         raise ValueError(f"Unknown action {action!r}")
 
     def _order_on(self, situation, reason, granted_until):
-        if situation is not None and not granted_until:
+        if situation is not None and not situation.facts.postpaid and not granted_until:
             available = situation.facts.balance + situation.terms.overdraft
             if available <= situation.terms.restore:
                 missing = situation.terms.restore - available + situation.terms.step

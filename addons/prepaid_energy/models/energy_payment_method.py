@@ -55,14 +55,13 @@ class EnergyPaymentMethod(models.Model):
 
     @api.model
     def _set_up(self, company):
-        """Give a company the payment methods that it begins with, where it has none.
+        """Give a company the payment methods that it begins with, where it has none of a kind.
 
         :param company: `res.company` that has a cash or bank journal
         :return: its methods
         """
         methods = self.with_context(active_test=False).search([("company_id", "=", company.id)])
-        if methods:
-            return methods.filtered("active")
+        known = set(methods.mapped("kind"))
         journals = self.env["account.journal"].search(
             [("company_id", "=", company.id), ("type", "in", ("cash", "bank"))]
         )
@@ -71,7 +70,7 @@ class EnergyPaymentMethod(models.Model):
         rows = []
         for position, (name, kind, needs_reference) in enumerate(FIRST):
             journal = cash if kind == "cash" else bank
-            if journal:
+            if journal and kind not in known:
                 rows.append(
                     {
                         "name": name,
@@ -82,4 +81,4 @@ class EnergyPaymentMethod(models.Model):
                         "company_id": company.id,
                     }
                 )
-        return self.create(rows)
+        return methods.filtered("active") | self.create(rows)

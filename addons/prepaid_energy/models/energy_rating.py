@@ -79,19 +79,18 @@ class EnergyRating(models.AbstractModel):
         """Put the cells of all works into their units of rating."""
         units = {}
         for work in works:
-            # A day that is counted anew may have lost all its use: its unit is rated as well.
-            days = {(cell.date, cell.version) for cell in work.cells}
-            if not work.cells and not work.is_append and work.points:
-                days = {(work.first_day, None)}
             for cell in work.cells:
-                period_start = tier_period_start(prices.version(cell.version), cell.date)
+                version = prices.version(cell.version)
+                period_start = tier_period_start(version, cell.date)
+                if version.tier_limits and work.counter_from:
+                    period_start = max(period_start, work.counter_from)
                 unit = self._unit(units, work, period_start, cell.date)
                 unit.days[cell.date][work.supply, cell.version, cell.band] += cell.quantity
                 flag = (cell.date, work.supply, cell.version, cell.band)
                 unit.flags[flag] = unit.flags.get(flag, False) or cell.interpolated
-            for day, version in days:
-                if version is None:
-                    self._unit(units, work, month_first(day), day)
+        # What is counted anew may have lost all its use of a day or a month: that is rated as well.
+        for work, period_start, day in self._load_counted(works):
+            self._unit(units, work, period_start, day)
         return units
 
     @staticmethod

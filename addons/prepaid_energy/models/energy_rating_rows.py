@@ -23,7 +23,7 @@ class EnergyRating(models.AbstractModel):
             SQL(
                 """
             SELECT s.id, s.account_id, s.meter_id, m.name, m.commodity, site.tz, s.start_at,
-                   s.end_at, m.register_digits, k.settled_until, k.register::text
+                   s.end_at, m.register_digits, k.settled_until, k.register::text, s.counter_from
               FROM energy_supply s
               JOIN energy_meter m ON m.id = s.meter_id
               JOIN energy_property site ON site.id = s.site_id
@@ -37,7 +37,8 @@ class EnergyRating(models.AbstractModel):
         )
         works = []
         for row in rows:
-            supply, account, meter, name, commodity, tz, start, end, digits, until, register = row
+            supply, account, meter, name, commodity, tz, start, end, digits, *rest = row
+            until, register, counter_from = rest
             works.append(
                 Work(
                     supply=supply,
@@ -51,6 +52,7 @@ class EnergyRating(models.AbstractModel):
                     modulus=Decimal(10) ** digits if digits else None,
                     since=queued[meter],
                     mark=Point(until, Decimal(register)) if until else None,
+                    counter_from=counter_from,
                 )
             )
         works = [
@@ -117,6 +119,32 @@ class EnergyRating(models.AbstractModel):
             )
         ):
             by_supply[supply].points.append(Point(moment, Decimal(total)))
+
+    def _load_counted(self, works):
+        """Return where use was counted that is counted anew.
+
+        :return: list of (work, first day of the tier period, earliest day) by unit of rating
+        """
+        recounted = {work.supply: work for work in works if work.mark and not work.is_append}
+        if not recounted:
+            return []
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT x.supply_id, g.period_start, min(x.local_date)
+              FROM %s
+              JOIN energy_usage x ON x.supply_id = v.supply AND x.local_date >= v.first_day
+              JOIN energy_rating_unit g ON g.id = x.unit_id
+             GROUP BY x.supply_id, g.period_start
+            """,
+                values(
+                    [(work.supply, work.first_day) for work in recounted.values()],
+                    supply="int",
+                    first_day="date",
+                ),
+            )
+        )
+        return [(recounted[supply], start, day) for supply, start, day in rows]
 
     def _load_usage(self, units, works):
         """Add what was counted before and still stands to the units' days."""

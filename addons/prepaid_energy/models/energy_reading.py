@@ -8,7 +8,7 @@ from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import copy_rows, values
-from ..engine import Limits, Point, judge
+from ..engine import Limits, Point, interpolate, judge, round_half_up
 from ..local_time import local_date
 
 STORED = (
@@ -237,6 +237,69 @@ class EnergyReading(models.Model):
         copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
         self.env["energy.settlement.queue"]._add(queue)
         return counts
+
+    @api.model
+    def _take_registers(self, rows):
+        """Ingest the registers that a person states at an opening, a closing or an exchange.
+
+        :param list rows: as for `_ingest`, one a meter
+        :raise UserError: where one of them does not fit, naming each with what would be believed
+        """
+        counts = self._ingest(rows)
+        if not counts["held"] and not counts["superseded"]:
+            return
+        refused = self.env.execute_query(
+            SQL(
+                """
+            SELECT DISTINCT ON (m.name) m.name, v.total::text, r.expected
+              FROM %s
+              JOIN energy_meter m ON m.id = v.meter
+              JOIN energy_reading_data r ON r.meter_id = v.meter AND r.moment = v.moment
+                   AND r.state IN ('held', 'superseded') AND r.total = v.total
+             ORDER BY m.name, r.id DESC
+            """,
+                values(
+                    [(meter, moment, total) for meter, moment, total, _bands, _source in rows],
+                    meter="int",
+                    moment="timestamp",
+                    total="numeric",
+                ),
+            )
+        )
+        raise UserError(
+            _(
+                "These registers do not fit the readings of their meters. Check the registers and "
+                "the moment:\n%s",
+                "\n".join(
+                    self.env._(
+                        "Meter %(meter)s: %(register)s stated, %(expected)s expected",
+                        meter=meter,
+                        register=f"{Decimal(total):f}",
+                        expected=expected,
+                    )
+                    for meter, total, expected in refused
+                ),
+            )
+        )
+
+    @api.model
+    def _register_at(self, meter, moment):
+        """Return what a meter's register was at a moment, as far as its readings tell.
+
+        :param meter: `energy.meter`
+        :param datetime moment: naive UTC
+        :return: (register Decimal or None, moment of the last accepted reading up to it or None);
+            between two readings it is interpolated, after the last one it is that reading's
+        """
+        before, same, after = self._neighbours_anywhere({(meter.id, moment)})[meter.id, moment]
+        if same:
+            return same.register, moment
+        if before is None:
+            return None, None
+        if after is None or after.register < before.register:
+            return before.register, before.moment
+        register = round_half_up(interpolate(before, after, moment), Decimal("0.0001"))
+        return min(register, after.register), before.moment
 
     def _meter_facts(self, meter_ids):
         rows = self.env.execute_query(

@@ -61,7 +61,7 @@ class EnergyReceipt(models.Model):
     amount = fields.Monetary(required=True, readonly=True)
     service_fee = fields.Monetary(readonly=True)
     towards_debt = fields.Monetary(readonly=True)
-    prepaid = fields.Monetary(string="To Balance", readonly=True)
+    prepaid = fields.Monetary(readonly=True)
     balance_after = fields.Monetary(readonly=True, aggregator=False)
     method_id = fields.Many2one(
         "energy.payment.method", string="Payment Method", readonly=True, ondelete="restrict"
@@ -121,36 +121,48 @@ class EnergyReceipt(models.Model):
     def _for(self, keys):
         """Return the receipts of payments, drawn where they are missing.
 
-        Numbers are drawn one after the other and each drawing is a transaction that begins after
-        the one before it was committed, so that nobody reads an older last number. The payments
-        must be committed. A receipt that is new can be read from the next transaction on.
+        A receipt that is new can be read from the next transaction on.
 
-        :param list keys: of the payments; see `_facts`
+        :param list keys: of committed payments; see `_facts`
         :rtype: recordset of `energy.receipt`, in the order of the keys
         :raise UserError: where a key is of no payment
         """
-        keys = list(dict.fromkeys(keys))
-        drawn = self._known(keys)
-        missing = [key for key in keys if key not in drawn]
+        drawn = self._numbered(keys)
+        return self.browse(drawn[key]["id"] for key in dict.fromkeys(keys))
+
+    @api.model
+    def _numbered(self, keys):
+        """Return the receipts of payments as plain values, drawn where they are missing.
+
+        Numbers are drawn one after the other, and each drawing is a transaction that begins after
+        the one before it was committed, so that nobody reads an older last number.
+
+        :param list keys: of committed payments; see `_facts`
+        :return: dict of key to dict of id and name
+        :raise UserError: where a key is of no payment
+        """
+        found = self._known(keys)
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            drawn |= self.env["energy.wallet"]._in_turn(
+            found |= self.env["energy.wallet"]._in_turn(
                 [0], lambda env: env[self._name]._draw(missing), queue=QUEUE
             )
-        return self.browse(drawn[key] for key in keys)
+        return found
 
+    @api.model
     def _known(self, keys):
         # sudo: the number of a payment is the same for everybody
-        receipts = self.sudo().search_fetch([("entry_key", "in", keys)], ["entry_key"])
-        return {receipt.entry_key: receipt.id for receipt in receipts}
+        receipts = self.sudo().search_fetch([("entry_key", "in", keys)], ["entry_key", "name"])
+        return {receipt.entry_key: {"id": receipt.id, "name": receipt.name} for receipt in receipts}
 
     @api.model
     def _draw(self, keys):
         """Give numbers to payments that have none; nobody else draws at the same time.
 
-        :return: dict of key to id
+        :return: as `_numbered`
         """
-        drawn = self._known(keys)
-        missing = [key for key in keys if key not in drawn]
+        found = self._known(keys)
+        missing = [key for key in keys if key not in found]
         # sudo: receipts are written here only
         facts = self.sudo()._facts(missing)
         last, rows = {}, []
@@ -173,9 +185,8 @@ class EnergyReceipt(models.Model):
                     "name": f"R{year}-{number:06d}",
                 }
             )
-        receipts = self.sudo().create(rows)
-        receipts.flush_recordset()
-        return drawn | {receipt.entry_key: receipt.id for receipt in receipts}
+        self.sudo().create(rows).flush_recordset()
+        return found | self._known(missing)
 
     def _last_number(self, company, year):
         ((number,),) = self.env.execute_query(
@@ -288,6 +299,13 @@ class EnergyReceipt(models.Model):
         """Return the moment of the payment in the site's time zone, in the user's words."""
         self.ensure_one()
         return format_datetime(self.env, self.moment, tz=self.site_id.tz, dt_format="medium")
+
+    def _company_address(self):
+        """Return the company's address on one line."""
+        self.ensure_one()
+        # sudo: the seller's address stands on every paper
+        address = self.company_id.sudo().partner_id._display_address(without_company=True)
+        return ", ".join(filter(None, (line.strip() for line in address.splitlines())))
 
     def _print(self, paper=None):
         """Return the action that prints these receipts at once, from the browser.

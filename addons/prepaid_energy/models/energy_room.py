@@ -7,13 +7,25 @@ from .energy_meter_control import DECISIONS, MODES
 FEE_STATES = [
     ("not_opened", "Not opened"),
     ("normal", "Normal"),
+    ("alarm_1", "Alarm 1"),
+    ("alarm_2", "Alarm 2"),
+    ("alarm_3", "Alarm 3"),
     ("arrears", "In arrears"),
     ("off", "Off"),
     ("held_on", "Held on"),
     ("forced_off", "Forced off"),
 ]
 # Colours of Odoo's palette on the monitor's cards.
-COLORS = {"normal": 10, "arrears": 2, "off": 1, "held_on": 8, "forced_off": 9}
+COLORS = {
+    "normal": 10,
+    "alarm_1": 3,
+    "alarm_2": 3,
+    "alarm_3": 6,
+    "arrears": 2,
+    "off": 1,
+    "held_on": 8,
+    "forced_off": 9,
+}
 CHANGED = "prepaid_energy/rooms"
 
 
@@ -30,7 +42,8 @@ class EnergyRoom(models.Model):
     _rec_name = "property_id"
     _depends = {
         "energy.meter": ["property_id", "commodity", "active"],
-        "energy.account": ["state", "partner_id", "credit_policy_id"],
+        "energy.account": ["state", "partner_id", "credit_policy_id", "payment_mode"],
+        "energy.credit.level": ["policy_id", "sequence", "amount"],
         "energy.supply": ["account_id", "meter_id", "start_at", "end_at"],
         "energy.supply.term": ["supply_id", "since", "tariff_id"],
         "energy.property": ["name", "supply_state", "is_trial"],
@@ -49,6 +62,9 @@ class EnergyRoom(models.Model):
     commodity = fields.Selection(COMMODITIES, readonly=True)
     account_id = fields.Many2one("energy.account", readonly=True)
     partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
+    payment_mode = fields.Selection(
+        [("prepaid", "Prepaid"), ("postpaid", "Postpaid")], readonly=True
+    )
     supply_id = fields.Many2one("energy.supply", string="Contract Supply", readonly=True)
     fee_state = fields.Selection(FEE_STATES, string="State", readonly=True)
     is_driven = fields.Boolean(
@@ -101,10 +117,15 @@ class EnergyRoom(models.Model):
                         WHEN c.mode = 'held_on' THEN 'held_on'
                         WHEN c.mode = 'forced_off' THEN 'forced_off'
                         WHEN st.supply_state = 'off' THEN 'off'
+                        WHEN a.payment_mode = 'postpaid' THEN 'normal'
                         WHEN w.balance + COALESCE(p.overdraft, 0) <= COALESCE(p.cut_off, 0)
                         THEN 'arrears'
-                        ELSE 'normal' END AS fee_state,
-                   COALESCE(a.state = 'active' AND w.balance + COALESCE(p.overdraft, 0)
+                        WHEN w.balance <= alarm.third THEN 'alarm_3'
+                        WHEN w.balance <= alarm.second THEN 'alarm_2'
+                        WHEN w.balance <= alarm.first THEN 'alarm_1'
+                        ELSE 'normal' END AS fee_state, a.payment_mode,
+                   COALESCE(a.state = 'active' AND a.payment_mode = 'prepaid'
+                            AND w.balance + COALESCE(p.overdraft, 0)
                             <= COALESCE(p.cut_off, 0), FALSE) AS is_in_arrears,
                    term.tariff_id, (m.driver <> 'none') AS is_driven,
                    COALESCE(st.is_online, FALSE) AS is_online, st.seen_at, st.supply_state,
@@ -132,6 +153,11 @@ class EnergyRoom(models.Model):
                     WHERE t.supply_id = s.id AND t.since <= n.now
                     ORDER BY t.since DESC LIMIT 1) term ON TRUE
               LEFT JOIN energy_credit_policy p ON p.id = a.credit_policy_id
+              LEFT JOIN (
+                   SELECT policy_id, max(amount) FILTER (WHERE sequence = 1) AS first,
+                          max(amount) FILTER (WHERE sequence = 2) AS second,
+                          max(amount) FILTER (WHERE sequence = 3) AS third
+                     FROM energy_credit_level GROUP BY policy_id) alarm ON alarm.policy_id = p.id
               LEFT JOIN LATERAL (
                    SELECT w.balance FROM energy_wallet w
                     WHERE w.account_id = a.id

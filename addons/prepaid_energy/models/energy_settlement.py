@@ -3,6 +3,7 @@ from contextlib import closing
 from decimal import Decimal
 
 from odoo import api, models
+from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
@@ -43,18 +44,42 @@ class EnergySettlement(models.AbstractModel):
         queue = self._queued(accounts)
         if not queue:
             return 0, self._has_more(accounts)
+        failures = self._work_off(queue, accounts, wallets)
+        for account, message in failures.items():
+            self.env["energy.settlement.problem"]._record(account, message)
+        self.env["energy.room"]._tell()
+        return len(accounts), self._has_more(accounts)
+
+    @api.model
+    def _settle_now(self, locked):
+        """Settle all that is queued for accounts in the present transaction.
+
+        :param dict locked: what `energy.wallet._lock` returned for all balances of these accounts;
+            brought up to date
+        :raise UserError: where use of one of them cannot be priced
+        """
+        self.env.flush_all()
+        accounts = sorted({state[3] for state in locked.values()})
+        failures = self._work_off(self._queued(accounts), accounts, locked)
+        if failures:
+            raise UserError("\n".join(failures.values()))
+        self.env["energy.room"]._tell()
+
+    def _work_off(self, queue, accounts, wallets):
+        """Rate and post what is queued, decide, and empty the queue of it.
+
+        :return: dict of account id to the reason why its use cannot be priced
+        """
         meters = {}
         for _row, meter, since in queue:
             meters[meter] = min(since, meters.get(meter, since))
         drafts, failures = self.env["energy.rating"]._rate(accounts, meters)
         self.env["energy.wallet"]._post(drafts, wallets)
+        self.env["energy.account"]._tell_late_differences(drafts, wallets)
         settled = [account for account in accounts if account not in failures]
         self.env["energy.meter.control"]._decide(settled)
         self._finish(queue, settled)
-        for account, message in failures.items():
-            self.env["energy.settlement.problem"]._record(account, message)
-        self.env["energy.room"]._tell()
-        return len(accounts), self._has_more(accounts)
+        return failures
 
     def _lock_due(self, limit, account_ids):
         """Lock the wallets of the accounts that are next in the queue.

@@ -1,9 +1,12 @@
 from decimal import Decimal
 
-from odoo import _, api, fields, models
+from odoo import Command, _, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import format_datetime
 
 from .. import clock
+
+FLOW_FIELDS = {"end_at", "closing_register", "counter_from"}
 
 
 class EnergySupply(models.Model):
@@ -39,6 +42,11 @@ class EnergySupply(models.Model):
         "the use before it belongs to nobody.",
     )
     closing_register = fields.Float(digits=(18, 4), readonly=True)
+    counter_from = fields.Date(
+        string="Tiers Counted From",
+        readonly=True,
+        help="Set where a meter was replaced without carrying its count of the tiers on.",
+    )
     term_ids = fields.One2many("energy.supply.term", "supply_id", string="Terms")
     mark_id = fields.One2many("energy.supply.mark", "supply_id")
     tariff_id = fields.Many2one(
@@ -65,7 +73,7 @@ class EnergySupply(models.Model):
         "The meter serves another account at that time.",
     )
 
-    @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier", "start_at")
+    @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier")
     def _compute_present_term(self):
         now = clock.now(self.env.cr)
         for supply in self:
@@ -95,6 +103,32 @@ class EnergySupply(models.Model):
                 self.env["energy.supply.term"].create(
                     {**values, "supply_id": supply.id, "since": supply.start_at}
                 )
+
+    @api.onchange("meter_id")
+    def _onchange_meter_id(self):
+        """The meter brings its last reading and its tariff."""
+        self.update({**self._first_values(self.meter_id), "meter_id": self.meter_id})
+
+    @api.model
+    def _first_values(self, meter):
+        """Return what a supply by a meter begins with on the form.
+
+        The tariff is that of the meter's last supply, or the only one of its commodity.
+        """
+        meter = meter._origin
+        tariff = meter.supply_ids.sorted("start_at")[-1:].tariff_id
+        if meter and not tariff:
+            tariffs = self.env["energy.tariff"].search(
+                [("commodity", "=", meter.commodity), ("company_id", "=", meter.company_id.id)],
+                limit=2,
+            )
+            tariff = tariffs if len(tariffs) == 1 else tariff
+        return {
+            "meter_id": meter.id,
+            "opening_register": meter.register,
+            "tariff_id": tariff.id,
+            "multiplier": 1,
+        }
 
     def _search_tariff_id(self, operator, value):
         if operator not in ("in", "any"):
@@ -130,8 +164,9 @@ class EnergySupply(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         supplies = super().create(vals_list)
-        if any(supply.end_at for supply in supplies):
-            self._check_flow_fields(["end_at"])
+        for name in FLOW_FIELDS:
+            if any(supply[name] for supply in supplies):
+                self._check_flow_fields([name])
         return supplies
 
     def write(self, vals):
@@ -140,8 +175,8 @@ class EnergySupply(models.Model):
 
     def _check_flow_fields(self, names):
         """Refuse to end a supply by hand: use after its end is charged to nobody."""
-        if not self.env.su and {"end_at", "closing_register"} & set(names):
-            raise AccessError(_("A supply is ended by closing its account."))
+        if not self.env.su and FLOW_FIELDS & set(names):
+            raise AccessError(_("A supply is ended by closing its account or replacing its meter."))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_active(self):
@@ -173,6 +208,32 @@ class EnergySupply(models.Model):
             [*domain, ("start_at", "<=", at), "|", ("end_at", "=", False), ("end_at", ">", at)]
         )
 
+    def _what_is_missing(self):
+        """Return what keeps this supply from being taken into service, a sentence each.
+
+        :rtype: list of str
+        """
+        self.ensure_one()
+        meter, tariff = self.meter_id, self.tariff_id
+        missing = []
+        if not meter.active:
+            missing.append(_("Meter %s is archived.", meter.name))
+        if not tariff:
+            missing.append(_("Choose the tariff of meter %s.", meter.name))
+        elif not tariff._version_starts(tariff.id):
+            missing.append(
+                _(
+                    "Meter %(meter)s: tariff “%(tariff)s” has no approved prices.",
+                    meter=meter.name,
+                    tariff=tariff.name,
+                )
+            )
+        if self.start_at > clock.now(self.env.cr):
+            missing.append(_("Meter %s begins in the future: open the account then.", meter.name))
+        if self.opening_register < 0:
+            missing.append(_("Meter %s: the opening reading cannot be negative.", meter.name))
+        return missing
+
     def _activate(self):
         """Take the opening registers as accepted readings."""
         rows = []
@@ -191,15 +252,63 @@ class EnergySupply(models.Model):
                     "typed",
                 )
             )
-        counts = self.env["energy.reading"]._ingest(rows)
-        if counts["held"] or counts["superseded"]:
-            raise UserError(
-                _(
-                    "An opening register does not fit the readings of its meter. Check the "
-                    "registers and the moment of: %s",
-                    ", ".join(self.meter_id.mapped("name")),
+        self.env["energy.reading"]._take_registers(rows)
+        # Readings after the beginning may have come already.
+        self.env["energy.settlement.queue"]._add([(row[0], row[1]) for row in rows])
+
+    def _end(self, moment, registers):
+        """End supplies with their closing registers, taken as accepted readings.
+
+        The caller holds the locks of the accounts' balances and settles afterwards.
+
+        :param datetime moment: naive UTC
+        :param dict registers: closing register (Decimal) by supply id
+        :raise UserError: where a supply does not last at that moment, or a register does not fit
+        """
+        for supply in self:
+            if supply.end_at or supply.start_at >= moment:
+                raise UserError(
+                    _(
+                        "The supply of meter %(meter)s does not last at %(moment)s.",
+                        meter=supply.meter_id.name,
+                        moment=format_datetime(self.env, moment),
+                    )
                 )
-            )
+        self.env["energy.reading"]._take_registers(
+            [(s.meter_id.id, moment, registers[s.id], None, "typed") for s in self]
+        )
+        for supply in self:
+            # sudo: no user ends a supply by hand; the documents that do so call this
+            supply.sudo().write({"end_at": moment, "closing_register": float(registers[supply.id])})
+        # What was charged beyond the end is counted anew.
+        self.env["energy.settlement.queue"]._add([(s.meter_id.id, moment) for s in self])
+
+    def _continued(self, moment, register, **values):
+        """Return the values of a supply that goes on with the terms of this one.
+
+        :param datetime moment: naive UTC at which it begins
+        :param Decimal register: its opening register
+        :param values: account_id, meter_id and what else differs
+        """
+        self.ensure_one()
+        terms = self.term_ids.sorted("since")
+        present = terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]
+        later = terms.filtered(lambda term: term.since > moment)
+        return {
+            "start_at": moment,
+            "opening_register": float(register),
+            "term_ids": [
+                Command.create(
+                    {
+                        "since": max(term.since, moment),
+                        "tariff_id": term.tariff_id.id,
+                        "multiplier": term.multiplier,
+                    }
+                )
+                for term in present + later
+            ],
+            **values,
+        }
 
     def _set_tariff(self, tariff, since):
         """Price use from a moment on by another tariff.
@@ -238,3 +347,14 @@ class EnergySupply(models.Model):
     def action_set_tariff(self):
         """Ask for the new tariff and its date."""
         return self.env["energy.operation"]._open(self.meter_id, "set_tariff")
+
+    def action_replace_meter(self):
+        """Write the document of a meter replacement."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Replace the Meter"),
+            "res_model": "energy.meter.exchange",
+            "view_mode": "form",
+            "context": {"default_supply_id": self.id},
+        }

@@ -29,6 +29,9 @@ CONFLICTS = (
     psycopg2.errors.LockNotAvailable,
 )
 
+# What is said of a balance beside its amount, on the balance and on its account.
+WORDS = ("settled_until", "available", "unbilled")
+
 ENTRY_COLUMNS = (
     "wallet_id",
     "account_id",
@@ -104,7 +107,13 @@ class EnergyWallet(models.Model):
     currency_id = fields.Many2one(related="account_id.currency_id", store=True)
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
     partner_id = fields.Many2one(related="account_id.partner_id")
-    balance = fields.Monetary(readonly=True, required=True, default=0)
+    balance = fields.Monetary(
+        string="Settled",
+        readonly=True,
+        required=True,
+        default=0,
+        help="As of the last posted reading.",
+    )
     last_number = fields.Integer(readonly=True, required=True, default=0)
     head = fields.Char(readonly=True, required=True, default="", help="Hash of the last entry.")
 
@@ -260,7 +269,10 @@ class EnergyWallet(models.Model):
             )
         )
         self.env["energy.wallet.entry"].invalidate_model(flush=False)
-        self.invalidate_model(["balance", "last_number", "head"], flush=False)
+        self.invalidate_model(
+            ["balance", "last_number", "head", *WORDS, "refundable"], flush=False
+        )
+        self.env["energy.account"].invalidate_model(["balance", "is_low", *WORDS], flush=False)
         return [draft.key for draft in drafts]
 
     def _without_known(self, drafts):
@@ -341,18 +353,7 @@ class EnergyWallet(models.Model):
             smallest unit
         """
         self.ensure_one()
-        if not math.isfinite(amount) or abs(amount) >= MOST:
-            raise UserError(_("%s is not an amount of money that can be taken.", amount))
-        rounded = self.currency_id.round(amount)
-        if abs(rounded - amount) > 1e-9:
-            raise UserError(
-                _(
-                    "%(amount)s is finer than the smallest unit of %(currency)s.",
-                    amount=amount,
-                    currency=self.currency_id.name,
-                )
-            )
-        return Decimal(f"{rounded:.{self.currency_id.decimal_places}f}")
+        return exact(amount, self.currency_id)
 
     def _top_up(self, amount, key, method, reference=None, shift=None):
         """Credit a payment, order supply on where it was missing, and let the books follow.
@@ -373,8 +374,8 @@ class EnergyWallet(models.Model):
         if money <= 0:
             raise UserError(_("A top-up is an amount above zero."))
         account = self.account_id
-        if account.state not in ("active", "suspended"):
-            raise UserError(_("%s is not open: it takes no top-up.", account.display_name))
+        if not self.env["energy.wallet.entry"].search_count([("key", "=", key)], limit=1):
+            account._check_takes_top_up(money, locked[self.id][0])
         posted = self._post(
             [
                 Draft(
@@ -397,10 +398,44 @@ class EnergyWallet(models.Model):
         entry = self.env["energy.wallet.entry"].search([("key", "=", key)])
         if posted:
             self._take_service_fee(key, money, locked)
-            account._decide(cause="payment", entry_keys={self.id: key}, user_id=self.env.uid)
-            self.env["energy.room"]._tell()
-            self.env.ref("prepaid_energy.ir_cron_book_top_ups")._trigger()
+            self._follow(account, {self.id: key}, cause="payment")
         return entry
+
+    @api.model
+    def _follow(self, accounts, entry_keys, cause="policy"):
+        """What follows when money entries were posted: decide, tell, and let the books follow.
+
+        :param accounts: `energy.account` whose balances were moved
+        :param dict entry_keys: key of the entry by id of the balance that it moved
+        :param str cause: what supply on is owed to: payment or policy
+        """
+        accounts._decide(cause=cause, entry_keys=entry_keys, user_id=self.env.uid)
+        self.env["energy.room"]._tell()
+        self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
+
+
+def exact(amount, currency):
+    """Return an amount typed by a person as a decimal of a currency.
+
+    :param float amount: as the web client sends it
+    :param currency: `res.currency`
+    :raise UserError: where it is no amount, not below `MOST`, or finer than the currency's
+        smallest unit
+    """
+    if not math.isfinite(amount) or abs(amount) >= MOST:
+        raise UserError(
+            currency.env._("%s is not an amount of money that can be taken.", amount)
+        )
+    rounded = currency.round(amount)
+    if abs(rounded - amount) > 1e-9:
+        raise UserError(
+            currency.env._(
+                "%(amount)s is finer than the smallest unit of %(currency)s.",
+                amount=amount,
+                currency=currency.name,
+            )
+        )
+    return Decimal(f"{rounded:.{currency.decimal_places}f}")
 
 
 def entry_hash(head, row):

@@ -57,7 +57,7 @@ class EnergyWalletEntry(models.Model):
     amount = fields.Monetary(required=True, readonly=True)
     balance_after = fields.Monetary(required=True, readonly=True, aggregator=False)
     key = fields.Char(required=True, readonly=True, help="What it may be posted for only once.")
-    moment = fields.Datetime(required=True, readonly=True)
+    moment = fields.Datetime(required=True, readonly=True, index=True)
     local_date = fields.Date(string="Date", required=True, readonly=True)
     period_id = fields.Many2one(
         "energy.billing.period", readonly=True, index="btree_not_null", ondelete="restrict"
@@ -86,13 +86,6 @@ class EnergyWalletEntry(models.Model):
     note = fields.Char(readonly=True)
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
     hash = fields.Char(required=True, readonly=True)
-    payment_id = fields.Many2one("account.payment", compute="_compute_payment_id")
-    is_booked = fields.Boolean(
-        string="In the Books",
-        compute="_compute_is_booked",
-        search="_search_is_booked",
-        help="A journal entry carries this entry's key.",
-    )
     command_ids = fields.Many2many("energy.command", compute="_compute_command_ids")
 
     _key_uniq = models.UniqueIndex("(key)", "This was posted already.")
@@ -120,38 +113,6 @@ class EnergyWalletEntry(models.Model):
             BEFORE TRUNCATE ON energy_wallet_entry
             FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change();
         """)
-
-    def _compute_payment_id(self):
-        if not self.env["account.payment"].has_access("read"):
-            self.payment_id = False
-            return
-        payments = self.env["account.payment"].search(
-            [("energy_entry_key", "in", self.mapped("key"))]
-        )
-        by_key = {payment.energy_entry_key: payment for payment in payments}
-        for entry in self:
-            entry.payment_id = by_key.get(entry.key)
-
-    def _compute_is_booked(self):
-        # sudo: whether a top-up is booked is no secret of accounting
-        booked = set(
-            self.env["account.payment"]
-            .sudo()
-            .search([("energy_entry_key", "in", self.mapped("key"))])
-            .mapped("energy_entry_key")
-        )
-        for entry in self:
-            entry.is_booked = entry.key in booked
-
-    def _search_is_booked(self, operator, value):
-        if operator != "in":
-            return NotImplemented
-        # sudo: as in the computation
-        booked = self.env["account.payment"].sudo()._search([("energy_entry_key", "!=", False)])
-        keys = booked.subselect("energy_entry_key")
-        if set(value) == {True}:
-            return [("key", "in", keys)]
-        return [("key", "not in", keys)] if set(value) == {False} else [(1, "=", 1)]
 
     def _compute_command_ids(self):
         commands = self.env["energy.command"].search([("entry_key", "in", self.mapped("key"))])
@@ -232,14 +193,3 @@ class EnergyWalletEntry(models.Model):
             "prepaid_energy.action_energy_command"
         )
         return dict(action, domain=[("entry_key", "=", self.key)])
-
-    def action_open_payment(self):
-        """Open the payment that books this entry."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "account.payment",
-            "res_id": self.payment_id.id,
-            "view_mode": "form",
-            "name": _("Payment"),
-        }

@@ -15,6 +15,12 @@ class ResCompany(models.Model):
     energy_credit_policy_id = fields.Many2one(
         "energy.credit.policy", string="Default Credit Policy", ondelete="restrict"
     )
+    energy_agreement_template_id = fields.Many2one(
+        "energy.agreement.template",
+        string="Default Supply Agreement",
+        ondelete="restrict",
+        help="Empty: the standard text.",
+    )
 
     energy_service_fee_percent = fields.Float(
         string="Service Fee (%)",
@@ -43,31 +49,4 @@ class ResCompany(models.Model):
         What exists already is never changed.
         """
         for company in self:
-            company._energy_set_up_advances_account()
             self.env["energy.payment.method"]._set_up(company)
-
-    def _energy_set_up_advances_account(self):
-        """Make the company's own advances account; an account that exists already is never changed.
-
-        :return: the account
-        :rtype: recordset of `account.account`
-        """
-        self.ensure_one()
-        if not self.energy_advances_account_id:
-            account = (
-                self.env["account.account"]
-                .with_company(self)
-                .create(
-                    {
-                        "name": self.env._("Advances from energy customers"),
-                        "code": self.env["account.account"]
-                        .with_company(self)
-                        ._search_new_account_code("221500"),
-                        "account_type": "liability_current",
-                        "reconcile": True,
-                        "company_ids": [(4, self.id)],
-                    }
-                )
-            )
-            self.energy_advances_account_id = account
-        return self.energy_advances_account_id

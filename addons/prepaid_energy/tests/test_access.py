@@ -24,6 +24,14 @@ RIGHTS = {
     "energy.supply.mark": {},
     "energy.wallet": {},
     "energy.wallet.entry": {},
+    "energy.balance.request": {"cashier": "rwcu", "finance": "rwcu", "manager": "rwcu"},
+    "energy.security.deposit": {
+        "cashier": "rwcu",
+        "operator": "rwc",
+        "finance": "rwcu",
+        "manager": "rwcu",
+    },
+    "energy.security.deposit.move": {},
     "energy.billing.period": {},
     "energy.billing.line": {},
     "energy.billing.product": {"finance": "rwcu", "manager": "rwcu"},
@@ -44,7 +52,16 @@ RIGHTS = {
     "energy.tariff.window": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.receipt": {},
+    "energy.shift": {"cashier": "rwc", "finance": "rw", "manager": "rwc"},
+    "energy.entry.day": {},
+    "energy.finance.day": {},
+    "energy.advance.month": {},
+    "energy.arrears": {},
+    "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.reconciliation": {},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
@@ -56,6 +73,9 @@ SITE_MODELS = (
     "energy.supply.mark",
     "energy.wallet",
     "energy.wallet.entry",
+    "energy.balance.request",
+    "energy.security.deposit",
+    "energy.security.deposit.move",
     "energy.billing.period",
     "energy.billing.line",
     "energy.rating.unit",
@@ -68,6 +88,12 @@ SITE_MODELS = (
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
+    "energy.reconciliation",
+    "energy.receipt",
+    "energy.entry.day",
+    "energy.finance.day",
+    "energy.advance.month",
+    "energy.arrears",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -78,9 +104,14 @@ COMPANY_MODELS = (
     "energy.tariff.window",
     "energy.tariff.price",
     "energy.credit.policy",
+    "energy.payment.method",
+    "energy.shift",
     "energy.credit.level",
+    "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
+WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
+WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
@@ -88,13 +119,43 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "en
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
+    "energy.advance.month": {"action_open_entries"},
+    "energy.arrears": {"action_top_up", "action_open_account"},
+    "energy.daily.closing": {"action_print", "action_show"},
+    "energy.finance.day": {"action_open_entries"},
+    "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
     "energy.account": {
         "action_activate",
+        "action_add_meter",
         "action_open_accounts",
+        "get_import_templates",
+        "action_print_agreement",
+        "mail_allowed_qweb_expressions",
         "action_top_up",
         "action_open_entries",
         "action_open_usage",
         "action_open_rooms",
+        "action_open_receipts",
+        "action_refund",
+        "action_transfer",
+        "action_adjust",
+        "action_write_off",
+        "action_open_deposits",
+    },
+    "energy.balance.request": {
+        "action_submit",
+        "action_approve",
+        "action_refuse",
+        "action_cancel",
+        "action_open_entries",
+        "action_print_receipt",
+    },
+    "energy.security.deposit": {
+        "action_receive",
+        "action_return",
+        "action_apply",
+        "action_open_payments",
+        "action_print_receipt",
     },
     "energy.billing.period": {
         "action_freeze_and_invoice",
@@ -102,11 +163,18 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.meter.addition": {"action_confirm"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
+    "energy.reconciliation": {
+        "action_open_journal_items",
+        "action_open_not_booked",
+        "action_open_entries",
+        "action_open_periods",
+    },
     "energy.room": {
         "action_operate",
         "action_top_up",
@@ -120,6 +188,16 @@ PUBLIC = {
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
+    "energy.receipt": {"action_print", "action_open_entry"},
+    "energy.top.up": {
+        "action_confirm",
+        "action_take_anyway",
+        "action_back",
+        "action_next",
+        "action_print_again",
+        "action_open_entry",
+    },
+    "energy.statement": {"action_print"},
     "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
@@ -128,6 +206,8 @@ PUBLIC = {
         "action_open_readings",
         "action_open_commands",
         "action_open_payment",
+        "action_print_receipt",
+        "action_reverse",
     },
 }
 
@@ -179,12 +259,22 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
+        cls.env["energy.agreement.template"].create(
+            {"name": "Ours", "body": "<p>Agreed.</p>", "company_id": account.company_id.id}
+        )
         account.wallet_ids._top_up(100, f"test/{account.id}", cls.method)
+        cls.env["energy.receipt"]._for([f"test/{account.id}"])
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
         cls.env["energy.billing.period"]._freeze({account.id: date(2026, 3, 1)}, cut=True)
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
+        cls.env["energy.balance.request"].create(
+            {"kind": "refund", "account_id": account.id, "amount": 5}
+        )
+        cls.env["energy.security.deposit"].create(
+            {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
+        ).action_receive()
         cls.env["energy.command"]._command(
             [
                 {
@@ -197,8 +287,30 @@ class AccessCase(EnergyCase):
                 }
             ]
         )
+        cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account
+
+    @classmethod
+    def furnish_reports(cls, account):
+        """Give an account's site a debtor, its company a shift, and sum the entries up."""
+        debtor = cls.on_site(account.site_id, f"{account.name} debt")
+        cls.open_account(
+            debtor,
+            tariff=account.supply_ids.tariff_id,
+            policy=account.credit_policy_id,
+            company_id=account.company_id.id,
+            site_id=account.site_id.id,
+        )
+        cls.read(debtor, START + timedelta(hours=1), "10")
+        cls.settle()
+        shifts = cls.env["energy.shift"]
+        if not shifts.search([("company_id", "=", account.company_id.id)]):
+            shifts.create({"company_id": account.company_id.id, "journal_id": cls.cash.id})
+        moment = cls.env["energy.clock"].search([], limit=1).project_anchor + timedelta(seconds=1)
+        cls.set_clock(moment)
+        while cls.env["energy.entry.day"]._roll_up(moment):
+            pass
 
     def as_user(self, who):
         """Return the environment of a role's user, or of a user, as the web client makes it."""
@@ -754,15 +866,20 @@ class TestOrders(AccessCase):
                 self.account.wallet_ids._top_up(amount, f"test/{amount}", self.method)
         self.assertEqual(self.account.entry_ids, before)
 
-    def test_counter_takes_cash_and_bank_journals_and_its_own_keys_only(self):
+    def test_counter_takes_the_company_s_methods_and_its_own_keys_only(self):
         env = self.as_user("cashier")
-        general = self.env["account.journal"].search(
-            [("type", "=", "general"), ("company_id", "=", self.company.id)], limit=1
+        other = self.env["res.company"].create({"name": "Hill Estates"})
+        journal = self.env["account.journal"].create(
+            {"name": "Hill", "type": "cash", "code": "CSH7", "company_id": other.id}
         )
-        with self.refused(UserError, "cash or bank"):
-            env["energy.top.up"].create(
-                {"account_id": self.account.id, "amount": 5, "journal_id": general.id}
-            ).action_confirm()
+        strange = self.env["energy.payment.method"].create(
+            {"name": "Hill cash", "journal_id": journal.id, "company_id": other.id}
+        )
+        top_up = env["energy.top.up"].create({"account_id": self.account.id, "amount": 5})
+        top_up.sudo().method_id = strange
+        top_up.invalidate_recordset()
+        with self.refused(AccessError):
+            top_up.action_confirm()
         with self.refused(AccessError, "chosen by the form"):
             env["energy.top.up"].create(
                 {"account_id": self.account.id, "amount": 5, "key": "provider/4711"}
@@ -807,6 +924,10 @@ class TestRemoteCalls(AccessCase):
             ("energy.meter.status", "_report"),
             ("energy.clock", "_set"),
             ("energy.operation.line", "_carry_out"),
+            ("energy.balance.request", "_submit"),
+            ("energy.balance.request", "_approve"),
+            ("energy.balance.request", "_carry_out"),
+            ("energy.security.deposit", "_move"),
         ):
             self.assertTrue(hasattr(self.env[model], name), name)
             with self.refused(AccessError, "Private"):

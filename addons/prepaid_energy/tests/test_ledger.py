@@ -87,43 +87,6 @@ class TestLedger(EnergyCase):
             self.open_account(self.meter, activate=False)
             self.env.flush_all()
 
-    def test_top_up_is_booked_on_the_advances_account_once(self):
-        entry = self.top_up(self.account, 80)
-        payments = self.env["account.payment"]
-        self.assertEqual(payments._top_ups_to_book(entry.id - 1, 10), entry)
-        payment = payments._book_top_up(entry)
-        self.assertFalse(payments._top_ups_to_book(entry.id - 1, 10))
-        advances = self.company.energy_advances_account_id
-        lines = payment.move_id.line_ids
-        self.assertEqual(payment.move_id.state, "posted")
-        self.assertRecordValues(
-            lines.sorted("balance"),
-            [
-                {"account_id": advances.id, "balance": -80, "energy_account_id": self.account.id},
-                {
-                    "account_id": lines.sorted("balance")[1].account_id.id,
-                    "balance": 80,
-                    "energy_account_id": False,
-                },
-            ],
-        )
-        self.assertChecked()
-
-    def test_refused_booking_is_a_to_do_and_loses_nothing(self):
-        entry = self.top_up(self.account, 80)
-        self.company.fiscalyear_lock_date = "2030-01-01"
-        self.env.cr.execute(
-            "UPDATE account_journal SET active = FALSE WHERE id = %s", [self.cash.id]
-        )
-        self.cash.invalidate_recordset()
-        self.env["account.payment.method.line"].search([("journal_id", "=", self.cash.id)]).unlink()
-        payment = self.env["account.payment"]._book_top_up(entry)
-        self.env["account.payment"]._book_top_up(entry)
-        self.assertFalse(payment)
-        self.assertEqual(len(self.account.activity_ids), 1)
-        self.assertEqual(self.env["account.payment"]._top_ups_to_book(entry.id - 1, 10), entry)
-        self.assertEqual(self.account.balance, 80)
-
     def test_journal_item_on_advances_without_energy_account_is_refused(self):
         advances = self.company.energy_advances_account_id
         other = self.cash.default_account_id

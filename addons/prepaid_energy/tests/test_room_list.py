@@ -85,7 +85,7 @@ class TestRoomList(EnergyCase):
             ("is_booked", "=", False),
         ]
         self.assertEqual(entries.search(waiting).ids, entry.ids)
-        self.env["account.payment"]._book_top_up(entry)
+        self.env["energy.booking"]._book(entry)
         self.env.invalidate_all()
         self.assertFalse(entries.search(waiting))
         self.assertTrue(entries.browse(entry.id).is_booked)

@@ -41,7 +41,10 @@ UNIQUE_INDEXES = {
     "energy_reading_data_accepted_uniq": (
         "(meter_id, moment) WHERE ((state)::text = 'accepted'::text)"
     ),
-    "account_payment_energy_entry_key_uniq": (
+    "account_move_line_energy_entry_key_uniq": (
+        "(energy_entry_key) WHERE (energy_entry_key IS NOT NULL)"
+    ),
+    "account_partial_reconcile_energy_entry_key_uniq": (
         "(energy_entry_key) WHERE (energy_entry_key IS NOT NULL)"
     ),
 }

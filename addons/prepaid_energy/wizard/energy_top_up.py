@@ -1,10 +1,18 @@
+import logging
 import math
 import uuid
+from decimal import Decimal
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..models.res_users import RECEIPT_PAPERS
+
+_logger = logging.getLogger(__name__)
+
 KEY_PREFIX = "counter/"
+# What was asked about; another figure is another question.
+ASKED_ABOUT = {"account_id", "wallet_id", "amount"}
 
 
 class EnergyTopUp(models.TransientModel):
@@ -13,9 +21,17 @@ class EnergyTopUp(models.TransientModel):
     _name = "energy.top.up"
     _description = "Top-up"
 
+    state = fields.Selection(
+        [("typed", "Typed"), ("ask", "To Confirm"), ("done", "Taken")],
+        required=True,
+        default="typed",
+        readonly=True,
+    )
     account_id = fields.Many2one(
         "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))]
     )
+    partner_id = fields.Many2one(related="account_id.partner_id")
+    room_ids = fields.Many2many(related="account_id.room_ids")
     wallet_id = fields.Many2one(
         "energy.wallet",
         string="To Balance",
@@ -29,8 +45,13 @@ class EnergyTopUp(models.TransientModel):
     has_several_wallets = fields.Boolean(compute="_compute_wallet_id", store=True, precompute=True)
     company_id = fields.Many2one(related="account_id.company_id")
     currency_id = fields.Many2one(related="account_id.currency_id")
-    balance = fields.Monetary(related="wallet_id.balance")
+    balance = fields.Monetary(
+        string="Settled", related="wallet_id.balance", help="As of the last posted reading."
+    )
+    debt = fields.Monetary(compute="_compute_supply", help="Is settled first.")
+    supply_note = fields.Char(string="Supply", compute="_compute_supply")
     amount = fields.Monetary(required=True)
+    service_fee = fields.Monetary(compute="_compute_service_fee")
     method_id = fields.Many2one(
         "energy.payment.method",
         string="Paid By",
@@ -41,26 +62,77 @@ class EnergyTopUp(models.TransientModel):
         precompute=True,
         readonly=False,
     )
+    needs_reference = fields.Boolean(related="method_id.needs_reference")
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
+    paper = fields.Selection(
+        RECEIPT_PAPERS,
+        string="Print Receipt",
+        required=True,
+        default=lambda self: self.env.user.energy_receipt_paper or "a5",
+    )
     key = fields.Char(
         required=True, readonly=True, default=lambda self: f"{KEY_PREFIX}{uuid.uuid4()}"
     )
+    question = fields.Text(readonly=True)
+    # What happened, as it was when it happened.
     entry_key = fields.Char(readonly=True)
-    result = fields.Char(readonly=True)
+    fee_taken = fields.Monetary(readonly=True)
+    towards_debt = fields.Monetary(readonly=True)
+    prepaid = fields.Monetary(readonly=True)
     balance_after = fields.Monetary(readonly=True)
+    result = fields.Text(readonly=True)
+    stays_off = fields.Boolean(readonly=True)
+    receipt_name = fields.Char(string="Receipt Number", readonly=True)
 
     @api.depends("account_id")
     def _compute_wallet_id(self):
         for top_up in self:
-            top_up.wallet_id = top_up.account_id.wallet_ids[:1]
-            top_up.has_several_wallets = len(top_up.account_id.wallet_ids) > 1
+            wallets = top_up.account_id.wallet_ids
+            top_up.wallet_id = top_up._neediest(wallets)
+            top_up.has_several_wallets = len(wallets) > 1
+
+    def _neediest(self, wallets):
+        """Return the balance in deepest debt, else one whose supply is off, else the first."""
+        deepest = wallets.sorted("balance")[:1]
+        if deepest.balance < 0 or len(wallets) < 2:
+            return deepest
+        off = self._meters_off(wallets.account_id).mapped("meter_id.commodity")
+        return wallets.filtered(lambda wallet: wallet.commodity in off)[:1] or wallets[:1]
+
+    @api.model
+    def _meters_off(self, account):
+        """Return the controls of the account's present meters whose supply is wanted off."""
+        supplies = self.env["energy.supply"]._search_present([("account_id", "in", account.ids)])
+        return self.env["energy.meter.control"].search(
+            [("meter_id", "in", supplies.meter_id.ids), ("wanted", "=", "off")]
+        )
+
+    @api.depends("wallet_id")
+    def _compute_supply(self):
+        for top_up in self:
+            top_up.debt = max(-top_up.wallet_id.balance, 0)
+            reasons = self._meters_off(top_up.account_id).mapped("decision_reason")
+            top_up.supply_note = " ".join(dict.fromkeys(filter(None, reasons)))
+
+    @api.depends("wallet_id", "amount")
+    def _compute_service_fee(self):
+        for top_up in self:
+            amount = top_up.amount or 0
+            if not top_up.wallet_id or not math.isfinite(amount):
+                top_up.service_fee = 0
+                continue
+            # sudo: the company's percentage is for everybody who sells
+            wallet = top_up.wallet_id.sudo()
+            money = Decimal(f"{amount:.{top_up.currency_id.decimal_places}f}")
+            top_up.service_fee = wallet._service_fee(money)
 
     @api.depends("company_id")
     def _compute_method_id(self):
         for top_up in self:
-            top_up.method_id = self.env["energy.payment.method"].search(
-                [("company_id", "=", top_up.company_id.id or self.env.company.id)], limit=1
-            )
+            company = top_up.company_id or self.env.company
+            methods = self.env["energy.payment.method"].search([("company_id", "=", company.id)])
+            last = self.env.user.energy_method_id
+            top_up.method_id = last if last in methods else methods[:1]
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -72,6 +144,8 @@ class EnergyTopUp(models.TransientModel):
 
     def write(self, vals):
         amount = self._typed_amount(vals)
+        if ASKED_ABOUT & vals.keys():
+            vals = {"state": "typed", **vals}
         result = super().write(vals)
         for top_up in self:
             top_up._check_amount(amount)
@@ -89,21 +163,75 @@ class EnergyTopUp(models.TransientModel):
             # sudo: the currency decides, whoever asks
             self.wallet_id.sudo()._decimal(amount)
 
+    # --- selling -----------------------------------------------------------------------------
+
     @api.model
-    def _open(self, account):
-        """Return the action that opens the counter for an account."""
+    def _open(self, account=None):
+        """Return the action that opens the counter.
+
+        :param account: `energy.account` whose customer is there, if it is known
+        """
         return {
             "type": "ir.actions.act_window",
             "name": _("Top-up"),
             "res_model": self._name,
+            "views": [(False, "form")],
             "view_mode": "form",
             "target": "new",
-            "context": {"default_account_id": account.id},
+            "context": {"default_account_id": account.id} if account else {},
         }
 
+    def _reopen(self, **context):
+        return dict(self._open(), res_id=self.id, context=context)
+
     def action_confirm(self):
-        """Credit the amount; a second press of the button finds what the first one did."""
+        """Take the money, or ask first; a second press finds what the first one did."""
+        return self._take(is_confirmed=False)
+
+    def action_take_anyway(self):
+        """Take the money after the question that was shown."""
+        return self._take(is_confirmed=self.state == "ask")
+
+    def action_back(self):
+        """Return from the question to what was typed."""
+        self.state = "typed"
+        return self._reopen()
+
+    def action_next(self):
+        """Open an empty counter for the next customer."""
+        return self._open()
+
+    def _take(self, is_confirmed):
         self.ensure_one()
+        shift = self._check_may_take()
+        sale = {
+            "wallet_id": self.wallet_id.id,
+            "amount": self.amount,
+            "key": self.key,
+            "method_id": self.method_id.id,
+            "reference": (self.reference or "").strip(),
+            "shift_id": shift.id,
+            "is_confirmed": is_confirmed,
+        }
+        done = self.env["energy.wallet"]._in_turn(
+            self.wallet_id.ids, lambda env: env[self._name]._sell(**sale)
+        )
+        if "question" in done:
+            self.write({"state": "ask", "question": done["question"]})
+            return self._reopen()
+        receipt = self._receipt()
+        self.write({**done, "state": "done", "receipt_name": receipt and receipt["name"]})
+        self._remember()
+        urls = []
+        if receipt and self.paper != "none":
+            urls = [self.env["energy.receipt"]._url(receipt["id"], self.paper)]
+        return self._reopen(energy_print=urls)
+
+    def _check_may_take(self):
+        """Refuse what cannot be taken, whoever calls.
+
+        :return: the cashier's open shift, or none
+        """
         if not self.env.user.has_group("prepaid_energy.group_energy_cashier"):
             raise AccessError(_("Only cashiers take top-ups."))
         self.account_id.check_access("read")
@@ -112,43 +240,102 @@ class EnergyTopUp(models.TransientModel):
         self.method_id.check_access("read")
         if self.method_id.company_id != self.company_id:
             raise UserError(_("Choose a payment method of %s.", self.company_id.name))
-        # sudo: cashiers sell, but nobody writes balances or commands but the flow
-        wallet_sudo = self.wallet_id.sudo()
-        if wallet_sudo.account_id != self.account_id:
+        if self.wallet_id.account_id != self.account_id:
             raise UserError(_("The balance belongs to another account."))
-        entry = wallet_sudo._top_up(self.amount, self.key, self.method_id, self.reference)
-        self.write(
-            {
-                "entry_key": entry.key,
-                "balance_after": entry.balance_after,
-                "result": self._result(entry),
-            }
+        if self.method_id.needs_reference and not (self.reference or "").strip():
+            raise UserError(
+                _("Type the number of the payment by “%s” as its reference.", self.method_id.name)
+            )
+        shift = self.env["energy.shift"].search(
+            [
+                ("user_id", "=", self.env.uid),
+                ("company_id", "=", self.company_id.id),
+                ("state", "=", "open"),
+            ],
+            limit=1,
         )
+        # sudo: the company's rule is for everybody who sells
+        if not shift and self.company_id.sudo().energy_requires_shift:
+            raise UserError(
+                _("%s sells in a shift only. Open yours under Sales, Shifts.", self.company_id.name)
+            )
+        return shift
+
+    @api.model
+    def _sell(self, wallet_id, amount, key, method_id, reference, shift_id, is_confirmed):
+        """Ask or sell, in a transaction of its own; gets and returns plain values.
+
+        :return: dict with `question`, or with what the counter shows
+        """
+        # sudo: cashiers sell, but nobody writes balances or commands but the flow
+        self = self.sudo()
+        wallet = self.env["energy.wallet"].browse(wallet_id)
+        is_known = self.env["energy.wallet.entry"].search_count([("key", "=", key)], limit=1)
+        if not is_known and not is_confirmed:
+            wallet._lock(wallet.ids)
+            questions = self._questions(wallet, wallet._decimal(amount))
+            if questions:
+                return {"question": "\n".join(questions)}
+        entry = wallet._top_up(
+            amount,
+            key,
+            self.env["energy.payment.method"].browse(method_id),
+            reference,
+            self.env["energy.shift"].browse(shift_id or ()),
+        )
+        parts = self.env["energy.wallet.entry"]._payment_parts([key])[key]
         return {
-            "type": "ir.actions.act_window",
-            "name": _("Top-up"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "target": "new",
+            "entry_key": key,
+            "fee_taken": float(parts["service_fee"]),
+            "towards_debt": float(parts["towards_debt"]),
+            "prepaid": float(parts["prepaid"]),
+            "balance_after": float(parts["balance_after"]),
+            **self._outcome(entry),
         }
 
-    def _result(self, entry):
-        controls = (
-            self.env["energy.meter.control"]
-            .sudo()
-            .search(
-                [
-                    ("meter_id", "in", self.account_id.supply_ids.meter_id.ids),
-                    ("wanted", "=", "off"),
-                ]
+    def _outcome(self, entry):
+        """Return what the payment did to the supply."""
+        off = self._meters_off(entry.account_id)
+        reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
+        if off:
+            lines = [_("Supply stays off: %s", reason) for reason in reasons]
+            result = "\n".join(lines) or _("Supply stays off.")
+        elif entry.command_ids:
+            result = _("Supply on has been ordered.")
+        else:
+            result = _("Supply is on.")
+        return {"result": result, "stays_off": bool(off)}
+
+    def _receipt(self):
+        """Draw the receipt; the money is taken, so that its failing is no refusal.
+
+        A receipt that could not be drawn now is drawn when it is printed.
+
+        :return: dict of id and name, or None
+        """
+        try:
+            with self.env.cr.savepoint():
+                return self.env["energy.receipt"]._numbered([self.key])[self.key]
+        except Exception:
+            _logger.exception("No receipt could be drawn for %s", self.key)
+            return None
+
+    def _remember(self):
+        """Propose the same method and paper to this cashier the next time."""
+        user = self.env.user
+        if (user.energy_method_id, user.energy_receipt_paper) != (self.method_id, self.paper):
+            # sudo: their own preference, which is no right over users
+            user.sudo().write(
+                {"energy_method_id": self.method_id.id, "energy_receipt_paper": self.paper}
             )
-        )
-        if entry.command_ids:
-            return _("Supply on has been ordered.")
-        if controls:
-            return _("Supply stays off: %s", controls[0].decision_reason)
-        return _("Supply is on.")
+
+    def action_print_again(self):
+        """Print the receipt, marked as a copy where it was printed before."""
+        self.ensure_one()
+        receipts = self.env["energy.receipt"]
+        receipts._check_may_print()
+        paper = self.paper if self.paper != "none" else "a5"
+        return receipts._for([self.entry_key])._print(paper)
 
     def action_open_entry(self):
         """Open the entry that was posted."""

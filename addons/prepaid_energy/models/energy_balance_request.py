@@ -1,0 +1,501 @@
+import math
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
+
+from .. import clock
+from .energy_wallet import exact
+
+FLOW_FIELDS = {
+    "name",
+    "state",
+    "requested_by_id",
+    "requested_at",
+    "decided_by_id",
+    "decided_at",
+    "shift_id",
+}
+# What is asked for: fixed once it is submitted.
+ASKED_FIELDS = {
+    "kind",
+    "account_id",
+    "wallet_id",
+    "amount",
+    "to_account_id",
+    "to_wallet_id",
+    "method_id",
+    "reference",
+    "entry_key",
+    "deposit_id",
+    "reason",
+    "remark",
+}
+# Kinds that cashiers may ask for; the others are the accountants'.
+AT_THE_COUNTER = {"refund", "reversal", "deposit_return"}
+FINANCE = "prepaid_energy.group_energy_finance"
+CASHIER = "prepaid_energy.group_energy_cashier"
+TO_DO = "mail.mail_activity_data_todo"
+
+
+class EnergyBalanceRequest(models.Model):
+    """What a person does to a balance besides topping it up: asked for, approved, carried out."""
+
+    _name = "energy.balance.request"
+    _description = "Balance request"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+    _check_company_auto = True
+
+    name = fields.Char(
+        string="Request Number", required=True, readonly=True, copy=False, default="/"
+    )
+    kind = fields.Selection(
+        [
+            ("refund", "Refund"),
+            ("transfer", "Transfer"),
+            ("adjustment", "Adjustment"),
+            ("write_off", "Write-off"),
+            ("reversal", "Reversal"),
+            ("deposit_return", "Security Deposit Returned"),
+            ("deposit_apply", "Security Deposit Applied to Debt"),
+        ],
+        required=True,
+        default="refund",
+        tracking=True,
+    )
+    account_id = fields.Many2one(
+        "energy.account",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+    )
+    partner_id = fields.Many2one(related="account_id.partner_id")
+    site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="account_id.currency_id")
+    wallet_id = fields.Many2one(
+        "energy.wallet",
+        string="Balance",
+        compute="_compute_wallet_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        index=True,
+        ondelete="restrict",
+        domain="[('account_id', '=', account_id)]",
+    )
+    has_several_wallets = fields.Boolean(compute="_compute_has_several_wallets")
+    balance = fields.Monetary(related="wallet_id.balance")
+    refundable = fields.Monetary(related="wallet_id.refundable")
+    amount = fields.Monetary(
+        compute="_compute_amount",
+        store=True,
+        precompute=True,
+        readonly=False,
+        required=True,
+        tracking=True,
+        help="Above zero; the amount of an adjustment is signed: a minus takes from the balance.",
+    )
+    to_account_id = fields.Many2one(
+        "energy.account",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('state', '!=', 'draft'), ('company_id', '=', company_id)]",
+    )
+    to_wallet_id = fields.Many2one(
+        "energy.wallet",
+        string="To Balance",
+        compute="_compute_to_wallet_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        ondelete="restrict",
+        domain="[('account_id', '=', to_account_id)]",
+    )
+    method_id = fields.Many2one(
+        "energy.payment.method",
+        string="Paid By",
+        compute="_compute_method_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        ondelete="restrict",
+        check_company=True,
+        domain="[('company_id', '=', company_id)]",
+        help="By default the way in which the last top-up came.",
+    )
+    reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
+    shift_id = fields.Many2one(
+        "energy.shift", readonly=True, copy=False, ondelete="restrict", help="Whose till paid."
+    )
+    entry_key = fields.Char(
+        string="Key of the Top-up",
+        index="btree_not_null",
+        help="The top-up that the reversal undoes.",
+    )
+    entry_id = fields.Many2one("energy.wallet.entry", string="Top-up", compute="_compute_entry_id")
+    reason = fields.Selection(
+        [
+            ("wrong_entry", "Wrong Entry"),
+            ("wrong_reading", "Wrong Reading or Price"),
+            ("moved_out", "Customer Moved Out"),
+            ("goodwill", "Goodwill"),
+            ("uncollectable", "Cannot Be Collected"),
+            ("other", "Other"),
+        ],
+        tracking=True,
+    )
+    remark = fields.Text(string="Explanation")
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("waiting", "Waiting for Approval"),
+            ("done", "Done"),
+            ("refused", "Refused"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        default="draft",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        index=True,
+    )
+    requested_by_id = fields.Many2one(
+        "res.users",
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: self.env.user,
+        ondelete="restrict",
+    )
+    requested_at = fields.Datetime(readonly=True, copy=False)
+    decided_by_id = fields.Many2one(
+        "res.users", readonly=True, copy=False, ondelete="restrict", help="Approved or refused it."
+    )
+    decided_at = fields.Datetime(readonly=True, copy=False)
+    needs_second_person = fields.Boolean(compute="_compute_needs_second_person")
+    warning = fields.Text(compute="_compute_warning")
+
+    _name_uniq = models.UniqueIndex(
+        "(company_id, name) WHERE name <> '/'", "This request number exists already."
+    )
+
+    @api.depends("account_id")
+    def _compute_wallet_id(self):
+        for request in self:
+            wallets = request.account_id.wallet_ids
+            if request.wallet_id not in wallets:
+                request.wallet_id = wallets[:1]
+
+    @api.depends("to_account_id")
+    def _compute_to_wallet_id(self):
+        for request in self:
+            wallets = request.to_account_id.wallet_ids
+            if request.to_wallet_id not in wallets:
+                request.to_wallet_id = wallets[:1]
+
+    @api.depends("account_id", "to_account_id")
+    def _compute_has_several_wallets(self):
+        for request in self:
+            accounts = request.account_id | request.to_account_id
+            request.has_several_wallets = any(len(account.wallet_ids) > 1 for account in accounts)
+
+    @api.depends("kind", "wallet_id", "entry_key")
+    def _compute_amount(self):
+        for request in self:
+            if request.kind == "reversal":
+                request.amount = request.entry_id.amount
+            elif request.kind == "write_off":
+                request.amount = max(0, -request.wallet_id.balance)
+            else:
+                request.amount = request.amount or 0
+
+    @api.depends("kind", "wallet_id", "entry_key")
+    def _compute_method_id(self):
+        for request in self:
+            if request.kind == "reversal":
+                request.method_id = request.entry_id.method_id
+            elif request.kind == "refund":
+                last = self.env["energy.wallet.entry"].search(
+                    [
+                        ("wallet_id", "=", request.wallet_id.id),
+                        ("kind", "=", "top_up"),
+                        ("method_id.active", "=", True),
+                    ],
+                    limit=1,
+                )
+                request.method_id = last.method_id or request.method_id
+            else:
+                request.method_id = request.method_id
+
+    @api.depends("entry_key")
+    def _compute_entry_id(self):
+        entries = self.env["energy.wallet.entry"].search(
+            [("key", "in", list(filter(None, self.mapped("entry_key"))))]
+        )
+        by_key = {entry.key: entry for entry in entries}
+        for request in self:
+            request.entry_id = by_key.get(request.entry_key)
+
+    @api.constrains("account_id", "wallet_id", "to_account_id", "to_wallet_id")
+    def _check_wallets(self):
+        for request in self:
+            if request.wallet_id.account_id != request.account_id or (
+                request.to_wallet_id.account_id != request.to_account_id
+            ):
+                raise ValidationError(_("The balance belongs to another account."))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        amounts = [self._typed_amount(vals) for vals in vals_list]
+        sequence = self.env["ir.sequence"]
+        for vals in vals_list:
+            account = self.env["energy.account"].browse(vals.get("account_id"))
+            company = account.company_id or self.env.company
+            vals["name"] = sequence.with_company(company).next_by_code("energy.balance.request")
+            vals["requested_by_id"] = self.env.uid
+        requests = super().create(vals_list)
+        if not self.env.su and any(
+            request.state != "draft" or request.decided_by_id or request.shift_id
+            for request in requests
+        ):
+            self._refuse_flow_fields()
+        for request, amount in zip(requests, amounts, strict=True):
+            request._check_typed(amount)
+            request._check_reach()
+        return requests
+
+    def write(self, vals):
+        if not self.env.su:
+            if FLOW_FIELDS & vals.keys():
+                self._refuse_flow_fields()
+            if ASKED_FIELDS & vals.keys() and any(request.state != "draft" for request in self):
+                raise UserError(_("A submitted request is not changed. Cancel it and ask anew."))
+        amount = self._typed_amount(vals)
+        result = super().write(vals)
+        for request in self:
+            request._check_typed(amount)
+            if ASKED_FIELDS & vals.keys():
+                request._check_reach()
+        return result
+
+    def _refuse_flow_fields(self):
+        raise AccessError(_("A request is moved on by its buttons only."))
+
+    def _check_reach(self):
+        """Refuse accounts that the user does not see; the server writes what it does to them."""
+        if not self.env.su:
+            (self.account_id | self.to_account_id).check_access("read")
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_submitted(self):
+        if any(request.state != "draft" for request in self):
+            raise UserError(_("A submitted request is kept. Cancel it instead."))
+
+    @api.model
+    def _typed_amount(self, vals):
+        amount = float(vals.get("amount") or 0)
+        if not math.isfinite(amount):
+            raise UserError(_("%s is not an amount of money that can be taken.", amount))
+        return amount
+
+    def _check_typed(self, amount):
+        """Refuse an amount that the field would round: what is posted is what was typed."""
+        if amount:
+            # sudo: the currency decides, whoever asks
+            exact(amount, self.sudo().currency_id)
+
+    # What buttons call ------------------------------------------------------------------------
+
+    def action_submit(self):
+        """Carry the request out, or let it wait for a second person where it needs one."""
+        return self._in_turn("_submit")
+
+    def action_approve(self):
+        """Approve the request as the second person, and carry it out."""
+        return self._in_turn("_approve")
+
+    def _in_turn(self, step):
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reach()
+        wallets = (self.account_id | self.to_account_id).wallet_ids
+
+        def work(env):
+            # sudo: the step looks who may do what; nobody but it writes balances and flow fields
+            getattr(env[self._name].browse(self.id).sudo(), step)()
+
+        self.env["energy.wallet"]._in_turn(wallets.ids, work)
+        self.env.invalidate_all()
+        return True
+
+    def action_refuse(self):
+        """Refuse the request as the second person."""
+        for request in self:
+            request.check_access("write")
+            request = request.sudo()  # sudo: flow fields are written by the flow only
+            request._claim()
+            request._check_second_person()
+            if request.state != "waiting":
+                raise UserError(request._not_now())
+            request._note_decision()
+            request.state = "refused"
+        return True
+
+    def action_cancel(self):
+        """Take the request back, as who asked or as an accountant."""
+        for request in self:
+            request.check_access("write")
+            request = request.sudo()  # sudo: flow fields are written by the flow only
+            request._claim()
+            if request.state not in ("draft", "waiting"):
+                raise UserError(request._not_now())
+            asker = self.env.user in request.requested_by_id | request.create_uid
+            if not asker and not self.env.user.has_group(FINANCE):
+                raise AccessError(_("A request is cancelled by who asked or by finance."))
+            request.state = "cancelled"
+            request.activity_unlink([TO_DO])
+        return True
+
+    def action_open_entries(self):
+        """Open the balance entries that this request posted."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry"
+        )
+        return dict(action, domain=[("key", "in", self._keys())])
+
+    def action_print_receipt(self):
+        """Print the receipt of what was paid out."""
+        self.ensure_one()
+        self.check_access("read")
+        receipts = self.env["energy.receipt"]
+        receipts._check_may_print()
+        return receipts._for(self._keys())._print()
+
+    # Steps, under the lock of the balances ------------------------------------------------------
+
+    def _submit(self):
+        """Check what is asked for; carry it out, or let it wait.
+
+        In the present transaction: who posts several things in one calls this and not the button.
+        """
+        locked = self._lock()
+        if self.state == "done":
+            return
+        if self.state != "draft":
+            raise UserError(self._not_now())
+        self._check_right()
+        self._check_body(locked)
+        self.write({"requested_by_id": self.env.uid, "requested_at": clock.now(self.env.cr)})
+        if self._needs_second_person(locked):
+            self.state = "waiting"
+            self._ask_to_approve()
+        else:
+            self._carry_out(locked)
+
+    def _approve(self):
+        locked = self._lock()
+        self._check_second_person()
+        if self.state == "done":
+            return
+        if self.state != "waiting":
+            raise UserError(self._not_now())
+        self._check_body(locked)
+        self._note_decision()
+        self._carry_out(locked)
+
+    def _lock(self):
+        """Lock the balances of both accounts, then the request; return the balances."""
+        wallets = (self.account_id | self.to_account_id).wallet_ids
+        locked = self.env["energy.wallet"]._lock(wallets.ids)
+        self._claim()
+        return locked
+
+    def _claim(self):
+        """Lock the request's row, so that of two people who decide only one does."""
+        self.ensure_one()
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL("SELECT FROM energy_balance_request WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+
+    def _note_decision(self):
+        self.write({"decided_by_id": self.env.uid, "decided_at": clock.now(self.env.cr)})
+        self.activity_unlink([TO_DO])
+
+    def _not_now(self):
+        states = dict(self._fields["state"]._description_selection(self.env))
+        return _(
+            "Request %(number)s is “%(state)s”.", number=self.name, state=states[self.state]
+        )
+
+    # Who may ------------------------------------------------------------------------------------
+
+    def _check_right(self):
+        user = self.env.user
+        if user.has_group(FINANCE) or (user.has_group(CASHIER) and self.kind in AT_THE_COUNTER):
+            return
+        raise AccessError(
+            _("Cashiers ask for refunds and reversals. Everything else is asked for by finance.")
+        )
+
+    def _check_second_person(self):
+        if not self.env.user.has_group(FINANCE):
+            raise AccessError(_("Requests are decided by users with the role Finance."))
+        if self.env.user in self.requested_by_id | self.create_uid:
+            raise AccessError(_("Who asked does not decide: a second person has to look at it."))
+
+    @api.depends("kind", "amount", "entry_key")
+    def _compute_needs_second_person(self):
+        for request in self:
+            request.needs_second_person = request.account_id and request._needs_second_person()
+
+    def _needs_second_person(self, locked=None):
+        """Return whether the present user alone cannot carry this out.
+
+        :param dict locked: what `energy.wallet._lock` returned; figures as last read if None
+        """
+        company = self.company_id
+        if self.kind in ("refund", "deposit_return"):
+            return self.currency_id.compare_amounts(self.amount, company.energy_refund_limit) > 0
+        if self.kind in ("adjustment", "write_off"):
+            limit = company.energy_adjustment_limit
+            return self.currency_id.compare_amounts(abs(self.amount), limit) > 0
+        if self.kind == "reversal":
+            return not self.env.user.has_group(FINANCE) and not self._is_own_slip(locked)
+        return False
+
+    def _is_own_slip(self, locked=None):
+        """Return whether the top-up is the user's, of today and of a till not yet counted, and
+        the balance still holds it."""
+        entry = self.entry_id
+        if not entry:
+            return False
+        wallet = self.wallet_id
+        balance = locked[wallet.id][0] if locked else wallet._decimal(wallet.balance)
+        return (
+            entry.user_id == self.env.user
+            and entry.local_date == self.site_id._today()
+            and entry.shift_id.state in (False, "open")
+            and balance + sum(draft.amount for draft in self._reversal_drafts(dry=True)) >= 0
+        )
+
+    def _ask_to_approve(self):
+        """Make the request a to-do of a user who may decide it."""
+        askers = self.requested_by_id | self.create_uid
+        deciders = self.env.ref(FINANCE).all_user_ids.filtered(
+            lambda user: (
+                user not in askers
+                and self.company_id in user.company_ids
+                and (not user.energy_site_ids or self.site_id in user.energy_site_ids)
+            )
+        )
+        if deciders:
+            self.activity_schedule(
+                TO_DO, user_id=deciders[0].id, summary=_("Decide request %s", self.name)
+            )

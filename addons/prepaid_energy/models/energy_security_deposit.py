@@ -1,0 +1,231 @@
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .energy_balance_request import CASHIER, FINANCE
+from .energy_wallet import exact
+
+FLOW_FIELDS = {"name", "state"}
+TAKEN_FIELDS = {"account_id", "partner_id", "amount", "method_id", "reference"}
+
+
+class EnergySecurityDeposit(models.Model):
+    """What a customer leaves as a guarantee: a liability of its own, never part of a balance."""
+
+    _name = "energy.security.deposit"
+    _description = "Security deposit"
+    _inherit = ["mail.thread"]
+    _order = "id desc"
+    _check_company_auto = True
+
+    name = fields.Char(
+        string="Deposit Number", required=True, readonly=True, copy=False, default="/"
+    )
+    account_id = fields.Many2one(
+        "energy.account", required=True, index=True, ondelete="restrict", check_company=True
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        compute="_compute_partner_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        required=True,
+        ondelete="restrict",
+        help="Who left it: it goes back to them, also after a change of customer.",
+    )
+    site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
+    company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="account_id.currency_id")
+    amount = fields.Monetary(required=True, tracking=True)
+    method_id = fields.Many2one(
+        "energy.payment.method",
+        string="Paid By",
+        required=True,
+        ondelete="restrict",
+        check_company=True,
+        domain="[('company_id', '=', company_id)]",
+    )
+    reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
+    note = fields.Text()
+    state = fields.Selection(
+        [("draft", "Draft"), ("held", "Held"), ("ended", "Returned or Applied")],
+        required=True,
+        default="draft",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        index=True,
+    )
+    move_ids = fields.One2many("energy.security.deposit.move", "deposit_id", string="Movements")
+    request_ids = fields.One2many("energy.balance.request", "deposit_id", string="Requests")
+    held = fields.Monetary(compute="_compute_held", help="Received − returned − applied to debt.")
+
+    _check_amount = models.Constraint("CHECK (amount > 0)", "A deposit is an amount above zero.")
+
+    @api.depends("account_id")
+    def _compute_partner_id(self):
+        for deposit in self:
+            if deposit.state == "draft":
+                deposit.partner_id = deposit.account_id.partner_id
+
+    @api.depends("move_ids.amount")
+    def _compute_held(self):
+        for deposit in self:
+            deposit.held = sum(deposit.move_ids.mapped("amount"))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        deposits = super().create(vals_list)
+        if not self.env.su and any(deposit.state != "draft" for deposit in deposits):
+            self._refuse_flow_fields()
+        for deposit, vals in zip(deposits, vals_list, strict=True):
+            deposit._check_typed(vals)
+        return deposits
+
+    def write(self, vals):
+        if not self.env.su:
+            if FLOW_FIELDS & vals.keys():
+                self._refuse_flow_fields()
+            if TAKEN_FIELDS & vals.keys() and any(deposit.state != "draft" for deposit in self):
+                raise UserError(_("A received deposit is not changed."))
+        result = super().write(vals)
+        for deposit in self:
+            deposit._check_typed(vals)
+        return result
+
+    def _refuse_flow_fields(self):
+        raise AccessError(_("A deposit is moved on by its buttons only."))
+
+    def _check_typed(self, vals):
+        # sudo: the currency decides, whoever asks; the account must be the user's own
+        exact(float(vals.get("amount") or 0), self.sudo().currency_id)
+        if "account_id" in vals and not self.env.su:
+            self.account_id.check_access("read")
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_received(self):
+        if any(deposit.state != "draft" for deposit in self):
+            raise UserError(_("A received deposit is returned, never deleted."))
+
+    def action_receive(self):
+        """Take the money; pressed twice, it is taken once."""
+        self.ensure_one()
+        self.check_access("write")
+        self.account_id.check_access("read")
+        user = self.env.user
+        if not user.has_group(CASHIER) and not user.has_group(FINANCE):
+            raise AccessError(_("Deposits are received by cashiers and finance."))
+        # sudo: the movement and its payment are written by the flow only
+        deposit = self.sudo()
+        deposit._claim()
+        if deposit.state != "draft":
+            return True
+        if self.method_id.company_id != self.company_id:
+            raise UserError(_("Choose a payment method of %s.", self.company_id.name))
+        deposit.write(
+            {
+                "name": self.env["ir.sequence"]
+                .with_company(self.company_id)
+                .next_by_code("energy.security.deposit"),
+                "state": "held",
+            }
+        )
+        deposit._move(
+            "received", exact(self.amount, self.currency_id), self.method_id, self._open_till()
+        )
+        return True
+
+    def _open_till(self):
+        if self.method_id.kind != "cash":
+            return self.env["energy.shift"]
+        return self.env["energy.shift"].search(
+            [
+                ("user_id", "=", self.env.uid),
+                ("company_id", "=", self.company_id.id),
+                ("state", "=", "open"),
+            ],
+            limit=1,
+        )
+
+    def _claim(self):
+        """Lock the deposit's row: its movements follow one after the other."""
+        self.ensure_one()
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL("SELECT FROM energy_security_deposit WHERE id = %s FOR NO KEY UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+
+    def _move(self, kind, amount, method=None, shift=None, request=None):
+        """Write a movement and, where money is paid, book it in the same transaction.
+
+        :param str kind: received, returned or applied
+        :param Decimal amount: signed: what is held afterwards is more by it
+        :param method: `energy.payment.method`; None where no money is paid
+        :param request: `energy.balance.request` that asked for it
+        :return: the movement
+        :rtype: recordset of `energy.security.deposit.move`
+        """
+        move = self.env["energy.security.deposit.move"].create(
+            {
+                "deposit_id": self.id,
+                "kind": kind,
+                "amount": amount,
+                "key": f"deposit/{self.id}/{len(self.move_ids) + 1}",
+                "local_date": self.site_id._today(),
+                "method_id": method.id if method else False,
+                "shift_id": shift.id if shift else False,
+                "reference": (request or self).reference,
+                "request_id": request.id if request else False,
+                "user_id": (request.requested_by_id if request else self.env.user).id,
+            }
+        )
+        if method:
+            move._book()
+        if not sum(self._amounts()):
+            self.state = "ended"
+        return move
+
+    def _amounts(self):
+        """Return the movements' amounts as the database has them."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT amount::text FROM energy_security_deposit_move WHERE deposit_id = %s",
+                self.id,
+            )
+        )
+        return [Decimal(amount) for (amount,) in rows]
+
+    def action_return(self):
+        """Ask to give the deposit, or a part of it, back."""
+        self.ensure_one()
+        return self.account_id._ask("deposit_return", deposit_id=self.id)
+
+    def action_apply(self):
+        """Ask to pay what the account owes from the deposit."""
+        self.ensure_one()
+        return self.account_id._ask("deposit_apply", deposit_id=self.id)
+
+    def action_print_receipt(self):
+        """Print the receipt of the received deposit."""
+        self.ensure_one()
+        self.check_access("read")
+        receipts = self.env["energy.receipt"]
+        receipts._check_may_print()
+        return receipts._for(self.move_ids[:1].mapped("key"))._print()
+
+    def action_open_payments(self):
+        """Open the payments that book this deposit."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Payments"),
+            "res_model": "account.payment",
+            "view_mode": "list,form",
+            "domain": [("energy_entry_key", "in", self.move_ids.mapped("key"))],
+        }
