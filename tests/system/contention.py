@@ -109,6 +109,27 @@ def charge_and_payment(worker, wallet, meter, rounds):
     return results
 
 
+def month_end(worker, wallet, meter, rounds):
+    """The first worker reads and settles; the others end the period again and again."""
+    worker.turn()
+    results = []
+    for turn in range(1, rounds + 1):
+        if not worker.number:
+            worker.read([meter], turn, turn)
+            results.append(worker.settle())
+            continue
+        date = START.date() + timedelta(days=turn)
+        try:
+            worker.within(
+                lambda env, date=date: (
+                    env["energy.wallet"].browse(wallet).account_id._invoice_until(date) and None
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
+            results.append(type(error).__name__)
+    return results
+
+
 def settle_rounds(worker, meter, rounds):
     """In every round one reading comes, then all workers settle at once."""
     results = []

@@ -1,6 +1,6 @@
 import inspect
 import logging
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg2
 from odoo import Command
@@ -36,6 +36,8 @@ RIGHTS = {
     },
     "energy.security.deposit.move": {},
     "energy.billing.period": {},
+    "energy.billing.line": {},
+    "energy.billing.product": {"finance": "rwcu", "manager": "rwcu"},
     "energy.rating.unit": {},
     "energy.usage": {},
     "energy.meter": {"operator": "rwc", "engineer": "rwcu", "manager": "rwcu"},
@@ -81,6 +83,7 @@ SITE_MODELS = (
     "energy.security.deposit",
     "energy.security.deposit.move",
     "energy.billing.period",
+    "energy.billing.line",
     "energy.rating.unit",
     "energy.usage",
     "energy.meter",
@@ -99,6 +102,7 @@ SITE_MODELS = (
     "energy.arrears",
 )
 COMPANY_MODELS = (
+    "energy.billing.product",
     "energy.tariff",
     "energy.tariff.version",
     "energy.tariff.band",
@@ -115,11 +119,12 @@ WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
 WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
+FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
+    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
@@ -167,6 +172,11 @@ PUBLIC = {
         "action_apply",
         "action_open_payments",
         "action_print_receipt",
+    },
+    "energy.billing.period": {
+        "action_freeze_and_invoice",
+        "action_open_invoice",
+        "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter.addition": {"action_confirm"},
@@ -271,6 +281,7 @@ class AccessCase(EnergyCase):
         cls.env["energy.receipt"]._for([f"test/{account.id}"])
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
+        cls.env["energy.billing.period"]._freeze({account.id: date(2026, 3, 1)}, cut=True)
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
         cls.env["energy.balance.request"].create(
@@ -663,6 +674,7 @@ class TestSites(AccessCase):
             {"name": "Hill Estates", "currency_id": company.currency_id.id}
         )
         theirs = {}
+        self.env["energy.billing.product"]._set_up(stranger)
         policy = self.env["energy.credit.policy"].create(
             {"name": "Theirs", "company_id": stranger.id}
         )
