@@ -6,7 +6,7 @@ class EnergyAccount(models.Model):
 
     deposit_ids = fields.One2many("energy.security.deposit", "account_id")
     deposit_held = fields.Monetary(
-        string="Security Deposit",
+        string="Security Deposit Held",
         compute="_compute_deposit_held",
         help="Held as a guarantee. Not part of the balance.",
     )
@@ -20,6 +20,19 @@ class EnergyAccount(models.Model):
         )
         for account in self:
             account.deposit_held = held.get(account, 0.0)
+
+    def _take_opening_money(self):
+        """Override to receive the security deposit too."""
+        super()._take_opening_money()
+        if self.opening_deposit:
+            self.env["energy.security.deposit"].create(
+                {
+                    "account_id": self.id,
+                    "amount": self.opening_deposit,
+                    "method_id": self.opening_deposit_method_id.id,
+                    "reference": self.opening_reference,
+                }
+            ).action_receive()
 
     def action_open_deposits(self):
         """Open the security deposits of these accounts."""

@@ -69,13 +69,8 @@ class EnergyBalanceRequest(models.Model):
         """Note whose till pays in cash: that of who asked, where it is open."""
         if self.method_id.kind == "cash" and self.kind in ("refund", "reversal", "deposit_return"):
             shift = self.entry_id.shift_id.filtered(lambda shift: shift.state == "open")
-            self.shift_id = shift or self.env["energy.shift"].search(
-                [
-                    ("user_id", "=", self.requested_by_id.id),
-                    ("company_id", "=", self.company_id.id),
-                    ("state", "=", "open"),
-                ],
-                limit=1,
+            self.shift_id = shift or self.env["energy.shift"]._present(
+                self.requested_by_id, self.company_id
             )
 
     # Refund -------------------------------------------------------------------------------------
@@ -155,6 +150,27 @@ class EnergyBalanceRequest(models.Model):
             ["amount:sum"],
         )
         return total or 0.0
+
+    @api.model
+    def _ask_for_refund(self, wallet, amount, remark):
+        """Ask for a refund that is carried out when the customer comes for the money.
+
+        :param wallet: `energy.wallet`
+        :param Decimal amount: above zero
+        :param str remark: why
+        :return: the draft request
+        """
+        # sudo: who closes an account need not be who pays out; asking moves no money
+        return self.sudo().create(
+            {
+                "kind": "refund",
+                "account_id": wallet.account_id.id,
+                "wallet_id": wallet.id,
+                "amount": float(amount),
+                "reason": "moved_out",
+                "remark": remark,
+            }
+        )
 
     # Transfer -----------------------------------------------------------------------------------
 
