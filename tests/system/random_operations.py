@@ -25,7 +25,8 @@ MINUTE = timedelta(minutes=1)
 # Tariffs by account; each has one electricity meter, the last two a water meter as well.
 TARIFFS = ("flat", "time of use", "tiers", "tiers by rate period", "flat", "tiers")
 WATER = (4, 5)
-LIFE = timedelta(days=100)
+# What the requests of the hands say, to tell them from those that a closing makes.
+BY_HAND = "By hand"
 
 
 def register(serial: str, moment: datetime) -> Decimal:
@@ -175,18 +176,25 @@ class Hand:
                 {"account_id": self.accounts[account], "amount": amount}
             )
             top_up.action_confirm()
-            if not top_up.entry_key:
-                top_up.action_confirm_anyway()
-            return bool(top_up.entry_key)
+            if top_up.state == "ask":
+                top_up.action_take_anyway()
+            return top_up.state
 
-        assert self.within(confirm)
+        assert self.within(confirm) == "done"
         self.moved(account, amount)
 
     def request(self, account, values):
         request = self.within(
             lambda env: (
                 env["energy.balance.request"]
-                .create({"account_id": self.accounts[account], "reason": "Random", **values})
+                .create(
+                    {
+                        "account_id": self.accounts[account],
+                        "reason": "other",
+                        "remark": BY_HAND,
+                        **values,
+                    }
+                )
                 .id
             )
         )
@@ -206,10 +214,8 @@ class Hand:
     def transfer(self):
         giver, taker = self.random.sample(range(len(self.accounts)), 2)
         amount = self.cents(50)
-        target = self.within(
-            lambda env: env["energy.account"].browse(self.accounts[taker]).wallet_ids[:1].id
-        )
-        self.request(giver, {"kind": "transfer", "amount": amount, "to_wallet_id": target})
+        target = self.accounts[taker]
+        self.request(giver, {"kind": "transfer", "amount": amount, "to_account_id": target})
         self.moved(giver, -amount)
         self.moved(taker, amount)
 
@@ -338,7 +344,7 @@ class Hand:
         def confirm(env):
             document = env["energy.account.change"].browse(change)
             for line in document.line_ids:
-                line.closing_register = float(register(line.meter_id.name, document.moment))
+                line.register = float(register(line.meter_id.name, document.moment))
             document.action_confirm()
 
         self.within(confirm)
@@ -358,7 +364,7 @@ class Hand:
         def confirm(env):
             document = env["energy.account.change"].browse(change)
             for line in document.line_ids:
-                line.opening_register = float(register(line.meter_id.name, document.moment))
+                line.register = float(register(line.meter_id.name, document.moment))
             document.action_confirm()
 
         self.within(confirm)
