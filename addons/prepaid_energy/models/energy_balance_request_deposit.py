@@ -38,7 +38,9 @@ class EnergyBalanceRequest(models.Model):
 
     def _keys(self):
         returned = self.filtered(lambda request: request.kind == "deposit_return")
-        moves = self.env["energy.security.deposit.move"].search([("request_id", "in", returned.ids)])
+        moves = self.env["energy.security.deposit.move"].search(
+            [("request_id", "in", returned.ids)]
+        )
         return super(EnergyBalanceRequest, self - returned)._keys() + moves.mapped("key")
 
     def _lock(self):
@@ -61,8 +63,7 @@ class EnergyBalanceRequest(models.Model):
             )
 
     def _check_deposit_return(self, locked):
-        if not self.method_id:
-            raise UserError(_("Choose how the money is paid back."))
+        self._check_paid_out()
         self._check_held()
 
     def _deposit_return_drafts(self):

@@ -76,9 +76,22 @@ class EnergyBalanceRequest(models.Model):
     # Refund -------------------------------------------------------------------------------------
 
     def _check_refund(self, locked):
+        self._check_paid_out()
+        self._check_refundable(locked)
+
+    def _check_paid_out(self):
         if not self.method_id:
             raise UserError(_("Choose how the money is paid back."))
-        self._check_refundable(locked)
+        if self.method_id.kind == "cash" and self.company_id.energy_requires_shift:
+            asker = self.env.user if self.state == "draft" else self.requested_by_id
+            if not self.env["energy.shift"]._present(asker, self.company_id):
+                raise UserError(
+                    _(
+                        "%(company)s pays cash in a shift only: %(user)s has none open.",
+                        company=self.company_id.name,
+                        user=asker.name,
+                    )
+                )
 
     def _check_refundable(self, locked):
         """Refuse to take more than the balance can give; a waiting request is not counted twice."""
@@ -114,7 +127,9 @@ class EnergyBalanceRequest(models.Model):
                 "refund",
                 -self.wallet_id._decimal(self.amount),
                 self._key(),
-                note=_("Refund %(number)s, %(method)s", number=self.name, method=self.method_id.name),
+                note=_(
+                    "Refund %(number)s, %(method)s", number=self.name, method=self.method_id.name
+                ),
                 journal_id=self.method_id.journal_id.id,
                 method_id=self.method_id.id,
                 shift_id=self.shift_id.id or None,
@@ -267,9 +282,7 @@ class EnergyBalanceRequest(models.Model):
         if not entry.can_be_reversed:
             raise UserError(_("This top-up was reversed already."))
         if self.currency_id.compare_amounts(self.amount, entry.amount):
-            raise UserError(
-                _("A top-up is reversed as a whole: %s.", self._money(entry.amount))
-            )
+            raise UserError(_("A top-up is reversed as a whole: %s.", self._money(entry.amount)))
 
     def _reversal_drafts(self, dry=False):
         """Return the opposite of the top-up and of the service fee that was taken from it.

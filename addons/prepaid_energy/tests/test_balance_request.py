@@ -287,9 +287,9 @@ class TestRefund(RequestCase):
     def test_unbilled_credit_is_paid_back_after_its_invoice_only(self):
         self.sell(100)
         self.use(2, "50")
-        [(account, _balance, _unbilled)] = self.env["energy.wallet"]._positions(
-            self.account.ids
-        ).values()
+        [(account, _balance, _unbilled)] = (
+            self.env["energy.wallet"]._positions(self.account.ids).values()
+        )
         self.assertEqual(account, self.account.id)
         # A corrected reading credits more than the open period charged: −20 unbilled.
         refundable = self.env["energy.wallet"]._refundable(
@@ -300,9 +300,7 @@ class TestRefund(RequestCase):
                 4: (9, Decimal(-5), Decimal(30)),
             }
         )
-        self.assertEqual(
-            refundable, {1: Decimal(70), 2: Decimal(20), 3: Decimal(0), 4: Decimal(0)}
-        )
+        self.assertEqual(refundable, {1: Decimal(70), 2: Decimal(20), 3: Decimal(0), 4: Decimal(0)})
 
     def test_warns_when_more_goes_back_by_a_method_than_came(self):
         card = self.methods.filtered(lambda method: method.kind == "card")
@@ -313,6 +311,16 @@ class TestRefund(RequestCase):
         self.assertIn("30.00", request.warning)
         request.method_id = self.method
         self.assertFalse(request.warning)
+
+    def test_cash_is_paid_in_a_shift_where_the_company_wants_it(self):
+        self.company.energy_requires_shift = True
+        self.sell(50)
+        request = self.ask("refund", 40, user=self.cashier)
+        with self.refused(UserError, "in a shift only"):
+            request.action_submit()
+        self.open_shift(self.cashier)
+        request.action_submit()
+        self.assertTrue(request.shift_id)
 
     def test_refund_has_a_receipt(self):
         self.sell(50)
@@ -437,9 +445,7 @@ class TestCorrections(RequestCase):
 class TestReversal(RequestCase):
     def reverse(self, entry, user=None, submit=True):
         action = entry.with_env(self.as_user(user or self.cashier)).action_reverse()
-        values = {
-            name.removeprefix("default_"): value for name, value in action["context"].items()
-        }
+        values = {name.removeprefix("default_"): value for name, value in action["context"].items()}
         request = self.as_user(user or self.cashier)["energy.balance.request"].create(values)
         if submit:
             request.action_submit()
