@@ -125,6 +125,8 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "en
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
+    "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
+    "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
