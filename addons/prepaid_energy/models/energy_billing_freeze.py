@@ -225,11 +225,11 @@ class EnergyBillingPeriod(models.Model):
             SQL(
                 """
             SELECT period_id, unit_id,
-                   CASE WHEN key LIKE %(fee)s OR cause_key LIKE %(fee)s THEN 'fee'
+                   CASE WHEN key LIKE %(fee)s OR COALESCE(cause_key, '') LIKE %(fee)s THEN 'fee'
                         ELSE 'charge' END AS what,
                    category,
-                   CASE WHEN unit_id IS NULL AND NOT (key LIKE %(fee)s OR cause_key LIKE %(fee)s)
-                        THEN note END AS label,
+                   CASE WHEN unit_id IS NULL AND key NOT LIKE %(fee)s
+                             AND COALESCE(cause_key, '') NOT LIKE %(fee)s THEN note END AS label,
                    (-sum(amount))::text
               FROM energy_wallet_entry
              WHERE period_id = ANY(%(periods)s) AND kind <> 'billed'

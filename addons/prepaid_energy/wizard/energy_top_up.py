@@ -28,7 +28,15 @@ class EnergyTopUp(models.TransientModel):
         readonly=True,
     )
     account_id = fields.Many2one(
-        "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))]
+        "energy.account",
+        required=True,
+        domain=[
+            "|",
+            ("state", "in", ("active", "suspended")),
+            "&",
+            ("state", "=", "closed"),
+            ("wallet_ids.balance", "<", 0),
+        ],
     )
     partner_id = fields.Many2one(related="account_id.partner_id")
     room_ids = fields.Many2many(related="account_id.room_ids")
