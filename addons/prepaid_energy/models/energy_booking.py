@@ -84,7 +84,8 @@ class EnergyBooking(models.AbstractModel):
         entries = entries.sudo().sorted("id")
         booked = entries.browse()
         failed = set()
-        # Money received is the bulk, and quicker in one go.
+        # Money received is the bulk, and quicker in one go. Neighbours only: the order counts.
+        # pylint: disable-next=bad-builtin-groupby
         for together, group in groupby(entries, lambda e: (e.company_id, self._is_received(e))):
             group = entries.browse().concat(*group) - booked
             parts = [group] if together[1] else list(group)

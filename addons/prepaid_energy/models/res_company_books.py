@@ -16,7 +16,6 @@ class ResCompany(models.Model):
 
     energy_journal_id = fields.Many2one(
         "account.journal",
-        string="Energy Journal",
         check_company=True,
         ondelete="restrict",
         domain="[('type', '=', 'general'), ('company_id', '=', id)]",
