@@ -115,9 +115,14 @@ COMPANY_MODELS = (
     "energy.credit.level",
     "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
-WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = (
+    "energy.statement",
+    "energy.operation",
+    "energy.operation.line",
+    "energy.top.up",
+    "energy.meter.addition",
+    "energy.daily.closing",
+)
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
