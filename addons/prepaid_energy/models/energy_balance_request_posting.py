@@ -152,9 +152,9 @@ class EnergyBalanceRequest(models.Model):
                     came=self._money(max(0, came)),
                     method=self.method_id.name,
                 )
-        if self.kind == "transfer" and self.to_account_id:
-            if self.to_account_id.partner_id != self.account_id.partner_id:
-                return _("The money goes to another customer.")
+        receiver = self.to_account_id.partner_id
+        if self.kind == "transfer" and receiver and receiver != self.account_id.partner_id:
+            return _("The money goes to another customer.")
         return False
 
     def _came_by(self, method):
