@@ -16,7 +16,8 @@ from .stamps import digest, is_done, mark_done
 TEMPLATE = "energy_template_base"
 # What the add-ons build on. Installing these takes two minutes, copying them a second.
 BASE_MODULES = (
-    "account_payment", "analytic", "bus", "mail", "portal", "resource", "sms", "uom",
+    "account_payment", "analytic", "bus", "l10n_cn", "l10n_de", "mail", "portal", "resource",
+    "sms", "uom",
 )  # fmt: skip
 
 

@@ -85,9 +85,10 @@ class Population:
         cr.execute(
             """
             INSERT INTO energy_account (name, partner_id, company_id, currency_id, site_id,
-                   payment_mode, credit_policy_id, state, opened_at)
+                   payment_mode, occupancy_role, credit_policy_id, state, opened_at)
             SELECT %(name)s || n, (SELECT partner_id FROM res_company WHERE id = %(company)s),
-                   %(company)s, %(currency)s, %(site)s, 'prepaid', %(policy)s, 'active', %(start)s
+                   %(company)s, %(currency)s, %(site)s, 'prepaid', 'main', %(policy)s, 'active',
+                   %(start)s
               FROM generate_series(1, %(count)s) n RETURNING id
             """,
             values,

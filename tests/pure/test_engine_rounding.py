@@ -6,7 +6,7 @@ from engine_cases import LAW, decimals
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import largest_remainder, round_half_up
+from engine import largest_remainder, round_half_up, share_signed
 
 STEPS = [Decimal(step) for step in ("0.01", "0.05", "1", "0.001", "0.000001")]
 
@@ -121,3 +121,27 @@ def test_the_callers_decimal_context_stays_as_it_was():
     largest_remainder(Decimal(1), [Decimal(3), Decimal(4)], Decimal("0.01"))
     assert getcontext().prec == before.prec
     assert getcontext().traps == before.traps
+
+
+def test_signed_shares_stay_beside_their_amounts():
+    weights = [Decimal("100.004"), Decimal("-99.997"), Decimal("0.006")]
+    shares = share_signed(Decimal("0.01"), weights, Decimal("0.01"))
+    assert shares == [Decimal("100.00"), Decimal("-100.00"), Decimal("0.01")]
+    assert share_signed(Decimal("-1.01"), [Decimal("-1.005")], Decimal("0.01")) == [
+        Decimal("-1.01")
+    ]
+    assert share_signed(Decimal(0), [], Decimal("0.01")) == []
+
+
+@LAW
+@given(st.lists(decimals(-1000, 1000, 6), min_size=1, max_size=8))
+def test_signed_shares_add_up_and_stay_within_two_steps(weights):
+    step = Decimal("0.01")
+    total = round_half_up(sum(weights, Decimal(0)), step)
+    if total and not any(weights):
+        return
+    shares = share_signed(total, weights, step)
+    assert sum(shares) == total
+    for share, weight in zip(shares, weights, strict=True):
+        assert abs(share - weight) <= 2 * step
+        assert weight or not share

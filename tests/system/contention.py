@@ -130,6 +130,11 @@ def same_key(worker, wallet):
     return worker.pay(wallet, 50.0, "same/1")
 
 
+def top_up_all(worker, wallets):
+    """Pay 50.00 to each of these balances."""
+    return [worker.pay(wallet, 50.0, f"all/{wallet}") for wallet in wallets]
+
+
 def withdrawals(worker, wallet, to_wallet):
     """Half of the workers pay 10.00 back, the others transfer 10.00, all at the same time."""
     request = worker.ask(wallet, 10.0, to_wallet if worker.number % 2 else None)
@@ -158,6 +163,27 @@ def charge_and_payment(worker, wallet, meter, rounds):
         else:
             worker.read([meter], turn, turn)
             results.append(worker.settle())
+    return results
+
+
+def month_end(worker, wallet, meter, rounds):
+    """The first worker reads and settles; the others end the period again and again."""
+    worker.turn()
+    results = []
+    for turn in range(1, rounds + 1):
+        if not worker.number:
+            worker.read([meter], turn, turn)
+            results.append(worker.settle())
+            continue
+        date = START.date() + timedelta(days=turn)
+        try:
+            worker.within(
+                lambda env, date=date: (
+                    env["energy.wallet"].browse(wallet).account_id._invoice_until(date) and None
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
+            results.append(type(error).__name__)
     return results
 
 
@@ -218,6 +244,58 @@ def lose_connection(worker, meter, at, point, within_run):
         except psycopg2.Error as failure:
             error = type(failure).__name__
     return {"lost": lost, "error": error}
+
+
+def hand_over(worker, meters):
+    """The first worker hands each meter over to another customer, the second reads and settles.
+
+    Returns the former and the new account of each meter.
+    """
+    pairs = []
+    for meter in meters:
+        change = None if worker.number else worker.within(partial(_hand_over_draft, meter=meter))
+        worker.turn()
+        if worker.number:
+            for minute in (1, 3):
+                worker.read([meter], minute, minute)
+                worker.settle()
+        else:
+            with closing(worker._registry.cursor()) as cr:
+                _change(api.Environment(cr, SUPERUSER_ID, {}), change).action_confirm()
+                cr.commit()
+            pairs.append(worker.within(partial(_handed_over, change=change)))
+        worker.turn()
+    return pairs
+
+
+def _change(env, change):
+    company = env.ref("prepaid_energy.company_demo")
+    return (
+        env["energy.account.change"]
+        .with_context(allowed_company_ids=company.ids, tracking_disable=True)
+        .browse(change)
+    )
+
+
+def _hand_over_draft(env, meter):
+    meter = env["energy.meter"].browse(meter)
+    change = _change(env, None).create(
+        {
+            "kind": "customer",
+            "account_id": meter.account_id.id,
+            "new_partner_id": env["res.partner"].create({"name": "Successor"}).id,
+            "moment": START + 2 * MINUTE,
+            "leftover": "transfer",
+            "reason": "Moves out",
+        }
+    )
+    change.line_ids.register = 2
+    return change.id
+
+
+def _handed_over(env, change):
+    change = _change(env, change)
+    return [change.account_id.id, change.new_account_id.id]
 
 
 def check(worker):
@@ -289,8 +367,8 @@ def _make(env, count):
 SCENARIOS = {
     function.__name__: function
     for function in (
-        credits, same_key, withdrawals, draft, requests, charge_and_payment, settle_rounds,
-        settle_many, lose_connection, check, make,
+        credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
+        settle_rounds, settle_many, lose_connection, hand_over, check, make,
     )
 }  # fmt: skip
 

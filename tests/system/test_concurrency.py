@@ -174,6 +174,35 @@ def test_charge_and_payment_at_once(contended):
     assert contended.queued() == 0
 
 
+def test_month_end_while_charges_are_posted(contended):
+    """No entry gets into a frozen period, none is invoiced twice, none is dropped."""
+    wallet, meter = contended.wallets[0], contended.meters[0]
+    rounds = 30
+    _settled, *told = contended.run("month_end", 3, wallet=wallet, meter=meter, rounds=rounds)
+    assert {name for names in told for name in names} <= RETRYABLE
+    contended.run("settle_many", 1, meters=[], batch=200)
+    contended.run("month_end", 2, wallet=wallet, meter=meter, rounds=rounds + 1)
+    assert sum(contended.entries(wallet, "use")) == Decimal(rounds + 1) * Decimal("-0.60")
+    invoiced = contended.rows(
+        """
+        SELECT count(*), count(DISTINCT m.energy_period_id), sum(m.amount_total_signed)::text
+          FROM account_move m JOIN energy_billing_period p ON p.move_id = m.id
+         WHERE m.state = 'posted'
+        """
+    )
+    open_entries = contended.rows(
+        """
+        SELECT COALESCE(-sum(e.amount), 0)::text FROM energy_wallet_entry e
+          JOIN energy_billing_period p ON p.id = e.period_id AND p.state = 'open'
+         WHERE e.wallet_id = %s
+        """,
+        wallet,
+    )
+    ((count, periods, total),) = invoiced
+    assert count == periods > 1
+    assert Decimal(total) + Decimal(open_entries[0][0]) == Decimal(rounds + 1) * Decimal("0.60")
+
+
 def test_two_workers_settle_one_account_a_hundred_rounds(contended):
     wallet, meter = contended.wallets[0], contended.meters[0]
     first, second = contended.run("settle_rounds", 2, meter=meter, rounds=100)
@@ -213,3 +242,32 @@ def test_connection_lost_while_settling_leaves_nothing_half(contended, point):
     assert contended.counted(meter) == 20
     assert contended.queued() == 0
     assert contended.rows("SELECT * FROM energy_settlement_problem") == []
+
+
+def test_change_of_customer_while_charging(contended):
+    """A charge lands on the side of its reading, whoever comes first; no money is lost."""
+    meters, wallets = contended.meters[:25], contended.wallets[:25]
+    contended.run("top_up_all", 1, wallets=wallets)
+    pairs, _none = contended.run("hand_over", 2, meters=meters)
+    contended.run("settle_many", 1, meters=[], batch=200)
+    assert len(pairs) == len(meters)
+    for former, new in pairs:
+        used = {
+            account: contended.rows(
+                "SELECT COALESCE(sum(amount), 0)::text FROM energy_wallet_entry"
+                " WHERE account_id = %s AND kind = 'use'",
+                account,
+            )[0][0]
+            for account in (former, new)
+        }
+        # 2 kWh before the moment, 1 kWh after it, at 0.60.
+        assert used == {former: "-1.20", new: "-0.60"}
+        balances = contended.rows(
+            "SELECT account_id, balance::text FROM energy_wallet WHERE account_id IN (%s, %s)",
+            former,
+            new,
+        )
+        assert {account: Decimal(balance) for account, balance in balances} == {
+            former: Decimal("0.00"),
+            new: Decimal("48.20"),
+        }

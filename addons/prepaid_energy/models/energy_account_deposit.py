@@ -23,7 +23,7 @@ class EnergyAccount(models.Model):
 
     def _take_opening_money(self):
         """Override to receive the security deposit too."""
-        super()._take_opening_money()
+        result = super()._take_opening_money()
         if self.opening_deposit:
             self.env["energy.security.deposit"].create(
                 {
@@ -33,6 +33,7 @@ class EnergyAccount(models.Model):
                     "reference": self.opening_reference,
                 }
             ).action_receive()
+        return result
 
     def action_open_deposits(self):
         """Open the security deposits of these accounts."""

@@ -152,8 +152,8 @@ class EnergyBalanceRequest(models.Model):
                     came=self._money(max(0, came)),
                     method=self.method_id.name,
                 )
-        receiver = self.to_account_id.partner_id
-        if self.kind == "transfer" and receiver and receiver != self.account_id.partner_id:
+        taker = self.kind == "transfer" and self.to_account_id
+        if taker and taker.partner_id != self.account_id.partner_id:
             return _("The money goes to another customer.")
         return False
 
@@ -165,27 +165,6 @@ class EnergyBalanceRequest(models.Model):
             ["amount:sum"],
         )
         return total or 0.0
-
-    @api.model
-    def _ask_for_refund(self, wallet, amount, remark):
-        """Ask for a refund that is carried out when the customer comes for the money.
-
-        :param wallet: `energy.wallet`
-        :param Decimal amount: above zero
-        :param str remark: why
-        :return: the draft request
-        """
-        # sudo: who closes an account need not be who pays out; asking moves no money
-        return self.sudo().create(
-            {
-                "kind": "refund",
-                "account_id": wallet.account_id.id,
-                "wallet_id": wallet.id,
-                "amount": float(amount),
-                "reason": "moved_out",
-                "remark": remark,
-            }
-        )
 
     # Transfer -----------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class EnergyBillingPeriod(models.Model):
         :param bool skip_locked: pass over accounts that others are at, instead of waiting
         :return: the periods frozen
         """
+        self.flush_model()
         locked = self._lock_to_freeze(sorted(until), skip_locked)
         until = {state[3]: until[state[3]] for state in locked.values()}
         if cut:
@@ -224,11 +225,11 @@ class EnergyBillingPeriod(models.Model):
             SQL(
                 """
             SELECT period_id, unit_id,
-                   CASE WHEN key LIKE %(fee)s OR cause_key LIKE %(fee)s THEN 'fee'
+                   CASE WHEN key LIKE %(fee)s OR COALESCE(cause_key, '') LIKE %(fee)s THEN 'fee'
                         ELSE 'charge' END AS what,
                    category,
-                   CASE WHEN unit_id IS NULL AND NOT (key LIKE %(fee)s OR cause_key LIKE %(fee)s)
-                        THEN note END AS label,
+                   CASE WHEN unit_id IS NULL AND key NOT LIKE %(fee)s
+                             AND COALESCE(cause_key, '') NOT LIKE %(fee)s THEN note END AS label,
                    (-sum(amount))::text
               FROM energy_wallet_entry
              WHERE period_id = ANY(%(periods)s) AND kind <> 'billed'

@@ -21,7 +21,12 @@ DUE = SQL("""
      WHERE site.kind = 'site'
 """)
 # Many documents at once: nobody reads in the chatter that each was created.
-QUIET = {"tracking_disable": True, "mail_create_nolog": True, "mail_notrack": True}
+QUIET = {
+    "tracking_disable": True,
+    "mail_create_nolog": True,
+    "mail_create_nosubscribe": True,
+    "mail_notrack": True,
+}
 
 
 class EnergyBillingPeriod(models.Model):
@@ -70,6 +75,7 @@ class EnergyBillingPeriod(models.Model):
 
         Locks them; another transaction that invoices them conflicts with this one.
         """
+        self.flush_model()
         rows = self.env.execute_query(
             SQL(
                 """
@@ -103,7 +109,7 @@ class EnergyBillingPeriod(models.Model):
         """
         sign = -1 if sum(self.line_ids.mapped("amount")) < 0 else 1
         account = self.account_id
-        partner = account._billing_partner()
+        partner = account._invoice_title(self.date_to)
         position = work.position(partner)
         values = {
             "move_type": "out_refund" if sign < 0 else "out_invoice",
@@ -190,6 +196,8 @@ class EnergyBillingPeriod(models.Model):
         :param int after: id of the last account looked at
         :return: dict of account id to the last date that is due at its site
         """
+        self.flush_model()
+        self.env["res.company"].flush_model(["energy_invoice_day"])
         rows = self.env.execute_query(
             SQL(
                 """

@@ -150,7 +150,7 @@ class EnergyBillingPeriod(models.Model):
                 account = period.account_id.id
                 until[account] = max(period.date_to, until.get(account, period.date_to))
             own |= self.sudo()._freeze(until)
-        own.filtered(lambda period: period.state == "closed")._invoice(one_by_one=False)
+        own.filtered(lambda period: period.state == "closed")._invoice()
         return True
 
     def action_open_invoice(self):

@@ -20,7 +20,7 @@ class EnergyBillingLine(models.Model):
         They are those of the period's first and last midnight, cut to the supply and to what is
         settled, each interpolated between the accepted readings around it as rating does. What is
         billed late for a month before begins where the last line of the supply for that month
-        ended; where that is its end already it is a correction and has no registers.
+        ended (a correction may end below); where the end is the same there are no registers.
 
         :param dict spans: period (as in freezing) by (supply id, month)
         :return: dict of (supply id, month) to (register, register); None where there is none

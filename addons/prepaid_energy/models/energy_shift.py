@@ -1,3 +1,5 @@
+import math
+
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
@@ -5,7 +7,7 @@ from .. import clock
 
 # What its cashier fills in while a shift is open.
 TYPED = {"counted", "banked", "bank_journal_id", "handed_to_id", "difference_reason"}
-# From here on a float no longer carries every cent; also refuses what is no number.
+# From 1e12 on a float no longer carries every cent.
 AMOUNT = "{0} >= 0 AND {0} < 1e12"
 
 
@@ -181,6 +183,7 @@ class EnergyShift(models.Model):
                 "closed_at": False,
                 "previous_id": False,
             }
+            self._check_finite(values)
             shift = super().create([values])
             previous = shift._left_in_till(shift.journal_id, shift.user_id)
             if previous:
@@ -219,7 +222,13 @@ class EnergyShift(models.Model):
             raise UserError(_("Shift %s is closed: it is not changed any more.", closed[0].name))
         if not self.env.su and vals.keys() - TYPED:
             raise AccessError(_("Of an open shift only what is counted at its end is typed."))
+        self._check_finite(vals)
         return super().write(vals)
+
+    def _check_finite(self, vals):
+        for name in {"opening_float", "counted", "banked"} & vals.keys():
+            if not math.isfinite(vals[name] or 0):
+                raise UserError(_("%s is not an amount of money.", vals[name]))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

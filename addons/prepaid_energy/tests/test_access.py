@@ -1,6 +1,6 @@
 import inspect
 import logging
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg2
 from odoo import Command
@@ -18,6 +18,9 @@ OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 RIGHTS = {
     "energy.property": {"operator": "rwc", "manager": "rwcu"},
     "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -33,6 +36,8 @@ RIGHTS = {
     },
     "energy.security.deposit.move": {},
     "energy.billing.period": {},
+    "energy.billing.line": {},
+    "energy.billing.product": {"finance": "rwcu", "manager": "rwcu"},
     "energy.rating.unit": {},
     "energy.usage": {},
     "energy.meter": {"operator": "rwc", "engineer": "rwcu", "manager": "rwcu"},
@@ -65,6 +70,9 @@ RIGHTS = {
 SITE_MODELS = (
     "energy.property",
     "energy.account",
+    "energy.account.change",
+    "energy.account.change.line",
+    "energy.meter.exchange",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -75,6 +83,7 @@ SITE_MODELS = (
     "energy.security.deposit",
     "energy.security.deposit.move",
     "energy.billing.period",
+    "energy.billing.line",
     "energy.rating.unit",
     "energy.usage",
     "energy.meter",
@@ -93,6 +102,7 @@ SITE_MODELS = (
     "energy.arrears",
 )
 COMPANY_MODELS = (
+    "energy.billing.product",
     "energy.tariff",
     "energy.tariff.version",
     "energy.tariff.band",
@@ -109,18 +119,29 @@ WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy
 WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
 WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.reading", "energy.command")
+FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
+    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
+    "energy.account.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_open_account",
+        "action_open_new_account",
+        "action_open_requests",
+    },
+    "energy.meter.exchange": {"action_confirm", "action_cancel"},
     "energy.account": {
         "action_activate",
+        "action_change",
+        "action_open_changes",
         "action_add_meter",
         "action_open_accounts",
         "get_import_templates",
@@ -152,6 +173,11 @@ PUBLIC = {
         "action_open_payments",
         "action_print_receipt",
     },
+    "energy.billing.period": {
+        "action_freeze_and_invoice",
+        "action_open_invoice",
+        "action_open_entries",
+    },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
@@ -176,7 +202,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.receipt": {"action_print", "action_open_entry"},
     "energy.top.up": {
@@ -188,7 +214,6 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
@@ -256,6 +281,7 @@ class AccessCase(EnergyCase):
         cls.env["energy.receipt"]._for([f"test/{account.id}"])
         cls.read(meter, START + timedelta(hours=1), "10")
         cls.settle()
+        cls.env["energy.billing.period"]._freeze({account.id: date(2026, 3, 1)}, cut=True)
         cls.env["energy.settlement.queue"]._add([(meter.id, START)])
         cls.env["energy.settlement.problem"]._record(account.id, "No price")
         cls.env["energy.balance.request"].create(
@@ -275,6 +301,16 @@ class AccessCase(EnergyCase):
                     "user_id": cls.env.uid,
                 }
             ]
+        )
+        cls.env["energy.account.change"].create(
+            {"kind": "close", "account_id": account.id, "reason": "Moves out"}
+        )
+        cls.env["energy.meter.exchange"].create(
+            {
+                "supply_id": account.supply_ids.id,
+                "new_meter_id": cls.on_site(account.site_id, f"{meter.name} new").id,
+                "reason": "Defect",
+            }
         )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
@@ -531,6 +567,30 @@ class TestRights(AccessCase):
         version.with_env(self.as_user("manager")).action_approve()
         self.assertEqual(version.state, "approved")
 
+    def test_documents_of_accounts_and_meters_are_carried_out_by_those_who_keep_them(self):
+        change = self.sample("energy.account.change")
+        exchange = self.sample("energy.meter.exchange")
+        for role in (*ROLES, *OUTSIDERS):
+            env = self.as_user(role)
+            for record, roles in (
+                (change, ("operator", "manager")),
+                (exchange, ("operator", "engineer", "manager")),
+            ):
+                own = record.with_env(env)
+                if role not in roles:
+                    with self.subTest(role=role, model=record._name):
+                        with self.refused():
+                            own.action_confirm()
+                        with self.refused():
+                            own.action_cancel()
+        exchange.moment = self.env["energy.clock"].search([], limit=1).project_anchor
+        exchange.with_env(self.as_user("engineer")).action_confirm()
+        self.assertEqual(exchange.state, "done")
+        with self.refused(UserError, "stays as it is"):
+            exchange.with_env(self.as_user("manager")).opening_register = 5
+        with self.refused(UserError, "never deleted"):
+            exchange.with_env(self.as_user("manager")).unlink()
+
     def test_approved_prices_stay(self):
         manager = self.as_user("manager")
         version = self.add_version(self.flat_tariff, {"flat": ["0.7"]}, date_from="2027-01-01")
@@ -614,6 +674,7 @@ class TestSites(AccessCase):
             {"name": "Hill Estates", "currency_id": company.currency_id.id}
         )
         theirs = {}
+        self.env["energy.billing.product"]._set_up(stranger)
         policy = self.env["energy.credit.policy"].create(
             {"name": "Theirs", "company_id": stranger.id}
         )
