@@ -703,12 +703,14 @@ class TestSites(AccessCase):
                 "generic_coa", company=stranger, install_demo=False
             )
             stranger.currency_id = company.currency_id
-            stranger._energy_set_up_books()
             books_home = cls.method, cls.cash
-            cls.method = self.env["energy.payment.method"].search(
-                [("company_id", "=", stranger.id), ("kind", "=", "cash")], limit=1
+            cls.cash = self.env["account.journal"].create(
+                {"name": "Theirs", "type": "cash", "code": "CSH8", "company_id": stranger.id}
             )
-            cls.cash = cls.method.journal_id
+            stranger._energy_set_up_books()
+            cls.method = self.env["energy.payment.method"].create(
+                {"name": "Theirs", "journal_id": cls.cash.id, "company_id": stranger.id}
+            )
             try:
                 self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
             finally:
