@@ -63,8 +63,7 @@ class EnergyBalanceRequest(models.Model):
             )
 
     def _check_deposit_return(self, locked):
-        if not self.method_id:
-            raise UserError(_("Choose how the money is paid back."))
+        self._check_paid_out()
         self._check_held()
 
     def _deposit_return_drafts(self):

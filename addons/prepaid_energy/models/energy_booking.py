@@ -86,12 +86,11 @@ class EnergyBooking(models.AbstractModel):
         failed = set()
         # Money received is the bulk, and quicker in one go.
         for together, group in groupby(entries, lambda e: (e.company_id, self._is_received(e))):
-            group = entries.concat(*group).filtered(lambda e: e.account_id.id not in failed)
-            group -= booked
+            group = entries.browse().concat(*group) - booked
             parts = [group] if together[1] else list(group)
             while parts:
                 part = parts.pop(0)
-                part = part.filtered(lambda e: e.account_id.id not in failed)
+                part = (part - booked).filtered(lambda e: e.account_id.id not in failed)
                 if not part:
                     continue
                 try:
@@ -185,7 +184,7 @@ class EnergyBooking(models.AbstractModel):
 
     def _book_transfer(self, entry):
         if (entry.cause_key or "").startswith("deposit/"):
-            return self._book_against(entry, entry.company_id.energy_deposit_account_id)
+            return self._book_against(entry, entry.company_id._energy_set_up_deposit_account())
         other = self.env["energy.wallet.entry"].search([("key", "=", entry.cause_key)])
         if not other or other.amount != -entry.amount:
             raise UserError(self.env._("The other side of the transfer is missing."))

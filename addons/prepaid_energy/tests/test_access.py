@@ -125,6 +125,8 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "en
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
     "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
+    "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
+    "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
@@ -692,14 +694,20 @@ class TestSites(AccessCase):
                 windows=[("peak", 8, 22)],
                 rest="valley",
             )
-            cash = self.env["account.journal"].create(
-                {"name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id}
+            self.env["account.chart.template"].try_loading(
+                "generic_coa", company=stranger, install_demo=False
             )
-            cash_home, cls.cash = cls.cash, cash
+            stranger.currency_id = company.currency_id
+            stranger._energy_set_up_books()
+            books_home = cls.method, cls.cash
+            cls.method = self.env["energy.payment.method"].search(
+                [("company_id", "=", stranger.id), ("kind", "=", "cash")], limit=1
+            )
+            cls.cash = cls.method.journal_id
             try:
                 self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
             finally:
-                cls.cash = cash_home
+                cls.method, cls.cash = books_home
         finally:
             cls.company, cls.site = home
         env = self.as_user("manager")
