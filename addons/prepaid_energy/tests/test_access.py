@@ -129,7 +129,6 @@ FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "en
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
-    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
     "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
     "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
