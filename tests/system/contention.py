@@ -119,7 +119,9 @@ class Worker:
 def credits(worker, wallet, count):
     """Pay 1.00 many times, each with a key of its own."""
     worker.turn()
-    return [worker.pay(wallet, 1.0, f"credit/{worker.number}/{turn}") for turn in range(count)]
+    return [
+        worker.pay(wallet, 1.0, f"credit/{wallet}/{worker.number}/{turn}") for turn in range(count)
+    ]
 
 
 def same_key(worker, wallet):

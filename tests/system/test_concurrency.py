@@ -120,10 +120,12 @@ def test_same_key_thirty_two_times_at_once(contended):
     wallet = contended.wallets[0]
     answers = contended.run("same_key", 32, wallet=wallet)
     assert contended.entries(wallet, "top_up") == [Decimal("50.00")]
-    assert len(set(answers)) == 1
-    assert isinstance(answers[0], int)
+    told = {answer for answer in answers if isinstance(answer, int)}
+    assert len(told) == 1
+    # So many at once may be told that others are there.
+    assert set(answers) - told <= {"UserError"}
     # Asked again, later, the answer is the same entry.
-    assert contended.run("same_key", 1, wallet=wallet) == answers[:1]
+    assert contended.run("same_key", 1, wallet=wallet) == list(told)
 
 
 def test_twenty_withdrawals_at_once_stop_at_zero(contended):
@@ -143,7 +145,9 @@ def test_refused_request_replayed_at_once_is_done_once_after_a_top_up(contended)
     assert contended.run("requests", 32, request=request) == ["UserError"] * 32
     assert contended.entries(wallet, "refund") == []
     contended.run("credits", 1, wallet=wallet, count=50)
-    assert contended.run("requests", 32, request=request) == ["done"] * 32
+    answers = contended.run("requests", 32, request=request)
+    assert {"done"} <= set(answers) <= {"done", "UserError"}
+    assert contended.run("requests", 1, request=request) == ["done"]
     assert contended.entries(wallet, "refund") == [Decimal("-40.00")]
     assert contended.balance(wallet) == 10
 

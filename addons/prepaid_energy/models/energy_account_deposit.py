@@ -21,19 +21,6 @@ class EnergyAccount(models.Model):
         for account in self:
             account.deposit_held = held.get(account, 0.0)
 
-    def _take_opening_money(self):
-        """Override to receive the security deposit too."""
-        super()._take_opening_money()
-        if self.opening_deposit:
-            self.env["energy.security.deposit"].create(
-                {
-                    "account_id": self.id,
-                    "amount": self.opening_deposit,
-                    "method_id": self.opening_deposit_method_id.id,
-                    "reference": self.opening_reference,
-                }
-            ).action_receive()
-
     def action_open_deposits(self):
         """Open the security deposits of these accounts."""
         action = self.env["ir.actions.act_window"]._for_xml_id(

@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .energy_wallet import CONFLICTS
+from .energy_wallet import CONFLICTS, MOST_TRIES
 from .energy_wallet_entry_books import IS_CHARGED, IS_FROM_BOOKS
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +30,16 @@ class EnergyBooking(models.AbstractModel):
         An entry that accounting refuses becomes a to-do on its account, the later entries of which
         wait too; the rest goes on. It is tried again with the next run.
         """
+        for _attempt in range(MOST_TRIES):
+            try:
+                return self._book_all()
+            except CONFLICTS:
+                # Somebody paid, invoiced or booked meanwhile; what was committed stays.
+                self.env.cr.rollback()
+                self.env.transaction.reset()
+        self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
+
+    def _book_all(self):
         commit = self.env["ir.cron"]._commit_progress
         passed, last = set(), 0
         while entries := self._to_book(last, BATCH, passed):

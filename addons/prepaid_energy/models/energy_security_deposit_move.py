@@ -1,4 +1,4 @@
-from odoo import _, fields, models
+from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import clock
@@ -53,7 +53,8 @@ class EnergySecurityDepositMove(models.Model):
     def write(self, vals):
         raise UserError(_("Movements of a deposit are never changed."))
 
-    def unlink(self):
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(_("Movements of a deposit are never deleted."))
 
     def _book(self):

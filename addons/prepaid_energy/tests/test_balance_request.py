@@ -104,6 +104,7 @@ class TestWords(RequestCase):
         self.assertEqual(untouched.settled_until, START)
 
     def test_only_a_posted_invoice_bills(self):
+        self.plants_defect = True  # the invoice is not made by invoicing
         self.sell(100)
         self.use(2, "50")
         wallet = self.account.wallet_ids
