@@ -188,7 +188,7 @@ class EnergyAccountChange(models.Model):
         """Ask for what is left to be paid back; the closed account waits for it."""
         for wallet in self.account_id.wallet_ids:
             amount = locked[wallet.id][0]
-            if amount > 0 and 'energy.balance.request' in self.env:  # TMP
+            if amount > 0 and "energy.balance.request" in self.env:  # TMP
                 self.env["energy.balance.request"]._ask_for_refund(
                     wallet, amount, f"{self.display_name}: {self.reason}"
                 )

@@ -14,6 +14,7 @@ class EnergyAccount(models.Model):
     """Accounts are found by what a customer at the counter can say or show."""
 
     _inherit = "energy.account"
+
     @api.model
     def _search_display_name(self, operator, value):
         """Also by the serial numbers of the meters that serve the account now.

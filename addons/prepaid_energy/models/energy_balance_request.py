@@ -430,9 +430,7 @@ class EnergyBalanceRequest(models.Model):
 
     def _not_now(self):
         states = dict(self._fields["state"]._description_selection(self.env))
-        return _(
-            "Request %(number)s is “%(state)s”.", number=self.name, state=states[self.state]
-        )
+        return _("Request %(number)s is “%(state)s”.", number=self.name, state=states[self.state])
 
     # Who may ------------------------------------------------------------------------------------
 

@@ -38,7 +38,9 @@ class EnergyBalanceRequest(models.Model):
 
     def _keys(self):
         returned = self.filtered(lambda request: request.kind == "deposit_return")
-        moves = self.env["energy.security.deposit.move"].search([("request_id", "in", returned.ids)])
+        moves = self.env["energy.security.deposit.move"].search(
+            [("request_id", "in", returned.ids)]
+        )
         return super(EnergyBalanceRequest, self - returned)._keys() + moves.mapped("key")
 
     def _lock(self):

@@ -119,7 +119,9 @@ class EnergyBalanceRequest(models.Model):
                 "refund",
                 -self.wallet_id._decimal(self.amount),
                 self._key(),
-                note=_("Refund %(number)s, %(method)s", number=self.name, method=self.method_id.name),
+                note=_(
+                    "Refund %(number)s, %(method)s", number=self.name, method=self.method_id.name
+                ),
                 journal_id=self.method_id.journal_id.id,
                 method_id=self.method_id.id,
                 shift_id=self.shift_id.id or None,
@@ -251,9 +253,7 @@ class EnergyBalanceRequest(models.Model):
         if not entry.can_be_reversed:
             raise UserError(_("This top-up was reversed already."))
         if self.currency_id.compare_amounts(self.amount, entry.amount):
-            raise UserError(
-                _("A top-up is reversed as a whole: %s.", self._money(entry.amount))
-            )
+            raise UserError(_("A top-up is reversed as a whole: %s.", self._money(entry.amount)))
 
     def _reversal_drafts(self, dry=False):
         """Return the opposite of the top-up and of the service fee that was taken from it.

@@ -89,7 +89,6 @@ class EnergyBookSettlement(models.AbstractModel):
                 pairs[day, account, item["receivable"], amount > 0].append((line, amount))
         return self._post_pairs(company, pairs, by_id)
 
-
     def _open_items(self, account_ids=None):
         """Return what is open on prepaid receivables, oldest first.
 
@@ -115,9 +114,7 @@ class EnergyBookSettlement(models.AbstractModel):
             )
         )
         names = ("id", "account", "company", "receivable", "partner", "date")
-        return [
-            {**dict(zip(names, row, strict=False)), "amount": Decimal(row[-1])} for row in rows
-        ]
+        return [{**dict(zip(names, row, strict=False)), "amount": Decimal(row[-1])} for row in rows]
 
     def _match_credits(self, items):
         """Reconcile what was credited to an account with what was charged to it."""

@@ -269,9 +269,7 @@ class EnergyWallet(models.Model):
             )
         )
         self.env["energy.wallet.entry"].invalidate_model(flush=False)
-        self.invalidate_model(
-            ["balance", "last_number", "head", *WORDS, "refundable"], flush=False
-        )
+        self.invalidate_model(["balance", "last_number", "head", *WORDS, "refundable"], flush=False)
         self.env["energy.account"].invalidate_model(["balance", "is_low", *WORDS], flush=False)
         return [draft.key for draft in drafts]
 
@@ -423,9 +421,7 @@ def exact(amount, currency):
         smallest unit
     """
     if not math.isfinite(amount) or abs(amount) >= MOST:
-        raise UserError(
-            currency.env._("%s is not an amount of money that can be taken.", amount)
-        )
+        raise UserError(currency.env._("%s is not an amount of money that can be taken.", amount))
     rounded = currency.round(amount)
     if abs(rounded - amount) > 1e-9:
         raise UserError(

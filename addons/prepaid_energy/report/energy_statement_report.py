@@ -17,4 +17,8 @@ class ReportEnergyStatement(models.AbstractModel):
             # Printed without a question: the last month that is over.
             today = accounts[:1].site_id._today()
             month = month_first(fields.Date.subtract(month_first(today), days=1))
-        return {"doc_ids": accounts.ids, "docs": accounts, "statements": accounts._statements(month)}
+        return {
+            "doc_ids": accounts.ids,
+            "docs": accounts,
+            "statements": accounts._statements(month),
+        }

@@ -287,9 +287,9 @@ class TestRefund(RequestCase):
     def test_unbilled_credit_is_paid_back_after_its_invoice_only(self):
         self.sell(100)
         self.use(2, "50")
-        [(account, _balance, _unbilled)] = self.env["energy.wallet"]._positions(
-            self.account.ids
-        ).values()
+        [(account, _balance, _unbilled)] = (
+            self.env["energy.wallet"]._positions(self.account.ids).values()
+        )
         self.assertEqual(account, self.account.id)
         # A corrected reading credits more than the open period charged: −20 unbilled.
         refundable = self.env["energy.wallet"]._refundable(
@@ -300,9 +300,7 @@ class TestRefund(RequestCase):
                 4: (9, Decimal(-5), Decimal(30)),
             }
         )
-        self.assertEqual(
-            refundable, {1: Decimal(70), 2: Decimal(20), 3: Decimal(0), 4: Decimal(0)}
-        )
+        self.assertEqual(refundable, {1: Decimal(70), 2: Decimal(20), 3: Decimal(0), 4: Decimal(0)})
 
     def test_warns_when_more_goes_back_by_a_method_than_came(self):
         card = self.methods.filtered(lambda method: method.kind == "card")
@@ -437,9 +435,7 @@ class TestCorrections(RequestCase):
 class TestReversal(RequestCase):
     def reverse(self, entry, user=None, submit=True):
         action = entry.with_env(self.as_user(user or self.cashier)).action_reverse()
-        values = {
-            name.removeprefix("default_"): value for name, value in action["context"].items()
-        }
+        values = {name.removeprefix("default_"): value for name, value in action["context"].items()}
         request = self.as_user(user or self.cashier)["energy.balance.request"].create(values)
         if submit:
             request.action_submit()

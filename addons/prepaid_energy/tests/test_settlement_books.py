@@ -52,7 +52,8 @@ class TestSettlementBooks(BooksCase):
         for account in (self.account, self.other):
             self.book(self.top_up(account, 100))
         invoices = [
-            self.invoice(self.charge(account, "60", 3), 60) for account in (self.account, self.other)
+            self.invoice(self.charge(account, "60", 3), 60)
+            for account in (self.account, self.other)
         ]
         move = self.settle_books()
         self.assertEqual(len(move), 1)
