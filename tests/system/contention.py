@@ -57,10 +57,47 @@ class Worker:
             )
             return env["energy.wallet"].browse(wallet)._top_up(amount, key, method).id
 
+        def in_turn(env):
+            return env["energy.wallet"]._in_turn([wallet], top_up)
+
         try:
-            return self.within(top_up)
+            return self.within(in_turn)
         except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
             return type(error).__name__
+
+    def ask(self, wallet, amount, to_wallet=None):
+        """Draft a refund, or a transfer to another balance; returns the request's id."""
+
+        def draft(env):
+            wallets = env["energy.wallet"]
+            method = env["energy.payment.method"].search(
+                [("company_id", "=", wallets.browse(wallet).company_id.id), ("kind", "=", "cash")],
+                limit=1,
+            )
+            values = {
+                "kind": "refund",
+                "account_id": wallets.browse(wallet).account_id.id,
+                "wallet_id": wallet,
+                "amount": amount,
+                "method_id": method.id,
+            }
+            if to_wallet:
+                values |= {
+                    "kind": "transfer",
+                    "to_account_id": wallets.browse(to_wallet).account_id.id,
+                    "to_wallet_id": to_wallet,
+                }
+            return env["energy.balance.request"].create(values).id
+
+        return self.within(draft)
+
+    def submit(self, request):
+        """Press the request's button; returns its state then, or what the caller is told."""
+        try:
+            self.within(lambda env: env["energy.balance.request"].browse(request).action_submit())
+        except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
+            return type(error).__name__
+        return self.within(lambda env: env["energy.balance.request"].browse(request).state)
 
     def read(self, meters, minute, total):
         self.within(
@@ -82,13 +119,38 @@ class Worker:
 def credits(worker, wallet, count):
     """Pay 1.00 many times, each with a key of its own."""
     worker.turn()
-    return [worker.pay(wallet, 1.0, f"credit/{worker.number}/{turn}") for turn in range(count)]
+    return [
+        worker.pay(wallet, 1.0, f"credit/{wallet}/{worker.number}/{turn}") for turn in range(count)
+    ]
 
 
 def same_key(worker, wallet):
     """Pay the same at the same time."""
     worker.turn()
     return worker.pay(wallet, 50.0, "same/1")
+
+
+def top_up_all(worker, wallets):
+    """Pay 50.00 to each of these balances."""
+    return [worker.pay(wallet, 50.0, f"all/{wallet}") for wallet in wallets]
+
+
+def withdrawals(worker, wallet, to_wallet):
+    """Half of the workers pay 10.00 back, the others transfer 10.00, all at the same time."""
+    request = worker.ask(wallet, 10.0, to_wallet if worker.number % 2 else None)
+    worker.turn()
+    return worker.submit(request)
+
+
+def draft(worker, wallet, amount):
+    """Draft a refund."""
+    return worker.ask(wallet, amount)
+
+
+def requests(worker, request):
+    """Submit the same request at the same time."""
+    worker.turn()
+    return worker.submit(request)
 
 
 def charge_and_payment(worker, wallet, meter, rounds):
@@ -184,6 +246,58 @@ def lose_connection(worker, meter, at, point, within_run):
     return {"lost": lost, "error": error}
 
 
+def hand_over(worker, meters):
+    """The first worker hands each meter over to another customer, the second reads and settles.
+
+    Returns the former and the new account of each meter.
+    """
+    pairs = []
+    for meter in meters:
+        change = None if worker.number else worker.within(partial(_hand_over_draft, meter=meter))
+        worker.turn()
+        if worker.number:
+            for minute in (1, 3):
+                worker.read([meter], minute, minute)
+                worker.settle()
+        else:
+            with closing(worker._registry.cursor()) as cr:
+                _change(api.Environment(cr, SUPERUSER_ID, {}), change).action_confirm()
+                cr.commit()
+            pairs.append(worker.within(partial(_handed_over, change=change)))
+        worker.turn()
+    return pairs
+
+
+def _change(env, change):
+    company = env.ref("prepaid_energy.company_demo")
+    return (
+        env["energy.account.change"]
+        .with_context(allowed_company_ids=company.ids, tracking_disable=True)
+        .browse(change)
+    )
+
+
+def _hand_over_draft(env, meter):
+    meter = env["energy.meter"].browse(meter)
+    change = _change(env, None).create(
+        {
+            "kind": "customer",
+            "account_id": meter.account_id.id,
+            "new_partner_id": env["res.partner"].create({"name": "Successor"}).id,
+            "moment": START + 2 * MINUTE,
+            "leftover": "transfer",
+            "reason": "Moves out",
+        }
+    )
+    change.line_ids.register = 2
+    return change.id
+
+
+def _handed_over(env, change):
+    change = _change(env, change)
+    return [change.account_id.id, change.new_account_id.id]
+
+
 def check(worker):
     """Return what the checker finds, by rule."""
 
@@ -203,6 +317,7 @@ def _make(env, count):
     company = env.ref("prepaid_energy.company_demo")
     env = env(context={"allowed_company_ids": company.ids, "tracking_disable": True})
     env["energy.clock"]._set(START + timedelta(days=20), 0)
+    company.energy_refund_limit = 1000
     site = env["energy.property"].create(
         {"name": "Contended", "kind": "site", "tz": "Asia/Shanghai", "supply_state": "live"}
     )
@@ -252,8 +367,8 @@ def _make(env, count):
 SCENARIOS = {
     function.__name__: function
     for function in (
-        credits, same_key, charge_and_payment, month_end, settle_rounds, settle_many,
-        lose_connection, check, make,
+        credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
+        month_end, settle_rounds, settle_many, lose_connection, hand_over, check, make,
     )
 }  # fmt: skip
 

@@ -332,42 +332,26 @@ class Hand:
 
     def close(self):
         """Close an account; the money that is left is refunded, or asked for."""
-        account = self.pick()
-        change = self.within(
-            lambda env: (
-                env["energy.account.change"]
-                .create({"kind": "close", "account_id": self.accounts[account], "reason": "Random"})
-                .id
-            )
-        )
-
-        def confirm(env):
-            document = env["energy.account.change"].browse(change)
-            for line in document.line_ids:
-                line.register = float(register(line.meter_id.name, document.moment))
-            document.action_confirm()
-
-        self.within(confirm)
+        self.change("close")
 
     def reopen(self):
-        account = self.pick()
-        change = self.within(
-            lambda env: (
-                env["energy.account.change"]
-                .create(
-                    {"kind": "reopen", "account_id": self.accounts[account], "reason": "Random"}
-                )
-                .id
-            )
-        )
+        self.change("reopen")
 
-        def confirm(env):
-            document = env["energy.account.change"].browse(change)
+    def change(self, kind):
+        account = self.pick()
+
+        def make(env):
+            document = env["energy.account.change"].create(
+                {"kind": kind, "account_id": self.accounts[account], "reason": BY_HAND}
+            )
             for line in document.line_ids:
                 line.register = float(register(line.meter_id.name, document.moment))
-            document.action_confirm()
+            return document.id
 
-        self.within(confirm)
+        change = self.within(make)
+        self.within(
+            lambda env: env["energy.account.change"].browse(change).action_confirm() and None
+        )
 
 
 def _now(env):

@@ -93,7 +93,7 @@ def supplies(site):
 def test_a_room_goes_dark_and_a_payment_lights_it(demo, page, tmp_path):
     rows = page.locator("tr.o_data_row", has_text=TENANT)
     badges = rows.locator("td[name=fee_state]")
-    expect(badges).to_have_text(["Normal"] * len(METERS))
+    expect(badges).to_have_text(["Alarm 3"] * len(METERS))
     assert set(supplies(demo).values()) == {"on"}
 
     # Time passes, the page stays open: it says by itself what has happened.

@@ -10,8 +10,8 @@ milliseconds. Units and conventions of the whole package:
 """
 
 from .acceptance import Limits, Verdict, judge
-from .chinese_amount import chinese_amount
 from .advances import Advances, match, settle_open
+from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
 from .rounding import largest_remainder, round_half_up, share_signed
@@ -55,8 +55,8 @@ __all__ = [
     "match",
     "rate",
     "round_half_up",
-    "share_signed",
     "settle_open",
+    "share_signed",
     "split",
     "tier_period_end",
     "tier_period_start",

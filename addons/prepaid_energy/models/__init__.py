@@ -5,7 +5,6 @@ from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
 from . import res_company_balance
-from . import res_company_deposit
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
@@ -67,8 +66,10 @@ from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
 from . import energy_balance_request_posting
+from . import energy_balance_request_closing
 from . import energy_security_deposit
 from . import energy_security_deposit_move
+from . import energy_security_deposit_shift
 from . import energy_balance_request_deposit
 from . import energy_account_deposit
 from . import energy_receipt_deposit
@@ -87,7 +88,6 @@ from . import energy_checker
 from . import energy_checker_invoices
 from . import energy_checker_books
 from . import energy_arrears
-from . import energy_checker
 from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits

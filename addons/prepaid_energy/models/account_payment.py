@@ -23,17 +23,27 @@ class AccountPayment(models.Model):
                     line["energy_entry_key"] = self.energy_entry_key
         return lines
 
+    def _energy_books_entry(self):
+        """Return those of these payments that book a balance entry."""
+        return self.filtered(
+            lambda payment: (
+                payment.energy_account_id
+                and payment.destination_account_id == payment.company_id.energy_advances_account_id
+            )
+        )
+
     def action_cancel(self):
         """Override of `account`: a cancelled payment books nothing, so its entry's key is free."""
-        self.move_id._energy_release_keys()
+        bookings = self._energy_books_entry()
+        bookings.move_id._energy_release_keys()
         result = super().action_cancel()
-        self.energy_entry_key = False
+        bookings.energy_entry_key = False
         return result
 
     def action_draft(self):
         """Override of `account` to keep cancelled bookings out of the books."""
-        for payment in self:
-            if payment.state == "canceled" and payment.energy_account_id:
+        for payment in self._energy_books_entry():
+            if payment.state == "canceled":
                 raise UserError(
                     _(
                         "%s was cancelled; its balance entry is booked anew. Leave it cancelled.",

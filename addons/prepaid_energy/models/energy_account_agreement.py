@@ -2,6 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from .. import clock
 from .energy_meter import UNITS
 
 PLACEHOLDERS = (
@@ -10,13 +11,13 @@ PLACEHOLDERS = (
     "object.partner_id.phone",
     "object.partner_id.email",
     "object.partner_id.vat",
-    "object.partner_id.contact_address",
     "object.billing_partner_id.name",
     "object.company_id.name",
     "object.company_id.phone",
     "object.company_id.email",
     "object.company_id.vat",
-    "object.company_id.partner_id.contact_address",
+    "object.agreement_supplier_address",
+    "object.agreement_customer_address",
     "object.agreement_date",
     "object.agreement_rooms",
     "object.agreement_contacts",
@@ -26,6 +27,12 @@ PLACEHOLDERS = (
     "object.agreement_payment",
     "object.agreement_deposit",
 )
+
+
+def price_text(price):
+    """Return a price with the decimals that it has, at least two and at most six."""
+    whole, decimals = f"{price:.6f}".split(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 class EnergyAccount(models.Model):
@@ -46,6 +53,8 @@ class EnergyAccount(models.Model):
     signed_agreement_name = fields.Char(copy=False)
     agreement_signed_on = fields.Date(string="Signed On", copy=False, tracking=True)
 
+    agreement_supplier_address = fields.Char(compute="_compute_agreement_texts")
+    agreement_customer_address = fields.Char(compute="_compute_agreement_texts")
     agreement_date = fields.Char(compute="_compute_agreement_texts")
     agreement_rooms = fields.Char(compute="_compute_agreement_texts")
     agreement_contacts = fields.Char(compute="_compute_agreement_texts")
@@ -60,10 +69,18 @@ class EnergyAccount(models.Model):
         """Return the placeholders of an agreement: fields, no code."""
         return PLACEHOLDERS
 
-    @api.depends("room_ids", "contact_ids", "capacity", "opening_deposit")
+    @api.depends("partner_id", "room_ids", "contact_ids", "capacity", "opening_deposit")
     @api.depends_context("lang")
     def _compute_agreement_texts(self):
         for account in self:
+            for side, partner in (
+                ("supplier", account.company_id.partner_id),
+                ("customer", account.partner_id),
+            ):
+                lines = partner._display_address(without_company=True).splitlines()
+                account[f"agreement_{side}_address"] = ", ".join(
+                    filter(None, (line.strip(" ,") for line in lines))
+                )
             account.agreement_date = format_date(self.env, account.site_id._today())
             account.agreement_rooms = "; ".join(account.room_ids.mapped("complete_name"))
             account.agreement_contacts = "; ".join(
@@ -73,7 +90,11 @@ class EnergyAccount(models.Model):
             account.agreement_capacity = (
                 _("%s kVA", f"{account.capacity:g}") if account.capacity else _("not limited")
             )
-            account.agreement_deposit = account.currency_id.format(account.opening_deposit)
+            account.agreement_deposit = (
+                account.currency_id.format(account.opening_deposit)
+                if account.opening_deposit
+                else _("none")
+            )
 
     @api.depends(
         "supply_ids.meter_id",
@@ -135,7 +156,7 @@ class EnergyAccount(models.Model):
                     label = _("above %(lower)s %(unit)s a month", lower=f"{lower:g}", unit=unit)
                 lower = limit
                 rows.append(
-                    (label, [f"{prices.get((band, number), 0):.6f}" for band in version.band_ids])
+                    (label, [price_text(prices[band, number]) for band in version.band_ids])
                 )
             found.append(
                 {
@@ -178,7 +199,7 @@ class EnergyAccount(models.Model):
     def _agreement_file_name(self):
         """Return the name under which the next print is kept with the account."""
         self.ensure_one()
-        moment = fields.Datetime.context_timestamp(self.site_id, self._now())
+        moment = fields.Datetime.context_timestamp(self.site_id, clock.now(self.env.cr))
         return _("Agreement %(account)s", account=self.name) + f" {moment:%Y-%m-%d %H%M}.pdf"
 
     def action_print_agreement(self):

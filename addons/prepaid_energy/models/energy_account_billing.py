@@ -6,11 +6,6 @@ class EnergyAccount(models.Model):
 
     _inherit = "energy.account"
 
-    def _billing_partner(self):
-        """Return the customer whom invoices name."""
-        self.ensure_one()
-        return self.billing_partner_id or self.partner_id
-
     def _invoice_until(self, date):
         """Freeze and invoice what these accounts were charged up to a date, in this transaction.
 
@@ -21,6 +16,7 @@ class EnergyAccount(models.Model):
         :return: the documents; a period that charges nothing needs none
         :rtype: recordset of `account.move`
         """
+        self.env.flush_all()
         periods = self.env["energy.billing.period"]
         periods._freeze(dict.fromkeys(self.ids, date), cut=True)
         return periods.search([("account_id", "in", self.ids), ("state", "=", "closed")])._invoice()

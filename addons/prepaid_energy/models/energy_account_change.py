@@ -122,8 +122,8 @@ class EnergyAccountChange(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
-        domain="[('account_id', '=', account_id), ('kind', '=', 'capacity_reduction'),"
-        " ('state', '=', 'done'), ('restoration_ids.state', '!=', 'done')]",
+        domain="['!', ('restoration_ids.state', '=', 'done'), ('account_id', '=', account_id),"
+        " ('kind', '=', 'capacity_reduction'), ('state', '=', 'done')]",
     )
     restoration_ids = fields.One2many("energy.account.change", "reduction_id")
 

@@ -11,7 +11,7 @@ class EnergyAccountChange(models.Model):
 
     _inherit = "energy.account.change"
 
-    line_ids = fields.One2many("energy.account.change.line", "change_id", string="Registers")
+    line_ids = fields.One2many("energy.account.change.line", "change_id", string="Readings")
     leftover = fields.Selection(
         [("refund", "Pay back"), ("transfer", "Move to another account")],
         string="Balance Left",
@@ -20,7 +20,6 @@ class EnergyAccountChange(models.Model):
     )
     to_account_id = fields.Many2one(
         "energy.account",
-        string="To Account",
         index="btree_not_null",
         ondelete="restrict",
         check_company=True,
@@ -28,6 +27,15 @@ class EnergyAccountChange(models.Model):
         " ('id', '!=', account_id), ('company_id', '=', company_id)]",
         help="Another account of the same customer.",
     )
+    method_id = fields.Many2one(
+        "energy.payment.method",
+        string="Paid Back By",
+        ondelete="restrict",
+        check_company=True,
+        domain="[('company_id', '=', company_id)]",
+        help="Empty: by the way in which the last top-up came.",
+    )
+    request_ids = fields.One2many("energy.balance.request", "change_id", string="Refund Requests")
     new_account_id = fields.Many2one(
         "energy.account", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
@@ -39,6 +47,7 @@ class EnergyAccountChange(models.Model):
         string="Return Supply to Prepaid",
         help="Where supply was forced off, the balance decides again.",
     )
+    deposit_held = fields.Monetary(related="account_id.deposit_held")
     obstacles = fields.Text(
         string="In the Way", compute="_compute_obstacles", help="What a closing waits for."
     )
@@ -92,7 +101,7 @@ class EnergyAccountChange(models.Model):
         supplies = self.line_ids.supply_id
         if self.kind in ("close", "customer") and supplies != self._supplies_with_registers():
             raise UserError(
-                _("The meters of the account have changed: state the registers in a new document.")
+                _("The meters of the account have changed: state the readings in a new document.")
             )
         if self.kind == "reopen":
             self._check_meters_free(supplies.meter_id)
@@ -138,6 +147,13 @@ class EnergyAccountChange(models.Model):
         """Open the account of the new customer."""
         return self._open(self.new_account_id)
 
+    def action_open_requests(self):
+        """Open the requests by which the balance is paid back."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_balance_request"
+        )
+        return dict(action, domain=[("id", "in", self.request_ids.ids)], context={})
+
     # --- suspending ------------------------------------------------------------------------------
 
     def _carry_out_suspend(self, _locked):
@@ -171,7 +187,6 @@ class EnergyAccountChange(models.Model):
         if self._moves_to_account():
             for wallet in account.wallet_ids:
                 self._move_left(wallet, self.to_account_id, locked)
-            self.to_account_id._decide(cause="payment", user_id=self.env.uid)
         else:
             self._ask_for_refund(locked)
         if self.is_supply_off:
@@ -182,16 +197,19 @@ class EnergyAccountChange(models.Model):
         amount = locked[wallet.id][0]
         target = account._wallet(wallet.commodity)
         if amount > 0:
-            wallet.account_id._move(wallet, target, amount, f"change/{self.id}/{wallet.id}", locked)
+            key = f"change/{self.id}/{wallet.id}"
+            wallet.account_id._move(wallet, target, amount, key, locked)
+            # sudo: what follows of money is the flow's, whoever moves it
+            self.env["energy.wallet"].sudo()._follow(
+                account, {target.id: f"{key}/in"}, cause="payment"
+            )
 
     def _ask_for_refund(self, locked):
         """Ask for what is left to be paid back; the closed account waits for it."""
         for wallet in self.account_id.wallet_ids:
             amount = locked[wallet.id][0]
-            if amount > 0 and "energy.balance.request" in self.env:  # TMP
-                self.env["energy.balance.request"]._ask_for_refund(
-                    wallet, amount, f"{self.display_name}: {self.reason}"
-                )
+            if amount > 0:
+                self.env["energy.balance.request"]._ask_after_closing(self, wallet, amount)
 
     # --- change of customer ----------------------------------------------------------------------
 
@@ -215,6 +233,7 @@ class EnergyAccountChange(models.Model):
                 "credit_policy_id": account.credit_policy_id.id,
                 "payment_mode": account.payment_mode,
                 "has_wallet_per_commodity": account.has_wallet_per_commodity,
+                "occupancy_role": account.occupancy_role,
                 "capacity": account.capacity,
                 "supply_ids": [
                     Command.create(
@@ -233,7 +252,6 @@ class EnergyAccountChange(models.Model):
             locked.update(self.env["energy.wallet"]._lock(new.wallet_ids.ids))
             for wallet in account.wallet_ids:
                 self._move_left(wallet, new, locked)
-            new._decide(cause="payment", user_id=self.env.uid)
         else:
             self._ask_for_refund(locked)
         new.message_post(

@@ -5,7 +5,7 @@ class EnergyAccountChangeLine(models.Model):
     """A meter's register at the moment of an account change: proposed, or typed."""
 
     _name = "energy.account.change.line"
-    _description = "Register at an account change"
+    _description = "Reading at an account change"
     _order = "change_id, id"
     _check_company_auto = True
     _rec_name = "meter_id"

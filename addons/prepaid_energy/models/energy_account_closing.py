@@ -4,6 +4,7 @@ from odoo import _, api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
+from ..local_time import local_date
 from .energy_command import WAITING
 from .energy_wallet import Draft
 
@@ -31,7 +32,7 @@ class EnergyAccount(models.Model):
         return [
             *self._waiting_commands(),
             *self._held_readings(moment),
-            # REQ
+            *self._waiting_requests(),
             *self.problem_id.mapped(
                 lambda problem: self.env._("Its use is not charged: %s", problem.message)
             ),
@@ -51,6 +52,30 @@ class EnergyAccount(models.Model):
             if command.state == "sent"
             else self.env._("The command %s waits to be sent.", command.display_name)
             for command in commands
+        ]
+
+    def _waiting_requests(self):
+        # sudo: a payment in the way counts, whoever sees it
+        requests = (
+            self.env["energy.balance.request"]
+            .sudo()
+            .search(
+                [
+                    ("state", "=", "waiting"),
+                    "|",
+                    ("account_id", "=", self.id),
+                    ("to_account_id", "=", self.id),
+                ],
+                order="id",
+            )
+        )
+        return [
+            self.env._(
+                "The request %(request)s of %(amount)s waits for approval.",
+                request=request.display_name,
+                amount=request.currency_id.format(request.amount),
+            )
+            for request in requests
         ]
 
     def _held_readings(self, moment):
@@ -110,6 +135,20 @@ class EnergyAccount(models.Model):
         self._end_occupancies(moment)
         # sudo: only this method closes accounts; the document has checked the right to
         self.sudo().write({"state": "closed", "closed_at": moment})
+        self._bill_until(local_date(moment, self.site_id._zone()))
+        locked.update(self.env["energy.wallet"]._lock(list(own)))
+
+    def _bill_until(self, day):
+        """Invoice what was charged, to a local date and, where the closing is of the past, to now.
+
+        The books settle the invoices as far as they know the payments already, the rest follows.
+        """
+        # sudo: a closing invoices, whoever may close
+        account = self.sudo()
+        account._invoice_until(day)
+        account._invoice_until(account.site_id._today())
+        account.env["energy.book.settlement"]._settle(account.ids)
+        account.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
 
     def _net_balances(self, own):
         """Let what is left on one balance of the account pay what another one owes."""
@@ -131,6 +170,11 @@ class EnergyAccount(models.Model):
         """
         legs = {f"{key}/out": (source, -amount), f"{key}/in": (target, amount)}
         names = list(legs)
+        note = _(
+            "Transfer %(source)s → %(target)s",
+            source=source.account_id.name,
+            target=target.account_id.name,
+        )
         # sudo: balances are moved by the flow only
         self.env["energy.wallet"].sudo()._post(
             [
@@ -141,11 +185,7 @@ class EnergyAccount(models.Model):
                     amount=signed,
                     key=name,
                     local_date=wallet.site_id._today(),
-                    note=_("Transfer %(source)s → %(target)s")
-                    % {
-                        "source": source.account_id.name,
-                        "target": target.account_id.name,
-                    },
+                    note=note,
                     user_id=self.env.uid,
                     cause_key=names[1 - position],
                 )
@@ -180,6 +220,8 @@ class EnergyAccount(models.Model):
         :param list drafts: `Draft` values that were posted
         :param dict locked: the wallets' rows, as `energy.wallet._lock` returns them
         """
+        if not drafts:
+            return
         amounts = {}
         for draft in drafts:
             account = locked[draft.wallet_id][3]

@@ -6,7 +6,7 @@ class EnergyAccount(models.Model):
 
     deposit_ids = fields.One2many("energy.security.deposit", "account_id")
     deposit_held = fields.Monetary(
-        string="Security Deposit",
+        string="Security Deposit Held",
         compute="_compute_deposit_held",
         help="Held as a guarantee. Not part of the balance.",
     )

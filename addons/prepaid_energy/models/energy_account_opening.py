@@ -4,7 +4,6 @@ import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
-from .. import clock
 from .energy_meter import COMMODITIES
 
 
@@ -68,7 +67,7 @@ class EnergyAccount(models.Model):
         help="Whose balance it goes to, where each commodity has its own.",
     )
     opening_deposit = fields.Monetary(
-        string="Security Deposit",
+        string="Deposit at Opening",
         copy=False,
         help="Taken when the account is opened. A guarantee, never part of the balance.",
     )
@@ -134,6 +133,16 @@ class EnergyAccount(models.Model):
                 "template": "/prepaid_energy/static/import/accounts.csv",
             }
         ]
+
+    @api.onchange("opening_top_up", "opening_deposit")
+    def _onchange_opening_money(self):
+        """What is paid comes by the company's first payment method unless another is chosen."""
+        methods = self.env["energy.payment.method"]
+        first = methods.search([("company_id", "=", self.company_id.id)], limit=1)
+        if self.opening_top_up and not self.opening_method_id:
+            self.opening_method_id = first
+        if self.opening_deposit and not self.opening_deposit_method_id:
+            self.opening_deposit_method_id = self.opening_method_id or first
 
     def action_activate(self):
         """Open draft accounts: their meters serve them from the supplies' start on.
@@ -259,6 +268,15 @@ class EnergyAccount(models.Model):
                     "let a cashier who opens accounts do it."
                 )
             )
+        # sudo: the company's rule is for everybody who takes money
+        if (
+            (self.opening_top_up or self.opening_deposit)
+            and self.company_id.sudo().energy_requires_shift
+            and not self.env["energy.shift"]._present(company=self.company_id)
+        ):
+            missing.append(
+                _("%s sells in a shift only. Open yours under Sales, Shifts.", self.company_id.name)
+            )
         commodities = set(self.supply_ids.meter_id.mapped("commodity"))
         if (
             self.opening_top_up
@@ -295,7 +313,16 @@ class EnergyAccount(models.Model):
         )
 
     def _take_opening_money(self):
-        """Post the first top-up; its key keeps it from being posted twice."""
+        """Take the security deposit and post the first top-up, under a key of its own."""
+        if self.opening_deposit:
+            self.env["energy.security.deposit"].create(
+                {
+                    "account_id": self.id,
+                    "amount": self.opening_deposit,
+                    "method_id": self.opening_deposit_method_id.id,
+                    "reference": self.opening_reference,
+                }
+            ).action_receive()
         if self.opening_top_up:
             # sudo: the right to take money has been checked; balances are written by the flow only
             self._wallet(self.opening_commodity or None).sudo()._top_up(
@@ -303,4 +330,5 @@ class EnergyAccount(models.Model):
                 f"opening/{self.id}",
                 self.opening_method_id,
                 self.opening_reference,
+                shift=self.env["energy.shift"]._present(company=self.company_id),
             )

@@ -4,6 +4,13 @@ from odoo.tools import SQL
 from .energy_meter import COMMODITIES
 
 
+class EnergyWalletEntry(models.Model):
+    _inherit = "energy.wallet.entry"
+
+    # The last top-up of a balance, among all the use since.
+    _top_up_index = models.Index("(wallet_id, number) WHERE kind = 'top_up'")
+
+
 class EnergyArrears(models.Model):
     """Balances below zero: since when, when was paid last, whether supply is on.
 

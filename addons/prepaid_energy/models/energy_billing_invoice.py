@@ -109,7 +109,7 @@ class EnergyBillingPeriod(models.Model):
         """
         sign = -1 if sum(self.line_ids.mapped("amount")) < 0 else 1
         account = self.account_id
-        partner = account._billing_partner()
+        partner = account._invoice_title(self.date_to)
         position = work.position(partner)
         values = {
             "move_type": "out_refund" if sign < 0 else "out_invoice",

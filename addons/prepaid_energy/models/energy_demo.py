@@ -110,6 +110,18 @@ class EnergyDemo(models.AbstractModel):
                 "company_id": place.company_id.id,
                 "site_id": place.site_id.id,
                 "room_ids": [Command.set(place.ids)],
+                "payment_mode": room.get("payment_mode", "prepaid"),
+                "contact_ids": [
+                    Command.create(
+                        {
+                            "name": name,
+                            "function": function,
+                            "phone": phone,
+                            "parent_id": partner.id if partner.is_company else False,
+                        }
+                    )
+                    for name, function, phone in room.get("contacts", ())
+                ],
                 "credit_policy_id": self.env.ref(f"prepaid_energy.{room['policy']}").id,
                 "supply_ids": [
                     Command.create(
@@ -126,7 +138,8 @@ class EnergyDemo(models.AbstractModel):
             }
         )
         account.action_activate()
-        self._top_up(account, Decimal(room["top_up"]), "opening")
+        if room["top_up"]:
+            self._top_up(account, Decimal(room["top_up"]), "opening")
 
     def _top_up(self, account, amount, occasion):
         wallet = account.wallet_ids

@@ -268,8 +268,8 @@ class EnergyReading(models.Model):
         )
         raise UserError(
             _(
-                "These registers do not fit the readings of their meters. Check the registers and "
-                "the moment:\n%s",
+                "What is stated does not fit the readings of the meter. Check the figure and the "
+                "moment:\n%s",
                 "\n".join(
                     self.env._(
                         "Meter %(meter)s: %(register)s stated, %(expected)s expected",

@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 
 from odoo import _, api, fields, models
@@ -305,7 +306,7 @@ class EnergyReceipt(models.Model):
         self.ensure_one()
         # sudo: the seller's address stands on every paper
         address = self.company_id.sudo().partner_id._display_address(without_company=True)
-        return ", ".join(filter(None, (line.strip() for line in address.splitlines())))
+        return ", ".join(part for part in re.split(r"\s*[,\n]\s*", address) if part)
 
     def _print(self, paper=None):
         """Return the action that prints these receipts at once, from the browser.

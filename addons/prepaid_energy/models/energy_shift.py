@@ -1,3 +1,5 @@
+import math
+
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
@@ -5,7 +7,7 @@ from .. import clock
 
 # What its cashier fills in while a shift is open.
 TYPED = {"counted", "banked", "bank_journal_id", "handed_to_id", "difference_reason"}
-# From here on a float no longer carries every cent; also refuses what is no number.
+# From 1e12 on a float no longer carries every cent.
 AMOUNT = "{0} >= 0 AND {0} < 1e12"
 
 
@@ -174,24 +176,24 @@ class EnergyShift(models.Model):
                 for key in ("user_id", "company_id", "journal_id", "opening_float", *TYPED)
                 if key in vals
             }
+            values.setdefault("user_id", self.env.uid)
+            values.setdefault("journal_id", self._default_till().id)
+            # sudo: as in _left_in_till
+            previous = self._left_in_till(
+                self.env["account.journal"].browse(values["journal_id"]),
+                self.env["res.users"].browse(values["user_id"]),
+            ).sudo()
+            if previous:
+                values["opening_float"] = previous.handed_over
+            self._check_finite(values)
             values |= {
                 "name": self._next_number(company),
                 "state": "open",
                 "opened_at": clock.now(self.env.cr),
                 "closed_at": False,
-                "previous_id": False,
+                "previous_id": previous.id,
             }
-            shift = super().create([values])
-            previous = shift._left_in_till(shift.journal_id, shift.user_id)
-            if previous:
-                super(EnergyShift, shift).write(
-                    {
-                        "previous_id": previous.id,
-                        # sudo: as in _left_in_till
-                        "opening_float": previous.sudo().handed_over,
-                    }
-                )
-            made += shift
+            made += super().create([values])
         return made
 
     @api.model
@@ -219,7 +221,13 @@ class EnergyShift(models.Model):
             raise UserError(_("Shift %s is closed: it is not changed any more.", closed[0].name))
         if not self.env.su and vals.keys() - TYPED:
             raise AccessError(_("Of an open shift only what is counted at its end is typed."))
+        self._check_finite(vals)
         return super().write(vals)
+
+    def _check_finite(self, vals):
+        for name in {"opening_float", "counted", "banked"} & vals.keys():
+            if not math.isfinite(vals[name] or 0):
+                raise UserError(_("%s is not an amount of money.", vals[name]))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

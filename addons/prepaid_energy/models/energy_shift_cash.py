@@ -84,8 +84,6 @@ class EnergyShift(models.Model):
 
         What is `received` or `returned`.
         """
-        if "energy.security.deposit.move" not in self.env:
-            return []
         self.env["energy.security.deposit.move"].flush_model()
         rows = self.env.execute_query(
             SQL(
@@ -116,10 +114,8 @@ class EnergyShift(models.Model):
     def _keys(self):
         """Return the keys of what these shifts took and paid, by which receipts are found."""
         keys = self.env["energy.wallet.entry"].search([("shift_id", "in", self.ids)]).mapped("key")
-        if "energy.security.deposit.move" in self.env:
-            moves = self.env["energy.security.deposit.move"]
-            keys += moves.search([("shift_id", "in", self.ids)]).mapped("key")
-        return keys
+        moves = self.env["energy.security.deposit.move"].search([("shift_id", "in", self.ids)])
+        return keys + moves.mapped("key")
 
     def action_open_entries(self):
         """Open the balance entries of these shifts."""

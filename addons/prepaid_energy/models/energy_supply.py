@@ -99,6 +99,13 @@ class EnergySupply(models.Model):
                         )
                     )
                 first.write(values)
+            elif not supply.tariff_id and supply.multiplier not in (0, 1):
+                raise UserError(
+                    _(
+                        "Choose the tariff of meter %s too: the multiplier is kept with it.",
+                        supply.meter_id.name,
+                    )
+                )
             elif supply.tariff_id:
                 self.env["energy.supply.term"].create(
                     {**values, "supply_id": supply.id, "since": supply.start_at}

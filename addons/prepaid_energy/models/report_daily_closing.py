@@ -127,8 +127,6 @@ class ReportDayClosing(models.AbstractModel):
 
     def _deposit_lines(self, day):
         """Return the security deposits that came and went: as `_lines`."""
-        if "energy.security.deposit.move" not in self.env:
-            return []
         return [
             {
                 "method": method,

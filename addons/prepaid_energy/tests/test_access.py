@@ -18,6 +18,9 @@ OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 RIGHTS = {
     "energy.property": {"operator": "rwc", "manager": "rwcu"},
     "energy.account": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
+    "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -67,6 +70,9 @@ RIGHTS = {
 SITE_MODELS = (
     "energy.property",
     "energy.account",
+    "energy.account.change",
+    "energy.account.change.line",
+    "energy.meter.exchange",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -109,23 +115,39 @@ COMPANY_MODELS = (
     "energy.credit.level",
     "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
-WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = (
+    "energy.statement",
+    "energy.operation",
+    "energy.operation.line",
+    "energy.top.up",
+    "energy.meter.addition",
+    "energy.daily.closing",
+)
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
-    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
+    "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
+    "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
+    "energy.account.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_open_account",
+        "action_open_new_account",
+        "action_open_requests",
+    },
+    "energy.meter.exchange": {"action_confirm", "action_cancel"},
     "energy.account": {
         "action_activate",
+        "action_change",
+        "action_open_changes",
         "action_add_meter",
         "action_open_accounts",
         "get_import_templates",
@@ -186,7 +208,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter"},
     "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
     "energy.receipt": {"action_print", "action_open_entry"},
     "energy.top.up": {
@@ -198,7 +220,6 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.top.up": {"action_confirm", "action_open_entry"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
@@ -286,6 +307,16 @@ class AccessCase(EnergyCase):
                     "user_id": cls.env.uid,
                 }
             ]
+        )
+        cls.env["energy.account.change"].create(
+            {"kind": "close", "account_id": account.id, "reason": "Moves out"}
+        )
+        cls.env["energy.meter.exchange"].create(
+            {
+                "supply_id": account.supply_ids.id,
+                "new_meter_id": cls.on_site(account.site_id, f"{meter.name} new").id,
+                "reason": "Defect",
+            }
         )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
@@ -542,6 +573,30 @@ class TestRights(AccessCase):
         version.with_env(self.as_user("manager")).action_approve()
         self.assertEqual(version.state, "approved")
 
+    def test_documents_of_accounts_and_meters_are_carried_out_by_those_who_keep_them(self):
+        change = self.sample("energy.account.change")
+        exchange = self.sample("energy.meter.exchange")
+        for role in (*ROLES, *OUTSIDERS):
+            env = self.as_user(role)
+            for record, roles in (
+                (change, ("operator", "manager")),
+                (exchange, ("operator", "engineer", "manager")),
+            ):
+                own = record.with_env(env)
+                if role not in roles:
+                    with self.subTest(role=role, model=record._name):
+                        with self.refused():
+                            own.action_confirm()
+                        with self.refused():
+                            own.action_cancel()
+        exchange.moment = self.env["energy.clock"].search([], limit=1).project_anchor
+        exchange.with_env(self.as_user("engineer")).action_confirm()
+        self.assertEqual(exchange.state, "done")
+        with self.refused(UserError, "stays as it is"):
+            exchange.with_env(self.as_user("manager")).opening_register = 5
+        with self.refused(UserError, "never deleted"):
+            exchange.with_env(self.as_user("manager")).unlink()
+
     def test_approved_prices_stay(self):
         manager = self.as_user("manager")
         version = self.add_version(self.flat_tariff, {"flat": ["0.7"]}, date_from="2027-01-01")
@@ -643,14 +698,22 @@ class TestSites(AccessCase):
                 windows=[("peak", 8, 22)],
                 rest="valley",
             )
-            cash = self.env["account.journal"].create(
-                {"name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id}
+            self.env["account.chart.template"].try_loading(
+                "generic_coa", company=stranger, install_demo=False
             )
-            cash_home, cls.cash = cls.cash, cash
+            stranger.currency_id = company.currency_id
+            books_home = cls.method, cls.cash
+            cls.cash = self.env["account.journal"].create(
+                {"name": "Theirs", "type": "cash", "code": "CSH8", "company_id": stranger.id}
+            )
+            stranger._energy_set_up_books()
+            cls.method = self.env["energy.payment.method"].create(
+                {"name": "Theirs", "journal_id": cls.cash.id, "company_id": stranger.id}
+            )
             try:
                 self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
             finally:
-                cls.cash = cash_home
+                cls.method, cls.cash = books_home
         finally:
             cls.company, cls.site = home
         env = self.as_user("manager")

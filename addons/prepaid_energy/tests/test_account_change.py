@@ -83,11 +83,19 @@ class TestAccountChange(ChangeCase):
         reduction = self.change(self.account, "capacity_reduction", capacity=20)
         self.assertEqual((reduction.old_capacity, reduction.capacity), (50, 20))
         self.assertEqual(self.account.capacity, 20)
+        not_ended = [
+            "!",
+            ("restoration_ids.state", "=", "done"),
+            ("kind", "=", "capacity_reduction"),
+            ("account_id", "=", self.account.id),
+        ]
+        self.assertEqual(self.env["energy.account.change"].search(not_ended), reduction)
         # What came in between stays: 20 + 5, then back by the 30 that were given up.
         self.change(self.account, "capacity_increase", capacity=25)
         restoration = self.change(self.account, "capacity_restoration", reduction_id=reduction.id)
         self.assertEqual((restoration.old_capacity, restoration.capacity), (25, 55))
         self.assertEqual(self.account.capacity, 55)
+        self.assertFalse(self.env["energy.account.change"].search(not_ended))
         with self.refused(UserError, "ended already"):
             self.change(self.account, "capacity_restoration", reduction_id=reduction.id)
         with self.refused(UserError, "more than the present"):

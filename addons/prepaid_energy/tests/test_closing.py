@@ -2,10 +2,11 @@ from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
+from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
-from .common import START, EnergyCase
+from .common import START
 from .test_account_change import ChangeCase
 
 HOUR = timedelta(hours=1)
@@ -159,6 +160,124 @@ class TestClosing(ClosingCase):
         legs = self.env["energy.wallet.entry"].search([("kind", "=", "transfer")])
         self.assertEqual(set(legs.mapped("cause_key")), set(legs.mapped("key")))
 
+    def test_everything_in_the_way_is_named_at_once(self):
+        """L14: an unknown command, a held reading and a waiting refund."""
+        self.top_up(self.account, 50)
+        self.read(self.meter, START + HOUR, "110")
+        self.settle()
+        command = self.command(self.meter)
+        command._sent("on")
+        self.read(self.meter, START + 2 * HOUR, "90")
+        refund = self.env["energy.balance.request"].create(
+            {
+                "kind": "refund",
+                "account_id": self.account.id,
+                "amount": 5,
+                "method_id": self.method.id,
+            }
+        )
+        self.company.energy_refund_limit = 1
+        refund.action_submit()
+        self.assertEqual(refund.state, "waiting")
+        change = self.change(self.account, "close", confirm=False, registers={self.meter: 120})
+        named = (
+            rf"(?s)C1 #{command.number} Supply On was sent and not read back.*"
+            rf"reading 90 of meter C1 of .* is held.*{refund.name} of .*5.00 waits"
+        )
+        self.assertRegex(change.obstacles, named)
+        with self.refused(UserError, named):
+            change.action_confirm()
+        self.assertEqual((self.account.state, change.state), ("active", "draft"))
+        # Planted defects: what is not looked at is not named.
+        for check in ("_waiting_commands", "_held_readings", "_waiting_requests"):
+            with patch.object(type(self.account), check, lambda *_args: []):
+                self.assertNotRegex(
+                    "\n".join(self.account._closing_obstacles(change.moment)), named
+                )
+        command._confirm("on")
+        refund.action_cancel()
+        self.read(self.meter, START + 3 * HOUR, "115")
+        change.moment = START + 3 * HOUR
+        self.assertFalse(change.obstacles)
+        # A command that waits to be sent may still be sent.
+        later = self.command(self.meter, "off")
+        with self.refused(UserError, "waits to be sent"):
+            change.action_confirm()
+        later._fail("Given up")
+        self.assertEqual(change.line_ids.register, 115)
+        change.action_confirm()
+        self.assertEqual(self.account.state, "closed")
+
+    def test_use_without_a_price_is_in_the_way(self):
+        self.env["energy.settlement.problem"]._record(self.account.id, "No price")
+        self.set_clock(START + HOUR)
+        with self.refused(UserError, "not charged: No price"):
+            self.change(self.account, "close")
+
+    def test_closing_invoices_and_asks_for_the_refund(self):
+        self.top_up(self.account, 50)
+        self.env["energy.booking"]._book(self.account.entry_ids)
+        self.set_clock(START + 10 * DAY)
+        change = self.change(self.account, "close", registers={self.meter: 130})
+        period = self.env["energy.billing.period"].search([("account_id", "=", self.account.id)])
+        self.assertEqual(
+            (str(period.date_from), str(period.date_to), period.state),
+            ("2026-03-01", "2026-03-11", "invoiced"),
+        )
+        invoice = period.move_id
+        self.assertEqual((invoice.amount_total, invoice.payment_state), (18, "paid"))
+        self.assertEqual(self.account.unbilled, 0)
+        request = change.request_ids
+        self.assertEqual((request.kind, request.amount), ("refund", 32))
+        self.assertEqual(request.method_id, self.method)
+        self.assertEqual(change.action_open_requests()["domain"], [("id", "in", request.ids)])
+
+    def test_postpaid_account_gets_its_last_bill(self):
+        meter = self.make_meter("C6")
+        account = self.open_account(meter, payment_mode="postpaid")
+        self.set_clock(START + DAY)
+        self.change(account, "close", registers={meter: 30})
+        self.assertEqual(self.all_entries(account), [("use", "-18.00"), ("billed", "18.00")])
+        invoice = self.env["account.move"].search(
+            [("energy_period_id.account_id", "=", account.id)]
+        )
+        self.assertEqual((invoice.amount_residual, invoice.state), (18, "posted"))
+        self.assertFalse(account.balance_request_ids)
+
+    def test_refund_that_an_operator_causes_waits_for_finance(self):
+        self.company.energy_refund_limit = 1000
+        self.top_up(self.account, 50)
+        self.set_clock(START + HOUR)
+        operator = new_test_user(
+            self.env,
+            "closing_operator",
+            groups="prepaid_energy.group_energy_operator",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        change = (
+            self.env["energy.account.change"]
+            .with_user(operator)
+            .create({"kind": "close", "account_id": self.account.id, "reason": "Moves out"})
+        )
+        change.action_confirm()
+        self.assertEqual(self.account.state, "closed")
+        request = self.account.balance_request_ids
+        self.assertEqual((request.state, request.requested_by_id), ("waiting", operator))
+        self.assertEqual(self.balance(self.account), "50.00")
+        finance = new_test_user(
+            self.env,
+            "closing_finance",
+            groups="prepaid_energy.group_energy_finance",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        request.with_user(finance).action_approve()
+        self.assertEqual(self.balance(self.account), "0.00")
+        self.assertEqual(
+            self.all_entries(self.account), [("top_up", "50.00"), ("refund", "-50.00")]
+        )
+
     def test_supply_off_after_closing_is_a_persons_order(self):
         self.set_clock(START + HOUR)
         self.change(self.account, "close", is_supply_off=True)
@@ -182,6 +301,7 @@ class TestClosing(ClosingCase):
             self.account.occupancy_ids.filtered(lambda o: not o.end_at).room_id.ids,
             self.account.room_ids.ids,
         )
+        self.account.balance_request_ids.action_cancel()
         self.set_clock(START + 7 * HOUR)
         self.change(self.account, "close")
         self.set_clock(START + 8 * HOUR)
@@ -242,6 +362,16 @@ class TestChangeOfCustomer(ClosingCase):
         self.assertEqual(self.entries(new), ["-6.00"])
         self.assertEqual(self.balance(self.account), "0.00")
         self.assertEqual(self.balance(new), "82.00")
+
+    def test_balance_is_paid_back_instead(self):
+        self.company.energy_refund_limit = 1
+        self.top_up(self.account, 50)
+        self.set_clock(START + HOUR)
+        new = self.hand_over(START + HOUR, 110, leftover="refund")
+        self.assertEqual(self.balance(self.account), "44.00")
+        self.assertEqual(self.account.balance_request_ids.state, "waiting")
+        self.assertFalse(new.entry_ids)
+        self.assertEqual(new.action_open_changes()["domain"], [("account_id", "in", new.ids)])
 
     def test_debt_stays_with_who_made_it(self):
         self.set_clock(START + HOUR)

@@ -325,7 +325,7 @@ class TestCounter(EnergyCase):
         self.env["energy.shift"].create(
             {"user_id": self.env.user.id, "company_id": self.company.id}
         )
-        with self.refused(UserError, "Open yours under Sales, Shifts"):
+        with self.refused(UserError, "Open yours under Sales, My Shift"):
             self.counter(5).action_confirm()
         self.env["energy.shift"].create({"user_id": self.cashier.id, "company_id": self.company.id})
         self.counter(5).action_confirm()

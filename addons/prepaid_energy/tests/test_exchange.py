@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import START, EnergyCase
 
@@ -105,6 +105,26 @@ class TestExchange(EnergyCase):
         self.assertEqual(self.commands(self.new), [(1, "supply", "on", "queued")])
         self.assertEqual(self.old.control_id.mode, "prepaid")
         self.assertFalse(self.old.control_id.wanted)
+
+    def test_form_proposes_the_last_reading(self):
+        self.read(self.old, START + DAY, "1050")
+        self.set_clock(START + 2 * DAY)
+        action = self.account.supply_ids.action_replace_meter()
+        form = Form(
+            self.env["energy.meter.exchange"].with_context(**action["context"]),
+            "prepaid_energy.energy_meter_exchange_view_form",
+        )
+        self.assertEqual((form.read_at, form.closing_register), (START + DAY, 1050))
+        self.assertEqual(form.account_id, self.account)
+        form.closing_register = 1060
+        form.new_meter_id = self.new
+        form.reason = "Larger size"
+        exchange = form.save()
+        self.assertEqual(exchange.closing_register, 1060)
+        exchange.action_cancel()
+        self.assertEqual(exchange.state, "cancelled")
+        with self.refused(UserError, "carried out or cancelled"):
+            exchange.action_confirm()
 
     def test_registers_that_do_not_fit_are_named(self):
         self.read(self.old, START + DAY, "1050")

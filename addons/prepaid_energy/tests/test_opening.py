@@ -111,6 +111,35 @@ class TestOpening(OpeningCase):
             self.assertIn(part, message)
         self.assertEqual(account.state, "draft")
 
+    def test_multiplier_without_a_tariff_is_not_lost_silently(self):
+        account = self.draft(self.make_meter("O14"), supply_ids=False)
+        with self.refused(UserError, "multiplier is kept with it"):
+            account.supply_ids = [
+                Command.create({"meter_id": self.make_meter("O15").id, "multiplier": 40})
+            ]
+
+    def test_deposit_is_received_at_the_opening_and_is_no_part_of_the_balance(self):
+        account = self.draft(
+            self.make_meter("O16"),
+            opening_deposit=500,
+            opening_deposit_method_id=self.method.id,
+        ).with_env(self.as_user(self.clerk))
+        account.action_activate()
+        self.assertEqual(account.deposit_ids.mapped("state"), ["held"])
+        self.assertEqual(account.deposit_ids.held, 500)
+        self.assertEqual(account.balance, 0)
+
+    def test_money_is_counted_in_the_shift_where_the_company_wants_one(self):
+        self.company.energy_requires_shift = True
+        draft = self.draft(
+            self.make_meter("O17"), opening_top_up=50, opening_method_id=self.method.id
+        ).with_env(self.as_user(self.clerk))
+        with self.refused(UserError, "sells in a shift only"):
+            draft.action_activate()
+        shift = self.as_user(self.clerk)["energy.shift"].create({"journal_id": self.cash.id})
+        draft.action_activate()
+        self.assertEqual(draft.entry_ids.shift_id, shift)
+
     def test_draft_without_meters_is_refused(self):
         meter = self.make_meter("O3")
         account = self.draft(meter, supply_ids=False)
@@ -166,7 +195,7 @@ class TestOpening(OpeningCase):
         draft = self.draft(meter, start=START + 2 * HOUR, register=5000.0)
         draft.action_open_accounts()
         self.assertEqual(draft.state, "draft")
-        self.assertIn("does not fit the readings", draft.opening_problem)
+        self.assertIn("do not fit the readings", draft.opening_problem)
         self.assertFalse(draft.wallet_ids)
         self.assertFalse(draft.occupancy_ids)
 

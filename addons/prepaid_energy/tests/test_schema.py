@@ -13,6 +13,8 @@ from .common import START, EnergyCase
 CONSTRAINTS = {
     "energy_supply_meter_excl": "EXCLUDE USING gist (int4range(meter_id, meter_id, '[]'::text)"
     " WITH &&, tsrange(start_at, end_at) WITH &&)",
+    "energy_occupancy_main_excl": "EXCLUDE USING gist (int4range(room_id, room_id, '[]'::text)"
+    " WITH &&, tsrange(start_at, end_at) WITH &&) WHERE (((role)::text = 'main'::text))",
     "energy_supply_check_times": "CHECK (((end_at IS NULL) OR (end_at > start_at)))",
     "energy_supply_term_check_multiplier": "CHECK ((multiplier > (0)::numeric))",
     "energy_wallet_entry_check_amount": "CHECK ((amount <> (0)::numeric))",
@@ -26,6 +28,8 @@ CONSTRAINTS = {
 UNIQUE_INDEXES = {
     "energy_wallet_entry_key_uniq": "(key)",
     "energy_wallet_entry_number_uniq": "(wallet_id, number)",
+    "energy_receipt_number_uniq": "(company_id, year, number)",
+    "energy_receipt_entry_key_uniq": "(entry_key)",
     "energy_wallet_account_uniq": "(account_id, COALESCE(commodity, ''::character varying))",
     "energy_usage_key_uniq": "(supply_id, local_date, band, tier, version_id)",
     "energy_rating_unit_key_uniq": (
@@ -37,6 +41,12 @@ UNIQUE_INDEXES = {
     "energy_tariff_version_date_uniq": "(tariff_id, date_from)",
     "energy_tariff_price_cell_uniq": "(version_id, band_id, tier)",
     "energy_command_number_uniq": "(meter_id, number)",
+    "energy_entry_day_key_uniq": (
+        "(wallet_id, local_date, month, kind, origin_kind, category, COALESCE(method_id, 0),"
+        " user_id)"
+    ),
+    "energy_shift_open_uniq": "(user_id, company_id) WHERE ((state)::text = 'open'::text)",
+    "energy_shift_previous_uniq": "(previous_id) WHERE (previous_id IS NOT NULL)",
     "energy_meter_control_meter_uniq": "(meter_id)",
     "energy_reading_data_accepted_uniq": (
         "(meter_id, moment) WHERE ((state)::text = 'accepted'::text)"
@@ -51,6 +61,10 @@ UNIQUE_INDEXES = {
 TRIGGERS = {
     ("energy_wallet_entry", "energy_entry_refuse_change"),
     ("energy_wallet_entry", "energy_entry_refuse_truncate"),
+    ("energy_receipt", "energy_receipt_refuse_change"),
+    ("energy_receipt", "energy_receipt_refuse_truncate"),
+    ("energy_wallet_entry", "energy_entry_use_shift"),
+    ("energy_security_deposit_move", "energy_deposit_use_shift"),
     ("energy_command", "energy_command_notify"),
     ("energy_clock", "energy_clock_notify"),
 }

@@ -1,4 +1,9 @@
-from . import energy_operation, energy_operation_line, energy_top_up, energy_top_up_question
-from . import energy_daily_closing, energy_operation, energy_operation_line, energy_top_up
-from . import energy_meter_addition, energy_operation, energy_operation_line, energy_top_up
-from . import energy_operation, energy_operation_line, energy_statement, energy_top_up
+from . import (
+    energy_daily_closing,
+    energy_meter_addition,
+    energy_operation,
+    energy_operation_line,
+    energy_statement,
+    energy_top_up,
+    energy_top_up_question,
+)

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .. import clock
+
 
 class EnergyMeterAddition(models.TransientModel):
     """One more meter for an account that is open already."""
@@ -25,7 +27,7 @@ class EnergyMeterAddition(models.TransientModel):
     start_at = fields.Datetime(
         string="From",
         required=True,
-        default=lambda self: self.env["energy.account"]._now(),
+        default=lambda self: clock.now(self.env.cr),
     )
     opening_register = fields.Float(string="Opening Reading", digits=(18, 4))
 

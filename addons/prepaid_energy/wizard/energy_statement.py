@@ -50,5 +50,7 @@ class EnergyStatement(models.TransientModel):
             raise UserError(_("Choose accounts, or a site that had accounts in that month."))
         accounts.check_access("read")
         return self.env.ref("prepaid_energy.action_report_statement").report_action(
-            accounts, data={"month": month.isoformat(), "account_ids": accounts.ids}
+            accounts,
+            data={"month": month.isoformat(), "account_ids": accounts.ids},
+            config=False,
         )

@@ -28,7 +28,15 @@ class EnergyTopUp(models.TransientModel):
         readonly=True,
     )
     account_id = fields.Many2one(
-        "energy.account", required=True, domain=[("state", "in", ("active", "suspended"))]
+        "energy.account",
+        required=True,
+        domain=[
+            "|",
+            ("state", "in", ("active", "suspended")),
+            "&",
+            ("state", "=", "closed"),
+            ("wallet_ids.balance", "<", 0),
+        ],
     )
     partner_id = fields.Many2one(related="account_id.partner_id")
     room_ids = fields.Many2many(related="account_id.room_ids")
@@ -257,7 +265,10 @@ class EnergyTopUp(models.TransientModel):
         # sudo: the company's rule is for everybody who sells
         if not shift and self.company_id.sudo().energy_requires_shift:
             raise UserError(
-                _("%s sells in a shift only. Open yours under Sales, Shifts.", self.company_id.name)
+                _(
+                    "%s sells in a shift only. Open yours under Sales, My Shift.",
+                    self.company_id.name,
+                )
             )
         return shift
 
@@ -298,8 +309,7 @@ class EnergyTopUp(models.TransientModel):
         off = self._meters_off(entry.account_id)
         reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
         if off:
-            lines = [_("Supply stays off: %s", reason) for reason in reasons]
-            result = "\n".join(lines) or _("Supply stays off.")
+            result = "\n".join(reasons) or _("Supply stays off.")
         elif entry.command_ids:
             result = _("Supply on has been ordered.")
         else:

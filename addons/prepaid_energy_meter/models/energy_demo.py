@@ -137,6 +137,8 @@ class EnergyDemo(models.AbstractModel):
         """Tenants pay again when little is left; some stop doing so in the middle of the month."""
         late = day > self._start() + timedelta(days=LAST_PAYMENT_DAY)
         for account, ending in self._accounts():
+            if account.payment_mode == "postpaid":
+                continue
             if account.balance < 60 and not (ending and late):
                 self._top_up(account, TOP_UP_STEP, f"{day:%Y-%m-%d}")
 

@@ -20,7 +20,6 @@ function printPage(url) {
                     throw new Error(`${url} is no receipt.`);
                 }
                 await frame.contentDocument.fonts.ready;
-                frame.contentWindow.focus();
                 frame.contentWindow.print();
                 resolve();
             } catch (error) {

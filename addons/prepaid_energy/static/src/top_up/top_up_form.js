@@ -9,13 +9,18 @@ import { printPages } from "../print/print_page";
 class TopUpFormController extends FormController {
     setup() {
         super.setup();
-        useHotkey("enter", ({ target }) => this.rootRef.el && this.pressFirstButton(target), {
+        useHotkey("enter", ({ target }) => this.goOn(target), {
             bypassEditableProtection: true,
+            // A list of proposals and a button take Enter for themselves.
+            isAvailable: (target) =>
+                !target.closest(".o-autocomplete, .o_select_menu, button, textarea"),
         });
-        // Who is there is known: what they pay is next.
         useEffect(
             (account, state) => {
-                if (account && state === "typed") {
+                if (state !== "typed") {
+                    this.firstButton?.focus();
+                } else if (account) {
+                    // Who is there is known: what they pay is next.
                     this.focusAmount();
                 }
             },
@@ -24,19 +29,26 @@ class TopUpFormController extends FormController {
         onMounted(() => printPages(this.props.context.energy_print || []));
     }
 
+    /** Press the first button, unless a reference is still to be typed. */
+    goOn(target) {
+        const reference = this.rootRef.el?.querySelector("div[name=reference] input");
+        const isMissing = this.model.root.data.needs_reference && reference?.value === "";
+        if (isMissing && reference !== target) {
+            reference.focus();
+        } else {
+            this.firstButton?.click();
+        }
+    }
+
     focusAmount() {
         const input = this.rootRef.el?.querySelector("div[name=amount] input");
         input?.focus();
         input?.select();
     }
 
-    pressFirstButton(target) {
-        // A list of proposals takes Enter for itself.
-        if (target.closest(".o-autocomplete, .o_select_menu, button, textarea")) {
-            return;
-        }
-        const dialog = this.rootRef.el.closest(".modal-content") || this.rootRef.el;
-        dialog.querySelector("footer button.btn-primary:not(.d-none)")?.click();
+    get firstButton() {
+        const dialog = this.rootRef.el?.closest(".modal-content") || this.rootRef.el;
+        return dialog?.querySelector("footer button.btn-primary:not(.d-none)");
     }
 }
 

@@ -1,0 +1,80 @@
+from datetime import date, timedelta
+from decimal import Decimal
+
+from odoo.tests import tagged
+
+from .common import START, EnergyCase
+
+MARCH, APRIL = date(2026, 3, 1), date(2026, 4, 1)
+
+
+@tagged("post_install", "-at_install")
+class TestStatement(EnergyCase):
+    """The statement of a month: opening + received − used = closing, as the invoice says it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tariff = cls.make_tariff(
+            "Peak and valley",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 22)],
+            rest="valley",
+        )
+        cls.meter = cls.make_meter("S1")
+        cls.account = cls.open_account(cls.meter, tariff=cls.tariff, register=100)
+
+    def statement(self, month):
+        [statement] = self.account._statements(month)
+        return statement
+
+    def play(self):
+        """1 kWh an hour: 31 x (14 x 1.00 + 10 x 0.50) = 589.00 in March, 19.00 a day in April."""
+        self.top_up(self.account, 600, key="till/1")
+        self.read(self.meter, START + timedelta(days=32), "868")
+        self.settle()
+        self.top_up(self.account, 50, key="till/2")
+
+    def test_months_follow_on_each_other(self):
+        self.play()
+        march, april = self.statement(MARCH), self.statement(APRIL)
+        self.assertEqual(
+            (march.opening, march.received, march.earned, march.closing),
+            (Decimal("0.00"), Decimal("600.00"), Decimal("589.00"), Decimal("11.00")),
+        )
+        self.assertEqual(
+            (april.opening, april.received, april.earned, april.closing),
+            (Decimal("11.00"), Decimal("50.00"), Decimal("19.00"), Decimal("42.00")),
+        )
+        self.assertEqual(float(april.closing), self.account.balance)
+        self.assertFalse(march.is_final)
+        self.assertEqual(
+            {(line["band"], str(line["quantity"].normalize())) for line in march.use},
+            {("Peak", "434"), ("Valley", "3.1E+2")},
+        )
+
+    def test_invoiced_month_says_what_the_invoice_says(self):
+        self.play()
+        [invoice] = self.account._invoice_until(date(2026, 3, 31))
+        march = self.statement(MARCH)
+        self.assertTrue(march.is_final)
+        self.assertEqual(march.invoice, invoice)
+        self.assertEqual(march.earned, Decimal(f"{invoice.amount_total:.2f}"))
+        lines = {line["band"]: line for line in march.use}
+        self.assertEqual(lines["Peak"]["amount"], Decimal("434.00"))
+        self.assertEqual(lines["Valley"]["amount"], Decimal("155.00"))
+        self.assertEqual((lines["Peak"]["start"], lines["Peak"]["end"]), (100.0, 844.0))
+
+    def test_print_for_a_site_and_a_month(self):
+        self.play()
+        wizard = self.env["energy.statement"].create(
+            {"month": "2026-03-17", "site_id": self.site.id}
+        )
+        action = wizard.action_print()
+        self.assertEqual(action["data"]["account_ids"], self.account.ids)
+        html, _kind = self.env["ir.actions.report"]._render_qweb_html(
+            "prepaid_energy.report_statement", self.account.ids, data=action["data"]
+        )
+        text = html.decode()
+        for expected in ("2026-03", "600.00", "589.00", "11.00", "434.000", "S1"):
+            self.assertIn(expected, text)
