@@ -167,10 +167,10 @@ def charge_and_payment(worker, wallet, meter, rounds):
 
 
 def month_end(worker, wallet, meter, rounds):
-    """The first worker reads and settles; the others end the period again and again."""
-    worker.turn()
+    """In every round the first worker reads and settles while the others end the period."""
     results = []
     for turn in range(1, rounds + 1):
+        worker.turn()
         if not worker.number:
             worker.read([meter], turn, turn)
             results.append(worker.settle())
@@ -368,7 +368,7 @@ SCENARIOS = {
     function.__name__: function
     for function in (
         credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
-        settle_rounds, settle_many, lose_connection, hand_over, check, make,
+        month_end, settle_rounds, settle_many, lose_connection, hand_over, check, make,
     )
 }  # fmt: skip
 

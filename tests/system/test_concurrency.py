@@ -199,7 +199,7 @@ def test_month_end_while_charges_are_posted(contended):
         wallet,
     )
     ((count, periods, total),) = invoiced
-    assert count == periods > 1
+    assert count == periods > 1, "the periods did not end while charges were posted"
     assert Decimal(total) + Decimal(open_entries[0][0]) == Decimal(rounds + 1) * Decimal("0.60")
 
 
