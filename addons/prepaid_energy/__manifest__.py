@@ -39,6 +39,7 @@
         "views/energy_arrears_views.xml",
         "wizard/energy_daily_closing_views.xml",
         "views/energy_billing_period_views.xml",
+        "views/energy_billing_line_views.xml",
         "views/energy_billing_product_views.xml",
         "views/account_move_views.xml",
         "views/energy_account_change_views.xml",

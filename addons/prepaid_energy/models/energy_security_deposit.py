@@ -66,6 +66,13 @@ class EnergySecurityDeposit(models.Model):
 
     _check_amount = models.Constraint("CHECK (amount > 0)", "A deposit is an amount above zero.")
 
+    @api.depends("name", "state", "account_id")
+    def _compute_display_name(self):
+        for deposit in self:
+            deposit.display_name = (
+                deposit.account_id.display_name if deposit.state == "draft" else deposit.name
+            )
+
     @api.depends("account_id")
     def _compute_partner_id(self):
         for deposit in self:

@@ -46,7 +46,9 @@ class EnergyWalletEntry(models.Model):
         "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
-    number = fields.Integer(required=True, readonly=True, help="Without gaps in its balance.")
+    number = fields.Integer(
+        required=True, readonly=True, aggregator=False, help="Without gaps in its balance."
+    )
     kind = fields.Selection(KINDS, required=True, readonly=True)
     category = fields.Selection(
         CATEGORIES,
