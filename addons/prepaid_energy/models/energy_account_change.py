@@ -131,7 +131,8 @@ class EnergyAccountChange(models.Model):
     def _compute_display_name(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
         for change in self:
-            change.display_name = f"{change.name} {labels.get(change.kind, '')}".strip()
+            name = f"{change.name} {labels.get(change.kind, '')}".strip()
+            change.display_name = name if change.name != "/" else False
 
     @api.model
     def default_get(self, fields):

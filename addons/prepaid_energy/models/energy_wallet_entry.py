@@ -116,6 +116,13 @@ class EnergyWalletEntry(models.Model):
             FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change();
         """)
 
+    @api.depends("account_id.name", "kind", "number")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
+        for entry in self:
+            entry.display_name = f"{entry.account_id.name} {kinds[entry.kind]} {entry.number}"
+
     def _compute_command_ids(self):
         commands = self.env["energy.command"].search([("entry_key", "in", self.mapped("key"))])
         for entry in self:
