@@ -57,10 +57,47 @@ class Worker:
             )
             return env["energy.wallet"].browse(wallet)._top_up(amount, key, method).id
 
+        def in_turn(env):
+            return env["energy.wallet"]._in_turn([wallet], top_up)
+
         try:
-            return self.within(top_up)
+            return self.within(in_turn)
         except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
             return type(error).__name__
+
+    def ask(self, wallet, amount, to_wallet=None):
+        """Draft a refund, or a transfer to another balance; returns the request's id."""
+
+        def draft(env):
+            wallets = env["energy.wallet"]
+            method = env["energy.payment.method"].search(
+                [("company_id", "=", wallets.browse(wallet).company_id.id), ("kind", "=", "cash")],
+                limit=1,
+            )
+            values = {
+                "kind": "refund",
+                "account_id": wallets.browse(wallet).account_id.id,
+                "wallet_id": wallet,
+                "amount": amount,
+                "method_id": method.id,
+            }
+            if to_wallet:
+                values |= {
+                    "kind": "transfer",
+                    "to_account_id": wallets.browse(to_wallet).account_id.id,
+                    "to_wallet_id": to_wallet,
+                }
+            return env["energy.balance.request"].create(values).id
+
+        return self.within(draft)
+
+    def submit(self, request):
+        """Press the request's button; returns its state then, or what the caller is told."""
+        try:
+            self.within(lambda env: env["energy.balance.request"].browse(request).action_submit())
+        except Exception as error:  # noqa: BLE001 - whatever the caller is told is the result
+            return type(error).__name__
+        return self.within(lambda env: env["energy.balance.request"].browse(request).state)
 
     def read(self, meters, minute, total):
         self.within(
@@ -82,7 +119,9 @@ class Worker:
 def credits(worker, wallet, count):
     """Pay 1.00 many times, each with a key of its own."""
     worker.turn()
-    return [worker.pay(wallet, 1.0, f"credit/{worker.number}/{turn}") for turn in range(count)]
+    return [
+        worker.pay(wallet, 1.0, f"credit/{wallet}/{worker.number}/{turn}") for turn in range(count)
+    ]
 
 
 def same_key(worker, wallet):
@@ -94,6 +133,24 @@ def same_key(worker, wallet):
 def top_up_all(worker, wallets):
     """Pay 50.00 to each of these balances."""
     return [worker.pay(wallet, 50.0, f"all/{wallet}") for wallet in wallets]
+
+
+def withdrawals(worker, wallet, to_wallet):
+    """Half of the workers pay 10.00 back, the others transfer 10.00, all at the same time."""
+    request = worker.ask(wallet, 10.0, to_wallet if worker.number % 2 else None)
+    worker.turn()
+    return worker.submit(request)
+
+
+def draft(worker, wallet, amount):
+    """Draft a refund."""
+    return worker.ask(wallet, amount)
+
+
+def requests(worker, request):
+    """Submit the same request at the same time."""
+    worker.turn()
+    return worker.submit(request)
 
 
 def charge_and_payment(worker, wallet, meter, rounds):
@@ -110,10 +167,10 @@ def charge_and_payment(worker, wallet, meter, rounds):
 
 
 def month_end(worker, wallet, meter, rounds):
-    """The first worker reads and settles; the others end the period again and again."""
-    worker.turn()
+    """In every round the first worker reads and settles while the others end the period."""
     results = []
     for turn in range(1, rounds + 1):
+        worker.turn()
         if not worker.number:
             worker.read([meter], turn, turn)
             results.append(worker.settle())
@@ -260,6 +317,7 @@ def _make(env, count):
     company = env.ref("prepaid_energy.company_demo")
     env = env(context={"allowed_company_ids": company.ids, "tracking_disable": True})
     env["energy.clock"]._set(START + timedelta(days=20), 0)
+    company.energy_refund_limit = 1000
     site = env["energy.property"].create(
         {"name": "Contended", "kind": "site", "tz": "Asia/Shanghai", "supply_state": "live"}
     )
@@ -309,8 +367,8 @@ def _make(env, count):
 SCENARIOS = {
     function.__name__: function
     for function in (
-        credits, same_key, top_up_all, charge_and_payment, settle_rounds, settle_many,
-        lose_connection, hand_over, check, make,
+        credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
+        month_end, settle_rounds, settle_many, lose_connection, hand_over, check, make,
     )
 }  # fmt: skip
 

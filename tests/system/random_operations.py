@@ -382,8 +382,8 @@ WEIGHTS = {
     "reverse_invoice": 1,
     "reset_invoice": 1,
     "pay_invoice": 2,
-    "close": 0,
-    "reopen": 0,
+    "close": 1,
+    "reopen": 1,
 }
 
 

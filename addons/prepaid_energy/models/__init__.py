@@ -5,7 +5,6 @@ from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
 from . import res_company_balance
-from . import res_company_deposit
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic

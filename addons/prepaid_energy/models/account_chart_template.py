@@ -8,9 +8,9 @@ class AccountChartTemplate(models.AbstractModel):
         """Override of `account`, which deletes an unused chart when another one is chosen."""
         family = self.env["res.company"].sudo().search([("id", "child_of", company.id)])
         is_other = company.chart_template and company.chart_template != template_code
-        if is_other and not company.parent_id:
-            if install_demo or not company.root_id._existing_accounting():
-                family._energy_forget_books()
+        is_unused = install_demo or not company.root_id._existing_accounting()
+        if is_other and is_unused and not company.parent_id:
+            family._energy_forget_books()
         return super()._load(template_code, company, install_demo, force_create)
 
     def _post_load_data(self, template_code, company, template_data):

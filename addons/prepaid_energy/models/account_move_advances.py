@@ -46,7 +46,7 @@ class AccountMove(models.Model):
     def _energy_release_keys(self):
         keyed = self.line_ids.filtered("energy_entry_key")
         # A cancelled payment must not make its journal items with the key again.
-        self.origin_payment_id.energy_entry_key = False
+        self.origin_payment_id._energy_books_entry().energy_entry_key = False
         keyed.energy_entry_key = False
         if keyed:
             # sudo: whoever cancels may not run scheduled actions
@@ -67,11 +67,13 @@ class AccountMoveLine(models.Model):
         earliest = min(self.mapped("date"))
         for account, advances in accounts._advances(earliest).items():
             if advances.lowest(earliest) < 0:
+                # sudo: an accountant who sees no energy account still reads its number
+                name = self.env["energy.account"].sudo().browse(account).name
                 raise UserError(
                     _(
                         "The advances of account %(account)s do not cover this: they would be in "
                         "debit. What is wrong on a balance is put right by a reversal or an "
                         "adjustment of the balance.",
-                        account=self.env["energy.account"].browse(account).display_name,
+                        account=name,
                     )
                 )

@@ -1,4 +1,4 @@
-from odoo import _, fields, models
+from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 
@@ -12,6 +12,15 @@ class AccountPayment(models.Model):
         readonly=True, copy=False, help="Key of the balance entry that this payment books."
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `account`: cash in the till waits for no bank statement."""
+        payments = super().create(vals_list)
+        for payment in payments:
+            if payment.energy_account_id and payment.journal_id.type == "cash":
+                payment.outstanding_account_id = payment.journal_id.default_account_id
+        return payments
+
     def _prepare_move_line_default_vals(self, write_off_line_vals=None, force_balance=None):
         """Override of `account`: what touches advances names its energy account and its entry."""
         lines = super()._prepare_move_line_default_vals(write_off_line_vals, force_balance)
@@ -23,17 +32,27 @@ class AccountPayment(models.Model):
                     line["energy_entry_key"] = self.energy_entry_key
         return lines
 
+    def _energy_books_entry(self):
+        """Return those of these payments that book a balance entry."""
+        return self.filtered(
+            lambda payment: (
+                payment.energy_account_id
+                and payment.destination_account_id == payment.company_id.energy_advances_account_id
+            )
+        )
+
     def action_cancel(self):
         """Override of `account`: a cancelled payment books nothing, so its entry's key is free."""
-        self.move_id._energy_release_keys()
+        bookings = self._energy_books_entry()
+        bookings.move_id._energy_release_keys()
         result = super().action_cancel()
-        self.energy_entry_key = False
+        bookings.energy_entry_key = False
         return result
 
     def action_draft(self):
         """Override of `account` to keep cancelled bookings out of the books."""
-        for payment in self:
-            if payment.state == "canceled" and payment.energy_account_id:
+        for payment in self._energy_books_entry():
+            if payment.state == "canceled":
                 raise UserError(
                     _(
                         "%s was cancelled; its balance entry is booked anew. Leave it cancelled.",

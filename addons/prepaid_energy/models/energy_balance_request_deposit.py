@@ -22,19 +22,21 @@ class EnergyBalanceRequest(models.Model):
 
     @api.depends("deposit_id")
     def _compute_amount(self):
-        super()._compute_amount()
+        result = super()._compute_amount()
         for request in self.filtered("deposit_id"):
             if request.kind == "deposit_return":
                 request.amount = request.held
             elif request.kind == "deposit_apply":
                 request.amount = min(request.held, max(0, -request.wallet_id.balance))
+        return result
 
     @api.depends("deposit_id")
     def _compute_method_id(self):
-        super()._compute_method_id()
+        result = super()._compute_method_id()
         for request in self:
             if request.kind == "deposit_return":
                 request.method_id = request.deposit_id.method_id
+        return result
 
     def _keys(self):
         returned = self.filtered(lambda request: request.kind == "deposit_return")
@@ -63,8 +65,7 @@ class EnergyBalanceRequest(models.Model):
             )
 
     def _check_deposit_return(self, locked):
-        if not self.method_id:
-            raise UserError(_("Choose how the money is paid back."))
+        self._check_paid_out()
         self._check_held()
 
     def _deposit_return_drafts(self):

@@ -69,21 +69,29 @@ class EnergyBalanceRequest(models.Model):
         """Note whose till pays in cash: that of who asked, where it is open."""
         if self.method_id.kind == "cash" and self.kind in ("refund", "reversal", "deposit_return"):
             shift = self.entry_id.shift_id.filtered(lambda shift: shift.state == "open")
-            self.shift_id = shift or self.env["energy.shift"].search(
-                [
-                    ("user_id", "=", self.requested_by_id.id),
-                    ("company_id", "=", self.company_id.id),
-                    ("state", "=", "open"),
-                ],
-                limit=1,
+            self.shift_id = shift or self.env["energy.shift"]._present(
+                self.requested_by_id, self.company_id
             )
 
     # Refund -------------------------------------------------------------------------------------
 
     def _check_refund(self, locked):
+        self._check_paid_out()
+        self._check_refundable(locked)
+
+    def _check_paid_out(self):
         if not self.method_id:
             raise UserError(_("Choose how the money is paid back."))
-        self._check_refundable(locked)
+        if self.method_id.kind == "cash" and self.company_id.energy_requires_shift:
+            asker = self.env.user if self.state == "draft" else self.requested_by_id
+            if not self.env["energy.shift"]._present(asker, self.company_id):
+                raise UserError(
+                    _(
+                        "%(company)s pays cash in a shift only: %(user)s has none open.",
+                        company=self.company_id.name,
+                        user=asker.name,
+                    )
+                )
 
     def _check_refundable(self, locked):
         """Refuse to take more than the balance can give; a waiting request is not counted twice."""
@@ -144,9 +152,9 @@ class EnergyBalanceRequest(models.Model):
                     came=self._money(max(0, came)),
                     method=self.method_id.name,
                 )
-        if self.kind == "transfer" and self.to_account_id:
-            if self.to_account_id.partner_id != self.account_id.partner_id:
-                return _("The money goes to another customer.")
+        taker = self.kind == "transfer" and self.to_account_id
+        if taker and taker.partner_id != self.account_id.partner_id:
+            return _("The money goes to another customer.")
         return False
 
     def _came_by(self, method):

@@ -185,8 +185,7 @@ class EnergyBillingPeriod(models.Model):
     def _freeze_and_invoice(self, due):
         self._freeze(due, skip_locked=True)
         closed = self.search([("account_id", "in", list(due)), ("state", "=", "closed")])
-        moves = closed._invoice(set_aside=True)
-        if moves and "energy.book.settlement" in self.env:
+        if closed._invoice(set_aside=True):
             self.env["energy.book.settlement"]._settle(list(due))
 
     @api.model

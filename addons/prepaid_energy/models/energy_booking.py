@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .energy_wallet import CONFLICTS
+from .energy_wallet import CONFLICTS, MOST_TRIES
 from .energy_wallet_entry_books import IS_CHARGED, IS_FROM_BOOKS
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +30,16 @@ class EnergyBooking(models.AbstractModel):
         An entry that accounting refuses becomes a to-do on its account, the later entries of which
         wait too; the rest goes on. It is tried again with the next run.
         """
+        for _attempt in range(MOST_TRIES):
+            try:
+                return self._book_all()
+            except CONFLICTS:
+                # Somebody paid, invoiced or booked meanwhile; what was committed stays.
+                self.env.cr.rollback()
+                self.env.transaction.reset()
+        self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
+
+    def _book_all(self):
         commit = self.env["ir.cron"]._commit_progress
         passed, last = set(), 0
         while entries := self._to_book(last, BATCH, passed):
@@ -84,14 +94,14 @@ class EnergyBooking(models.AbstractModel):
         entries = entries.sudo().sorted("id")
         booked = entries.browse()
         failed = set()
-        # Money received is the bulk, and quicker in one go.
+        # Money received is the bulk, and quicker in one go. Neighbours only: the order counts.
+        # pylint: disable-next=bad-builtin-groupby
         for together, group in groupby(entries, lambda e: (e.company_id, self._is_received(e))):
-            group = entries.concat(*group).filtered(lambda e: e.account_id.id not in failed)
-            group -= booked
+            group = entries.browse().concat(*group) - booked
             parts = [group] if together[1] else list(group)
             while parts:
                 part = parts.pop(0)
-                part = part.filtered(lambda e: e.account_id.id not in failed)
+                part = (part - booked).filtered(lambda e: e.account_id.id not in failed)
                 if not part:
                     continue
                 try:
@@ -144,10 +154,6 @@ class EnergyBooking(models.AbstractModel):
         payments = self.env["account.payment"].create(
             [self._payment_values(entry, direction) for entry in entries]
         )
-        for payment in payments:
-            if payment.journal_id.type == "cash":
-                # Cash in the till waits for no bank statement.
-                payment.outstanding_account_id = payment.journal_id.default_account_id
         payments.action_post()
 
     def _label(self, entry):
@@ -185,7 +191,7 @@ class EnergyBooking(models.AbstractModel):
 
     def _book_transfer(self, entry):
         if (entry.cause_key or "").startswith("deposit/"):
-            return self._book_against(entry, entry.company_id.energy_deposit_account_id)
+            return self._book_against(entry, entry.company_id._energy_set_up_deposit_account())
         other = self.env["energy.wallet.entry"].search([("key", "=", entry.cause_key)])
         if not other or other.amount != -entry.amount:
             raise UserError(self.env._("The other side of the transfer is missing."))

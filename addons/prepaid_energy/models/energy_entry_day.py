@@ -169,9 +169,10 @@ class EnergyClock(models.Model):
     @api.model
     def _set(self, moment=None, speed=1.0):
         """Override: a clock that is put back makes moments before the mark once more."""
-        super()._set(moment, speed)
+        result = super()._set(moment, speed)
         rows = self.env.execute_query(
             SQL("SELECT moment > energy_now() FROM energy_entry_day_mark")
         )
         if rows[0][0]:
             self.env["energy.entry.day"]._start_again()
+        return result

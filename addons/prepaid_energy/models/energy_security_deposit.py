@@ -142,14 +142,7 @@ class EnergySecurityDeposit(models.Model):
     def _open_till(self):
         if self.method_id.kind != "cash":
             return self.env["energy.shift"]
-        return self.env["energy.shift"].search(
-            [
-                ("user_id", "=", self.env.uid),
-                ("company_id", "=", self.company_id.id),
-                ("state", "=", "open"),
-            ],
-            limit=1,
-        )
+        return self.env["energy.shift"]._present(company=self.company_id)
 
     def _claim(self):
         """Lock the deposit's row: its movements follow one after the other."""

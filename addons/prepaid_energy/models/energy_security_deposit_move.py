@@ -1,4 +1,4 @@
-from odoo import _, fields, models
+from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import clock
@@ -53,7 +53,8 @@ class EnergySecurityDepositMove(models.Model):
     def write(self, vals):
         raise UserError(_("Movements of a deposit are never changed."))
 
-    def unlink(self):
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(_("Movements of a deposit are never deleted."))
 
     def _book(self):
@@ -72,13 +73,18 @@ class EnergySecurityDepositMove(models.Model):
                     "currency_id": self.currency_id.id,
                     "date": self.local_date,
                     "journal_id": self.method_id.journal_id.id,
-                    "destination_account_id": company._energy_set_up_deposit_account().id,
+                    "destination_account_id": company._energy_set_up_account(
+                        "energy_deposit_account_id"
+                    ).id,
                     "memo": " ".join(filter(None, [deposit.name, self.reference])),
                     "energy_account_id": self.account_id.id,
                     "energy_entry_key": self.key,
                 }
             )
         )
+        if payment.journal_id.type == "cash":
+            # Cash in the till waits for no bank statement.
+            payment.outstanding_account_id = payment.journal_id.default_account_id
         payment.action_post()
         if payment.move_id.state != "posted":
             raise UserError(

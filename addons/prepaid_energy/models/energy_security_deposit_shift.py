@@ -7,10 +7,11 @@ class EnergySecurityDepositMove(models.Model):
     _inherit = "energy.security.deposit.move"
 
     def init(self):
-        super().init()
+        result = super().init()
         self.env.cr.execute("""
             CREATE OR REPLACE TRIGGER energy_deposit_use_shift
             AFTER INSERT ON energy_security_deposit_move
             FOR EACH ROW WHEN (NEW.shift_id IS NOT NULL)
             EXECUTE FUNCTION energy_shift_use();
         """)
+        return result

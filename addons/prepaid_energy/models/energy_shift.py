@@ -176,25 +176,24 @@ class EnergyShift(models.Model):
                 for key in ("user_id", "company_id", "journal_id", "opening_float", *TYPED)
                 if key in vals
             }
+            values.setdefault("user_id", self.env.uid)
+            values.setdefault("journal_id", self._default_till().id)
+            # sudo: as in _left_in_till
+            previous = self._left_in_till(
+                self.env["account.journal"].browse(values["journal_id"]),
+                self.env["res.users"].browse(values["user_id"]),
+            ).sudo()
+            if previous:
+                values["opening_float"] = previous.handed_over
+            self._check_finite(values)
             values |= {
                 "name": self._next_number(company),
                 "state": "open",
                 "opened_at": clock.now(self.env.cr),
                 "closed_at": False,
-                "previous_id": False,
+                "previous_id": previous.id,
             }
-            self._check_finite(values)
-            shift = super().create([values])
-            previous = shift._left_in_till(shift.journal_id, shift.user_id)
-            if previous:
-                super(EnergyShift, shift).write(
-                    {
-                        "previous_id": previous.id,
-                        # sudo: as in _left_in_till
-                        "opening_float": previous.sudo().handed_over,
-                    }
-                )
-            made += shift
+            made += super().create([values])
         return made
 
     @api.model

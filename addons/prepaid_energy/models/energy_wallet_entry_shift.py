@@ -11,7 +11,7 @@ class EnergyWalletEntry(models.Model):
     _inherit = "energy.wallet.entry"
 
     def init(self):
-        super().init()
+        result = super().init()
         self.env.cr.execute("""
             CREATE OR REPLACE FUNCTION energy_shift_use() RETURNS trigger
             LANGUAGE plpgsql AS $$
@@ -29,3 +29,4 @@ class EnergyWalletEntry(models.Model):
             FOR EACH ROW WHEN (NEW.shift_id IS NOT NULL)
             EXECUTE FUNCTION energy_shift_use();
         """)
+        return result

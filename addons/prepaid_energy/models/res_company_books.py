@@ -16,7 +16,6 @@ class ResCompany(models.Model):
 
     energy_journal_id = fields.Many2one(
         "account.journal",
-        string="Energy Journal",
         check_company=True,
         ondelete="restrict",
         domain="[('type', '=', 'general'), ('company_id', '=', id)]",
@@ -60,6 +59,15 @@ class ResCompany(models.Model):
         """
         self.ensure_one()
         return self._energy_set_up_account("energy_advances_account_id")
+
+    def _energy_set_up_deposit_account(self):
+        """Make the company's security deposit account; one that exists already is never changed.
+
+        :return: the account
+        :rtype: recordset of `account.account`
+        """
+        self.ensure_one()
+        return self._energy_set_up_account("energy_deposit_account_id")
 
     def _energy_set_up_account(self, name):
         """Make one of the company's own accounts, with a free code; a branch uses its parent's.

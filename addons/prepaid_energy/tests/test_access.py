@@ -115,16 +115,22 @@ COMPANY_MODELS = (
     "energy.credit.level",
     "energy.agreement.template",
 )
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.daily.closing")
-WIZARDS = ("energy.operation", "energy.operation.line", "energy.top.up", "energy.meter.addition")
-WIZARDS = ("energy.statement", "energy.operation", "energy.operation.line", "energy.top.up")
+WIZARDS = (
+    "energy.statement",
+    "energy.operation",
+    "energy.operation.line",
+    "energy.top.up",
+    "energy.meter.addition",
+    "energy.daily.closing",
+)
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
 PUBLIC = {
-    "account.move": {"action_open_energy_period", "button_draft", "button_cancel"},
+    "account.move": {"action_open_energy_period", "button_cancel", "button_draft"},
+    "account.payment": {"action_cancel", "action_draft"},
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
@@ -692,14 +698,22 @@ class TestSites(AccessCase):
                 windows=[("peak", 8, 22)],
                 rest="valley",
             )
-            cash = self.env["account.journal"].create(
-                {"name": "Theirs", "type": "general", "code": "CSH8", "company_id": stranger.id}
+            self.env["account.chart.template"].try_loading(
+                "generic_coa", company=stranger, install_demo=False
             )
-            cash_home, cls.cash = cls.cash, cash
+            stranger.currency_id = company.currency_id
+            books_home = cls.method, cls.cash
+            cls.cash = self.env["account.journal"].create(
+                {"name": "Theirs", "type": "cash", "code": "CSH8", "company_id": stranger.id}
+            )
+            stranger._energy_set_up_books()
+            cls.method = self.env["energy.payment.method"].create(
+                {"name": "Theirs", "journal_id": cls.cash.id, "company_id": stranger.id}
+            )
             try:
                 self.furnish(self.make_meter("C1"), tariff=tariff, policy=policy)
             finally:
-                cls.cash = cash_home
+                cls.method, cls.cash = books_home
         finally:
             cls.company, cls.site = home
         env = self.as_user("manager")

@@ -104,6 +104,7 @@ class TestWords(RequestCase):
         self.assertEqual(untouched.settled_until, START)
 
     def test_only_a_posted_invoice_bills(self):
+        self.plants_defect = True  # the invoice is not made by invoicing
         self.sell(100)
         self.use(2, "50")
         wallet = self.account.wallet_ids
@@ -311,6 +312,16 @@ class TestRefund(RequestCase):
         self.assertIn("30.00", request.warning)
         request.method_id = self.method
         self.assertFalse(request.warning)
+
+    def test_cash_is_paid_in_a_shift_where_the_company_wants_it(self):
+        self.company.energy_requires_shift = True
+        self.sell(50)
+        request = self.ask("refund", 40, user=self.cashier)
+        with self.refused(UserError, "in a shift only"):
+            request.action_submit()
+        self.open_shift(self.cashier)
+        request.action_submit()
+        self.assertTrue(request.shift_id)
 
     def test_refund_has_a_receipt(self):
         self.sell(50)

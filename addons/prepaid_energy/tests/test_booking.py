@@ -77,24 +77,12 @@ class BooksCase(EnergyCase):
         self.post(account, "charge", f"-{amount}", key, period_id=period)
         return self.env["energy.billing.period"].browse(period)
 
-    def invoice(self, period, amount, move_type="out_invoice"):
-        """Invoice a period on its last day; what is open on it belongs to its account."""
+    def invoice(self, period):
+        """Invoice everything of an account up to the end of a period."""
         account = period.account_id
-        invoice = self.env["account.move"].create(
-            {
-                "move_type": move_type,
-                "partner_id": account.partner_id.id,
-                "company_id": self.company.id,
-                "invoice_date": period.date_to,
-                "invoice_line_ids": [
-                    (0, 0, {"name": "Energy", "price_unit": amount, "tax_ids": [(5, 0, 0)]})
-                ],
-            }
-        )
-        self.claim(invoice).energy_account_id = account
-        invoice.action_post()
-        period.write({"move_id": invoice.id, "state": "invoiced"})
-        return invoice
+        for product in account.company_id.energy_billing_product_ids.product_id:
+            product.taxes_id = False
+        return period._freeze({account.id: period.date_to})._invoice()
 
     def claim(self, invoice):
         """Return the journal item of what the customer owes on an invoice."""
@@ -145,6 +133,7 @@ class TestBooking(BooksCase):
         entries = [self.top_up(self.account, amount, f"till/{amount}") for amount in (1, 2, 3)]
         self.book(*entries)
         self.assertEqual([entry.payment_id.amount for entry in entries], [1, 2, 3])
+        self.assertFalse(self.account.activity_ids)
 
     def test_refund_leaves_by_the_way_of_its_journal(self):
         self.book(self.top_up(self.account, 80))
@@ -211,7 +200,12 @@ class TestBooking(BooksCase):
         self.assertEqual(taken.booking_id, given.booking_id)
 
     def test_deposit_applied_to_a_debt(self):
-        entry = self.post(self.account, "transfer", "40", "deposit/9/use", cause_key="deposit/9")
+        deposit = self.env["energy.security.deposit"].create(
+            {"account_id": self.account.id, "amount": 300, "method_id": self.method.id}
+        )
+        deposit.action_receive()
+        key = deposit._move("applied", Decimal(-40)).key
+        entry = self.post(self.account, "transfer", "40", "use/1", cause_key=key)
         self.book(entry)
         self.assertEqual(
             self.items(entry),
@@ -365,15 +359,3 @@ class TestBooking(BooksCase):
         with self.assertRaisesRegex(UserError, "do not cover"), self.env.cr.savepoint():
             top_up.payment_id.action_draft()
         self.env.invalidate_all()
-
-    def test_second_company_in_another_currency(self):
-        euro = self.env.ref("base.EUR")
-        euro.active = True
-        company = self.env["res.company"].create({"name": "Quay", "currency_id": euro.id})
-        self.env.user.company_ids += company
-        self.env["account.chart.template"].try_loading(
-            "generic_coa", company=company, install_demo=False
-        )
-        company.currency_id = euro
-        self.assertTrue(company.energy_journal_id and company.energy_advances_account_id)
-        self.assertNotEqual(company.energy_advances_account_id, self.advances)

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 from odoo.tests import Form, tagged
 
+from ..local_time import month_first
 from ..models.energy_wallet import Draft
 from .common import START, EnergyCase
 
@@ -25,6 +26,8 @@ class TestFinanceReports(EnergyCase):
     Of the 66 used in March, 6 are posted in April by a late reading; of the 330 received, 100 are
     received in March by mistake and reversed in April, so that April has 130 − 100.
     """
+
+    charge = "a/charge"
 
     @classmethod
     def setUpClass(cls):
@@ -55,7 +58,6 @@ class TestFinanceReports(EnergyCase):
         cls.set_clock(MAY + timedelta(hours=3))
         cls.read(cls.meter, MAY, "210")
         cls.settle()
-        cls.charge = "a/charge"
         cls.post(cls.a, "charge", -200, cls.charge)
         cls.post(cls.a, "reversal", 60, "a/charge/undone", cause_key=cls.charge)
         cls.post(cls.b, "refund", -50, "b/r", method_id=cls.cash.id)
@@ -63,6 +65,8 @@ class TestFinanceReports(EnergyCase):
     @classmethod
     def post(cls, account, kind, amount, key, **values):
         wallet = account.wallet_ids
+        if kind == "charge" or values.get("cause_key") == cls.charge:
+            values["period_id"] = cls.period(account)
         wallet._post(
             [
                 Draft(
@@ -80,6 +84,11 @@ class TestFinanceReports(EnergyCase):
             wallet._lock(wallet.ids),
         )
         cls.env.invalidate_all()
+
+    @classmethod
+    def period(cls, account):
+        month = (account.id, month_first(cls.site._today()))
+        return cls.env["energy.billing.period"]._open_for({month})[month]
 
     @classmethod
     def roll_up(cls, moment):

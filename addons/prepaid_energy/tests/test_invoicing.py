@@ -104,8 +104,8 @@ class InvoicingCase(EnergyCase):
             self.assertFalse(move.line_ids.filtered(lambda item: item.display_type == "rounding"))
             billed = {}
             for line in period.line_ids:
-                billed.setdefault((line.band, line.tier), Decimal(0))
-                billed[line.band, line.tier] += Decimal(str(line.amount))
+                key = (line.month, line.band, line.tier)
+                billed[key] = billed.get(key, Decimal(0)) + Decimal(str(line.amount))
             self.assertEqual(
                 sorted(float(amount) for amount in billed.values() if amount),
                 sorted(

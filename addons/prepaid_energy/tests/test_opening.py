@@ -195,7 +195,7 @@ class TestOpening(OpeningCase):
         draft = self.draft(meter, start=START + 2 * HOUR, register=5000.0)
         draft.action_open_accounts()
         self.assertEqual(draft.state, "draft")
-        self.assertIn("do not fit the readings", draft.opening_problem)
+        self.assertIn("fit the readings of", draft.opening_problem)
         self.assertFalse(draft.wallet_ids)
         self.assertFalse(draft.occupancy_ids)
 

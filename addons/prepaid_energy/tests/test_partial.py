@@ -11,7 +11,7 @@ class TestPartial(BooksCase):
     """Money that reaches a prepaid invoice by any road of Odoo moves the balance."""
 
     def owing(self, account, amount):
-        return self.invoice(self.charge(account, str(amount), 3), amount)
+        return self.invoice(self.charge(account, str(amount), 3))
 
     def register_payment(self, invoice, amount=None, user=None):
         wizard = self.env["account.payment.register"]
@@ -66,7 +66,7 @@ class TestPartial(BooksCase):
         self.settle()
         self.assertEqual(self.commands(meter)[-1][2], "off")
         period = self.env["energy.billing.period"].search([("account_id", "=", account.id)])
-        self.register_payment(self.invoice(period, 30))
+        self.register_payment(self.invoice(period))
         self.assertEqual(account.balance, 0)
         self.assertEqual(self.commands(meter)[-1][2], "on")
 
@@ -194,7 +194,7 @@ class TestPartial(BooksCase):
         electricity = both.wallet_ids - water
         period = self.charge(both, "30", 3)
         self.assertEqual({electricity.balance, water.balance}, {-30, 0})
-        self.register_payment(self.invoice(period, 30))
+        self.register_payment(self.invoice(period))
         self.assertEqual((electricity.balance, water.balance), (0, 0))
 
     def test_checker_finds_a_payment_that_moved_no_balance(self):

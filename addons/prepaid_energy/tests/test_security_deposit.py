@@ -73,6 +73,23 @@ class TestSecurityDeposit(RequestCase):
         draft = self.open_account(self.make_meter("D9"), activate=False)
         self.assertEqual(self.receive(account_id=draft.id).held, 300)
 
+    def test_deposit_of_an_opening_is_received_with_it(self):
+        account = self.open_account(
+            self.make_meter("D8"), opening_deposit=120, opening_deposit_method_id=self.method.id
+        )
+        self.assertEqual((account.deposit_held, account.deposit_ids.state), (120, "held"))
+        self.assertEqual((account.balance, self.liability()), (0, 120))
+
+    def test_applied_deposit_is_booked_against_the_liability(self):
+        deposit = self.receive()
+        self.use(2, "100")
+        self.submit("deposit_apply", 60, deposit_id=deposit.id)
+        self.assertEqual(self.liability(), 300)
+        self.env["energy.booking"]._book(
+            self.env["energy.wallet.entry"].search([("cause_key", "=like", "deposit/%")])
+        )
+        self.assertEqual(self.liability(), 240)
+
     def test_deposit_goes_back_in_parts_and_above_the_limit_by_a_second_person(self):
         deposit = self.receive()
         part = self.give_back(deposit, amount=100)

@@ -106,7 +106,9 @@ class TestShift(EnergyCase):
         self.post("refund", -40, "back", **cash)
         self.post("refund", -30, "bank", method_id=self.transfer.id, shift_id=shift.id)
         # What carries the method but is no payment does not move the till.
-        self.post("charge", -3, "fee", cause_key="shift/300", **cash)
+        month = (self.account.id, self.site._today())
+        period = self.env["energy.billing.period"]._open_for({month})[month]
+        self.post("charge", -3, "fee", cause_key="shift/300", period_id=period, **cash)
         self.assertEqual(
             (shift.cash_received, shift.cash_paid, shift.expected), (420.5, 160.5, 460)
         )
