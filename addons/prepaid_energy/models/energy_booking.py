@@ -12,7 +12,6 @@ from .energy_wallet_entry_books import IS_CHARGED, IS_FROM_BOOKS
 _logger = logging.getLogger(__name__)
 
 BATCH = 50
-MOST_CONFLICTS = 20
 
 
 class EnergyBooking(models.AbstractModel):
@@ -39,16 +38,6 @@ class EnergyBooking(models.AbstractModel):
                 self.env.cr.rollback()
                 self.env.transaction.reset()
         self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
-
-    def _book_all(self):
-        for _attempt in range(MOST_CONFLICTS):
-            try:
-                return self._book_all()
-            except CONFLICTS:
-                # Invoicing settles the same accounts meanwhile: begin anew from what it left.
-                self.env.cr.rollback()
-                self.env.transaction.reset()
-        return self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
 
     def _book_all(self):
         commit = self.env["ir.cron"]._commit_progress
