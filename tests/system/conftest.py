@@ -104,7 +104,11 @@ def run_site(site_template, tmp_path):
 
 @pytest.fixture
 def demo(demo_template, fresh_database, tmp_path):
-    """The demo at work, its clock standing still; see RunningSite."""
+    """The demo at work, its clock standing still; see RunningSite.
+
+    When the test ends, the checker must find nothing and the logs hold no line that the log gate
+    does not let through.
+    """
     from running_site import HALF_HOUR, RunningSite
 
     database = fresh_database(demo_template, f"{PREFIX}_browser")
@@ -129,6 +133,7 @@ def demo(demo_template, fresh_database, tmp_path):
         site.start()
         yield site
     assert site.log_complaints() == []
+    assert findings(database) == {}
 
 
 @pytest.fixture
