@@ -14,7 +14,7 @@ KINDS = [
     ("capacity_restoration", "Capacity Restoration"),
     ("suspend", "Suspension"),
     ("resume", "Resumption"),
-    ("close", "Closing"),
+    ("close", "Account Closing"),
     ("reopen", "Reopening"),
 ]
 # States of the account in which a kind is possible; all others need an open account.

@@ -52,7 +52,7 @@ class EnergySecurityDeposit(models.Model):
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
     note = fields.Text()
     state = fields.Selection(
-        [("draft", "Draft"), ("held", "Held"), ("ended", "Returned or Applied")],
+        [("draft", "Draft"), ("held", "Received"), ("ended", "Returned or Applied")],
         required=True,
         default="draft",
         readonly=True,
