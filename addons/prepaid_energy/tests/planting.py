@@ -1,4 +1,4 @@
-"""Planted defects: one line of the product replaced by a wrong one, for as long as a block lasts."""
+"""Planted defects: one line of the product replaced by a wrong one while a block lasts."""
 
 import ast
 import inspect
@@ -15,7 +15,7 @@ def planted(function, line, instead):
     :param function: function or method of the product
     :param str line: the piece replaced; stands in the function's source exactly once
     :param str instead: what stands there during the block
-    :raise AssertionError: where the piece is not there, or more than once
+    :raise LookupError: where the piece is not there, or more than once
     """
     function = inspect.unwrap(function)
     function = getattr(function, "__func__", function)
@@ -23,7 +23,7 @@ def planted(function, line, instead):
     source = textwrap.dedent(inspect.getsource(function))
     found = source.count(line)
     if found != 1:
-        raise AssertionError(f"{line!r} stands {found} times in {function.__qualname__}.")
+        raise LookupError(f"{line!r} stands {found} times in {function.__qualname__}.")
     function.__code__ = _compiled(code, source.replace(line, instead))
     try:
         yield
@@ -44,7 +44,7 @@ def _compiled(code, source):
         for changed in _codes(of_outer):
             if changed.co_name == code.co_name:
                 return changed
-    raise AssertionError(f"{code.co_name} was not found in its own source.")
+    raise LookupError(f"{code.co_name} was not found in its own source.")
 
 
 def _codes(code):
