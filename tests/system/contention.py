@@ -4,14 +4,19 @@ and the arguments as JSON. It forks as many workers as the scenario wants, each 
 its own, and prints what they came to as one JSON list.
 """
 
+import importlib
 import json
 import multiprocessing
+import os
+import signal
 import sys
+import time
 import traceback
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import partial, reduce
+from pathlib import Path
 from unittest.mock import patch
 
 import odoo.tools.config
@@ -19,6 +24,10 @@ import psycopg2
 from odoo import SUPERUSER_ID, Command, api, sql_db
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
+
+# Beside the add-on's own tests, which are not imported here.
+sys.path.append(str(Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests"))
+from planting import planted
 
 START = datetime(2026, 3, 1) - timedelta(hours=8)  # midnight of 1 March in Shanghai, in UTC
 MINUTE = timedelta(minutes=1)
@@ -140,6 +149,62 @@ def withdrawals(worker, wallet, to_wallet):
     request = worker.ask(wallet, 10.0, to_wallet if worker.number % 2 else None)
     worker.turn()
     return worker.submit(request)
+
+
+def killed_at_the_balance(worker, wallet):
+    """A process pays and is killed before it commits; then another one pays the same.
+
+    Returns what the other one is told, its receipt, and the seconds that it took.
+    """
+    sql_db.close_all()
+    ready, written = os.pipe()
+    pid = os.fork()
+    if not pid:
+        point = "odoo.addons.prepaid_energy.models.energy_wallet.reached"
+
+        def stop(reached):
+            if reached == "entry_written":
+                os.write(written, b".")
+                time.sleep(PATIENCE)
+
+        with patch(point, stop):
+            worker.pay(wallet, 50.0, "killed/1")
+        os._exit(1)
+    os.read(ready, 1)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    before = time.monotonic()
+    told = worker.pay(wallet, 50.0, "killed/1")
+    receipt = worker.within(lambda env: env["energy.receipt"]._for(["killed/1"]).id)
+    return told, receipt, time.monotonic() - before
+
+
+def killed_at_the_receipt(worker, wallet):
+    """A process is killed while it draws a receipt's number; then another one draws it.
+
+    Returns the number of the receipt and how many were drawn.
+    """
+    worker.pay(wallet, 50.0, "killed/2")
+    sql_db.close_all()
+    ready, written = os.pipe()
+    pid = os.fork()
+    if not pid:
+        receipt = worker._registry["energy.receipt"]
+        draw = receipt._draw
+
+        def stop(self, keys):
+            draw(self, keys)
+            os.write(written, b".")
+            time.sleep(PATIENCE)
+
+        with patch.object(receipt, "_draw", stop):
+            worker.within(lambda env: env["energy.receipt"]._numbered(["killed/2"]) and None)
+        os._exit(1)
+    os.read(ready, 1)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    drawn = worker.within(lambda env: env["energy.receipt"]._numbered(["killed/2"]))
+    return drawn["killed/2"]["name"]
 
 
 def draft(worker, wallet, amount):
@@ -369,6 +434,7 @@ SCENARIOS = {
     for function in (
         credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
         month_end, settle_rounds, settle_many, lose_connection, hand_over, check, make,
+        killed_at_the_balance, killed_at_the_receipt,
     )
 }  # fmt: skip
 
@@ -386,6 +452,19 @@ def _work(database, scenario, number, barrier, results, arguments):
 def main(database, scenario, arguments):
     odoo.tools.config.parse_config(["-d", database], setup_logging=True)
     Registry(database)
+    plant = arguments.pop("plant", None)
+    with _defect(*plant) if plant else nullcontext():
+        _run(database, scenario, arguments)
+
+
+def _defect(place, line, instead):
+    """Plant a defect in a function of the add-on's models, given as `module.Class.function`."""
+    module, *names = place.split(".")
+    module = importlib.import_module(f"odoo.addons.prepaid_energy.models.{module}")
+    return planted(reduce(getattr, names, module), line, instead)
+
+
+def _run(database, scenario, arguments):
     # No connection may be shared with the workers.
     sql_db.close_all()
     count = arguments.pop("workers", 1)

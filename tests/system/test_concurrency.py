@@ -29,13 +29,14 @@ class Contended:
         self.database = database
         self.meters: list[int] = []
         self.wallets: list[int] = []
+        self.plant: tuple[str, str, str] | None = None
 
     def run(self, scenario: str, workers: int = 1, **arguments: object) -> list:
         """Run a scenario of contention.py; returns what each worker came to."""
         done = subprocess.run(
             [
                 folders.PYTHON, CONTENTION, self.database, scenario,
-                json.dumps({"workers": workers, **arguments}),
+                json.dumps({"workers": workers, "plant": self.plant, **arguments}),
             ],
             env=odoo_command.environment(),
             cwd=folders.ROOT,
@@ -43,7 +44,8 @@ class Contended:
             text=True,
             check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-10000:]
+        if done.returncode:
+            raise RuntimeError(done.stderr[-10000:])
         return json.loads(done.stdout.splitlines()[-1])
 
     def rows(self, query: str, *values: object) -> list[tuple]:
@@ -271,3 +273,89 @@ def test_change_of_customer_while_charging(contended):
             former: Decimal("0.00"),
             new: Decimal("48.20"),
         }
+
+
+def test_payment_of_a_killed_cashier_is_made_at_once_by_another(contended):
+    """Whoever dies at a balance holds it no longer than its connection lives."""
+    wallet = contended.wallets[0]
+    [(told, receipt, seconds)] = contended.run("killed_at_the_balance", wallet=wallet)
+    assert isinstance(told, int), told
+    assert seconds < 5
+    assert contended.entries(wallet, "top_up") == [Decimal("50.00")]
+    assert contended.rows("SELECT id, entry_key FROM energy_receipt WHERE id = %s", receipt) == [
+        (receipt, "killed/1")
+    ]
+
+
+def test_receipt_of_a_killed_drawing_is_drawn_without_a_gap(contended):
+    wallet = contended.wallets[0]
+    [before] = contended.rows("SELECT COALESCE(max(number), 0) FROM energy_receipt")
+    [name] = contended.run("killed_at_the_receipt", wallet=wallet)
+    drawn = contended.rows("SELECT name, number FROM energy_receipt WHERE entry_key = 'killed/2'")
+    assert drawn == [(name, before[0] + 1)]
+
+
+# A planted defect for each property, and the check that must catch it.
+DEFECTS = [
+    (
+        test_five_hundred_credits_from_eight_workers,
+        "energy_wallet.EnergyWallet._repeated",
+        "cr.commit()",
+        "cr.rollback()",
+    ),
+    (
+        test_same_key_thirty_two_times_at_once,
+        "energy_wallet.EnergyWallet._without_known",
+        "if draft.key not in known:",
+        "if True:",
+    ),
+    (
+        test_twenty_withdrawals_at_once_stop_at_zero,
+        "energy_balance_request_posting.EnergyBalanceRequest._check_refund",
+        "self._check_refundable(locked)",
+        "pass",
+    ),
+    (
+        test_refused_request_replayed_at_once_is_done_once_after_a_top_up,
+        "energy_balance_request_posting.EnergyBalanceRequest._check_refundable",
+        "raise UserError(message)",
+        "self.state = 'done'",
+    ),
+    (
+        test_charge_and_payment_at_once,
+        "energy_wallet.EnergyWallet._post",
+        "state[0:3] = balance, number, head",
+        "state[1:3] = number, head",
+    ),
+    (
+        test_two_workers_settle_one_account_a_hundred_rounds,
+        "energy_settlement.EnergySettlement._lock_due",
+        "FOR NO KEY UPDATE SKIP LOCKED",
+        "",
+    ),
+    (
+        test_month_end_while_charges_are_posted,
+        "energy_billing_freeze.EnergyBillingPeriod._lock_to_freeze",
+        "SET balance = balance WHERE id = ANY(%s)",
+        "SET balance = balance WHERE id = ANY(%s) AND FALSE",
+    ),
+    (
+        test_payment_of_a_killed_cashier_is_made_at_once_by_another,
+        "energy_wallet.EnergyWallet._without_known",
+        "if draft.key not in known:",
+        "if False:",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "place", "line", "instead"), DEFECTS, ids=[check.__name__ for check, *_ in DEFECTS]
+)
+def test_planted_defect_is_caught(contended_template, fresh_database, check, place, line, instead):
+    template, made = contended_template
+    site = Contended(fresh_database(template, f"{PREFIX}_planted"))
+    site.meters, site.wallets = made["meters"], made["wallets"]
+    site.plant = (place, line, instead)
+    with pytest.raises(AssertionError):
+        check(site)
+        assert site.run("check") == [{}]
