@@ -106,3 +106,4 @@ from . import energy_account_books
 from . import energy_booking
 from . import energy_book_settlement
 from . import energy_account_statement
+from . import ir_actions_report

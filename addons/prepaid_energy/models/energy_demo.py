@@ -29,11 +29,33 @@ class EnergyDemo(models.AbstractModel):
         # Not `try_loading`: it would add demo invoices, or warn that modules are still loading.
         self.env["account.chart.template"]._load("generic_coa", company, install_demo=False)
         company.currency_id = self.env.ref("base.CNY")
+        self._load_tax(company)
         self.env["account.journal"].create(
             {"name": "Counter cash", "type": "cash", "code": "CASH", "company_id": company.id}
         )
         company._energy_set_up_books()
         self.env["ir.config_parameter"].set_param(ADJUSTABLE, "1")
+
+    def _load_tax(self, company):
+        """China's VAT of 13 %, in the price, on what is sold to customers at home."""
+        country = company.country_id
+        company.account_fiscal_country_id = country
+        self.env["account.fiscal.position"].search(
+            [("company_id", "=", company.id), ("country_id", "!=", False)]
+        ).country_id = country
+        company.account_sale_tax_id = self.env["account.tax"].create(
+            {
+                "name": "VAT 13% incl.",
+                "amount": 13,
+                "type_tax_use": "sale",
+                "price_include_override": "tax_included",
+                "country_id": country.id,
+                "company_id": company.id,
+                "tax_group_id": self.env["account.tax.group"]
+                .create({"name": "VAT 13%", "company_id": company.id, "country_id": country.id})
+                .id,
+            }
+        )
 
     @api.model
     def _rooms(self):

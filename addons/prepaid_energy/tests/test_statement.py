@@ -1,7 +1,9 @@
+import io
 from datetime import date, timedelta
 from decimal import Decimal
 
 from odoo.tests import tagged
+from odoo.tools.pdf import PdfReader
 
 from .common import START, EnergyCase
 
@@ -78,3 +80,13 @@ class TestStatement(EnergyCase):
         text = html.decode()
         for expected in ("2026-03", "600.00", "589.00", "11.00", "434.000", "S1"):
             self.assertIn(expected, text)
+
+    def test_several_statements_are_one_file(self):
+        self.play()
+        accounts = self.account | self.open_account(self.make_meter("S2"))
+        report = self.env["ir.actions.report"].with_context(force_report_rendering=True)
+        content, kind = report._render_qweb_pdf(
+            "prepaid_energy.report_statement", accounts.ids, data={"month": "2026-03-01"}
+        )
+        self.assertEqual(kind, "pdf")
+        self.assertEqual(len(PdfReader(io.BytesIO(content)).pages), 2)

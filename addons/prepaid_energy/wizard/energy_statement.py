@@ -1,6 +1,7 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
+from .. import clock
 from ..local_time import month_first
 
 
@@ -13,7 +14,7 @@ class EnergyStatement(models.TransientModel):
     month = fields.Date(
         required=True,
         default=lambda self: month_first(
-            fields.Date.subtract(month_first(fields.Date.context_today(self)), days=1)
+            fields.Date.subtract(month_first(clock.now(self.env.cr).date()), days=1)
         ),
         help="Any day of it.",
     )
