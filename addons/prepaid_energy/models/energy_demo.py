@@ -43,7 +43,7 @@ class EnergyDemo(models.AbstractModel):
         self.env["account.fiscal.position"].search(
             [("company_id", "=", company.id), ("country_id", "!=", False)]
         ).country_id = country
-        company.account_sale_tax_id = self.env["account.tax"].create(
+        tax = self.env["account.tax"].create(
             {
                 "name": "VAT 13% incl.",
                 "amount": 13,
@@ -56,6 +56,9 @@ class EnergyDemo(models.AbstractModel):
                 .id,
             }
         )
+        company.account_sale_tax_id = tax
+        products = self.env["energy.billing.product"].search([("company_id", "=", company.id)])
+        products.product_id.taxes_id = tax
 
     @api.model
     def _rooms(self):
