@@ -102,6 +102,56 @@ def run_site(site_template, tmp_path):
     return run
 
 
+@pytest.fixture
+def demo(demo_template, fresh_database, tmp_path):
+    """The demo at work, its clock standing still; see RunningSite.
+
+    When the test ends, the checker must find nothing and the logs hold no line that the log gate
+    does not let through.
+    """
+    from running_site import HALF_HOUR, RunningSite
+
+    database = fresh_database(demo_template, f"{PREFIX}_browser")
+    file = tmp_path / "site.json"
+    done = subprocess.run(
+        odoo_command.command(
+            "energy_demo_site", "-d", database, "--output", str(file), "--speed", "0"
+        ),
+        env=odoo_command.environment(),
+        cwd=folders.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    devices = json.loads(file.read_text())
+    for gateway in devices["gateways"]:
+        for meter in gateway["meters"]:
+            if meter["type"] == "kaifeng_valve":
+                meter["valve_seconds"] = 0
+    with RunningSite(database, tmp_path, devices=devices, read_interval=HALF_HOUR) as site:
+        site.start()
+        yield site
+    assert site.log_complaints() == []
+    assert findings(database) == {}
+
+
+@pytest.fixture
+def visit(demo):
+    """Open a page of the demo as somebody: visit(login, path below /odoo, size of the window)."""
+    from browser import DESKTOP, log_in, open_browser
+
+    pages = []
+    with open_browser() as browser:
+
+        def make(login, path, size=DESKTOP):
+            pages.append(log_in(browser, demo, login, path, size))
+            return pages[-1]
+
+        yield make
+        assert [page.errors for page in pages if page.errors] == []
+
+
 def findings(database: str) -> dict[str, list[str]]:
     """What the checker finds, by rule."""
     done = subprocess.run(

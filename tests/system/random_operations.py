@@ -171,10 +171,16 @@ class Hand:
     def top_up(self):
         account, amount = self.pick(), self.cents(300)
 
-        def confirm(env):
-            top_up = env["energy.top.up"].create(
-                {"account_id": self.accounts[account], "amount": amount}
+        form = self.within(
+            lambda env: (
+                env["energy.top.up"]
+                .create({"account_id": self.accounts[account], "amount": amount})
+                .id
             )
+        )
+
+        def confirm(env):
+            top_up = env["energy.top.up"].browse(form)
             top_up.action_confirm()
             if top_up.state == "ask":
                 top_up.action_take_anyway()
@@ -375,15 +381,15 @@ WEIGHTS = {
     "refund": 5,
     "transfer": 4,
     "adjustment": 4,
-    "write_off": 2,
+    "write_off": 3,
     "reverse": 3,
     "book": 7,
     "invoice": 6,
-    "reverse_invoice": 1,
-    "reset_invoice": 1,
-    "pay_invoice": 2,
-    "close": 1,
-    "reopen": 1,
+    "reverse_invoice": 2,
+    "reset_invoice": 3,
+    "pay_invoice": 4,
+    "close": 2,
+    "reopen": 4,
 }
 
 

@@ -25,6 +25,7 @@ from tools import folders, log_gate, odoo_command, postgres, processes
 from tools.processes import Process
 
 SECONDS_TO_SETTLE = 90
+HALF_HOUR = timedelta(minutes=30)
 
 
 class RunningSite:
@@ -231,10 +232,16 @@ class RunningSite:
             )
         self.wait_until(self.is_settled, f"all of {moment} UTC")
 
+    def next_reading(self) -> datetime:
+        """The first moment after the present one at which the meters are due."""
+        return self._last_due() + self.read_interval
+
+    def _last_due(self) -> datetime:
+        return self.moment - (self.moment - datetime.min) % self.read_interval
+
     def is_settled(self) -> bool:
         """Whether every meter is read as of the present moment, all of it is charged, and no
         order waits."""
-        due = self.moment - (self.moment - datetime.min) % self.read_interval
         behind, queued, waiting = self.row(
             """
             SELECT (SELECT count(*) FROM energy_meter m
@@ -244,7 +251,7 @@ class RunningSite:
                    (SELECT count(*) FROM energy_settlement_queue),
                    (SELECT count(*) FROM energy_command WHERE state IN ('queued', 'sent'))
             """,
-            due,
+            self._last_due(),
         )
         return not (behind or queued or waiting)
 

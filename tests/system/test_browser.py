@@ -4,79 +4,18 @@ On the demo's data, with server, connector and simulator as processes of their o
 ENERGY_PICTURES=1 the README's picture is taken anew.
 """
 
-import json
 import os
 import re
-import subprocess
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from running_site import RunningSite
+from playwright.sync_api import expect
+from running_site import HALF_HOUR
 
-from tools import folders, odoo_command, system_packages
+from tools import folders
 
-HALF_HOUR = timedelta(minutes=30)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-SIZE = {"width": 1440, "height": 900}
 # Demo data: 0.80 is left on the balance of room 1-101.
 TENANT, METERS = "Sun Wei", {"DDS26000001", "WTR26000001"}
-
-
-@pytest.fixture
-def demo(demo_template, fresh_database, tmp_path):
-    """The demo, its clock standing still."""
-    database = fresh_database(demo_template, "energy_system_browser")
-    file = tmp_path / "site.json"
-    done = subprocess.run(
-        odoo_command.command(
-            "energy_demo_site", "-d", database, "--output", str(file), "--speed", "0"
-        ),
-        env=odoo_command.environment(),
-        cwd=folders.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    devices = json.loads(file.read_text())
-    for gateway in devices["gateways"]:
-        for meter in gateway["meters"]:
-            if meter["type"] == "kaifeng_valve":
-                meter["valve_seconds"] = 0
-    with RunningSite(database, tmp_path, devices=devices, read_interval=HALF_HOUR) as site:
-        site.start()
-        yield site
-    assert site.log_complaints() == []
-
-
-@pytest.fixture
-def page(demo):
-    """A browser, logged in as the operator, who may also sell."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=system_packages.CHROMIUM, args=list(FLAGS)
-        )
-        try:
-            page = browser.new_page(viewport=SIZE, locale="en-US", timezone_id="Asia/Shanghai")
-            page.set_default_timeout(30_000)
-            expect.set_options(timeout=30_000)
-            page.errors = []
-            page.on("pageerror", lambda error: page.errors.append(str(error)))
-            page.goto(f"{demo.address}/web/login?redirect=/odoo/energy-rooms")
-            page.fill("input[name=login]", "operator")
-            page.fill("input[name=password]", "operator")
-            page.click("button[type=submit]")
-            yield page
-        finally:
-            browser.close()
 
 
 def picture_folder(tmp_path: Path) -> Path:
@@ -90,15 +29,15 @@ def supplies(site):
 
 
 @pytest.mark.needs("chromium")
-def test_a_room_goes_dark_and_a_payment_lights_it(demo, page, tmp_path):
+def test_a_room_goes_dark_and_a_payment_lights_it(demo, visit, tmp_path):
+    page = visit("operator", "energy-rooms")
     rows = page.locator("tr.o_data_row", has_text=TENANT)
     badges = rows.locator("td[name=fee_state]")
     expect(badges).to_have_text(["Alarm 3"] * len(METERS))
     assert set(supplies(demo).values()) == {"on"}
 
     # Time passes, the page stays open: it says by itself what has happened.
-    first = (demo.moment - (demo.moment - demo.moment.min) % HALF_HOUR) + HALF_HOUR
-    demo.step(first)
+    demo.step(demo.next_reading())
     for _half_hour in range(48):
         if "off" in supplies(demo).values():
             break
@@ -128,4 +67,3 @@ def test_a_room_goes_dark_and_a_payment_lights_it(demo, page, tmp_path):
     expect(rows.first.locator("td[name=balance]")).to_have_text(re.compile(r"19\d\.\d\d"))
     demo.step(demo.moment + 4 * HALF_HOUR)
     assert demo.registers()["DDS26000001"] != dark["DDS26000001"], "it flows again"
-    assert page.errors == []

@@ -21,7 +21,9 @@ class WebClient:
         self._address = address
         jar = http.cookiejar.CookieJar()
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        self._post("/web/session/authenticate", {"db": database, "login": login, "password": login})
+        self.session = self._post(
+            "/web/session/authenticate", {"db": database, "login": login, "password": login}
+        )
 
     def _post(self, path: str, parameters: dict[str, Any]) -> Any:
         body = {"jsonrpc": "2.0", "method": "call", "params": parameters}
@@ -40,3 +42,7 @@ class WebClient:
             f"/web/dataset/call_kw/{model}/{method}",
             {"model": model, "method": method, "args": arguments, "kwargs": keywords},
         )
+
+    def action(self, action_id: int) -> dict[str, Any]:
+        """Return an action as a menu loads it."""
+        return self._post("/web/action/load", {"action_id": action_id})

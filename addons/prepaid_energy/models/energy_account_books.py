@@ -33,7 +33,9 @@ class EnergyAccount(models.Model):
              WHERE a.id = locked.id
             """,
                 self.ids,
-            )
+            ),
+            # A conflict is expected, and whoever catches it decides whether it is worth a line.
+            log_exceptions=False,
         )
         self.invalidate_model(["book_revision"], flush=False)
 

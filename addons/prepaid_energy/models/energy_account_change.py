@@ -14,7 +14,7 @@ KINDS = [
     ("capacity_restoration", "Capacity Restoration"),
     ("suspend", "Suspension"),
     ("resume", "Resumption"),
-    ("close", "Closing"),
+    ("close", "Account Closing"),
     ("reopen", "Reopening"),
 ]
 # States of the account in which a kind is possible; all others need an open account.
@@ -131,7 +131,8 @@ class EnergyAccountChange(models.Model):
     def _compute_display_name(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
         for change in self:
-            change.display_name = f"{change.name} {labels.get(change.kind, '')}".strip()
+            name = f"{change.name} {labels.get(change.kind, '')}".strip()
+            change.display_name = name if change.name != "/" else False
 
     @api.model
     def default_get(self, fields):

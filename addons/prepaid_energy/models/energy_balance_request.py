@@ -184,6 +184,11 @@ class EnergyBalanceRequest(models.Model):
         "(company_id, name) WHERE name <> '/'", "This request number exists already."
     )
 
+    @api.depends("name")
+    def _compute_display_name(self):
+        for request in self:
+            request.display_name = request.name if request.name != "/" else False
+
     @api.depends("account_id")
     def _compute_wallet_id(self):
         for request in self:

@@ -101,6 +101,16 @@ class EnergyBillingLine(models.Model):
         ]
         return "\n".join([", ".join(heading), *meters])
 
+    def action_open_period(self):
+        """Open the billing period of this line."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "energy.billing.period",
+            "res_id": self.period_id.id,
+            "view_mode": "form",
+        }
+
     @api.model_create_multi
     def create(self, vals_list):
         raise UserError(_("Billed lines are written by freezing a period only."))

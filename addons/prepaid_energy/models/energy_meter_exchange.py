@@ -108,10 +108,11 @@ class EnergyMeterExchange(models.Model):
     @api.depends("name", "old_meter_id.name", "new_meter_id.name")
     def _compute_display_name(self):
         for exchange in self:
-            exchange.display_name = (
+            name = (
                 f"{exchange.name} {exchange.old_meter_id.name or ''} → "
                 f"{exchange.new_meter_id.name or ''}"
             )
+            exchange.display_name = name if exchange.name != "/" else False
 
     @api.model_create_multi
     def create(self, vals_list):

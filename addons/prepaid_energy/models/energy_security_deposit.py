@@ -52,7 +52,7 @@ class EnergySecurityDeposit(models.Model):
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
     note = fields.Text()
     state = fields.Selection(
-        [("draft", "Draft"), ("held", "Held"), ("ended", "Returned or Applied")],
+        [("draft", "Draft"), ("held", "Received"), ("ended", "Returned or Applied")],
         required=True,
         default="draft",
         readonly=True,
@@ -65,6 +65,13 @@ class EnergySecurityDeposit(models.Model):
     held = fields.Monetary(compute="_compute_held", help="Received − returned − applied to debt.")
 
     _check_amount = models.Constraint("CHECK (amount > 0)", "A deposit is an amount above zero.")
+
+    @api.depends("name", "state", "account_id")
+    def _compute_display_name(self):
+        for deposit in self:
+            deposit.display_name = (
+                deposit.account_id.display_name if deposit.state == "draft" else deposit.name
+            )
 
     @api.depends("account_id")
     def _compute_partner_id(self):

@@ -33,7 +33,7 @@ class EnergyShift(models.Model):
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     state = fields.Selection(
-        [("open", "Open"), ("closed", "Closed")],
+        [("open", "Open"), ("closed", "Handed In")],
         required=True,
         default="open",
         readonly=True,

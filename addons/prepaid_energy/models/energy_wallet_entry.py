@@ -46,7 +46,9 @@ class EnergyWalletEntry(models.Model):
         "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
-    number = fields.Integer(required=True, readonly=True, help="Without gaps in its balance.")
+    number = fields.Integer(
+        required=True, readonly=True, aggregator=False, help="Without gaps in its balance."
+    )
     kind = fields.Selection(KINDS, required=True, readonly=True)
     category = fields.Selection(
         CATEGORIES,
@@ -113,6 +115,13 @@ class EnergyWalletEntry(models.Model):
             BEFORE TRUNCATE ON energy_wallet_entry
             FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change();
         """)
+
+    @api.depends("account_id.name", "kind", "number")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
+        for entry in self:
+            entry.display_name = f"{entry.account_id.name} {kinds[entry.kind]} {entry.number}"
 
     def _compute_command_ids(self):
         commands = self.env["energy.command"].search([("entry_key", "in", self.mapped("key"))])

@@ -117,7 +117,7 @@ class ReportDayClosing(models.AbstractModel):
             {
                 "method": method,
                 "what": parts.get(kind, "received"),
-                "count": count,
+                "count": int(count),
                 "amount": self._exact(day, amount),
             }
             for method, kind, count, amount in self.env["energy.finance.day"]._read_group(

@@ -179,6 +179,7 @@ PUBLIC = {
         "action_open_payments",
         "action_print_receipt",
     },
+    "energy.billing.line": {"action_open_period"},
     "energy.billing.period": {
         "action_freeze_and_invoice",
         "action_open_invoice",

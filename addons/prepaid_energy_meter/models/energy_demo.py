@@ -53,6 +53,7 @@ class EnergyDemo(models.AbstractModel):
         self.env.flush_all()
         self._play_history()
         self._end_history()
+        self._load_office()
         for site in ("site_gardens", "site_mall"):
             self.env.ref(f"prepaid_energy.{site}").supply_state = "live"
 
