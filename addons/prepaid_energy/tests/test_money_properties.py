@@ -751,7 +751,7 @@ class TestConflictProperties(LedgerCase):
                         step(self.env(cr=cr))
                     except psycopg2.errors.SerializationFailure:
                         self.fail(f"{function} was not repeated")
-                    cr.commit()
+                    cr.commit()  # pylint: disable=invalid-commit
                 tries.append(len(calls) - conflicts)
         self.assertEqual(len(posted), 1)
         periods = self.env["energy.billing.period"].search(
