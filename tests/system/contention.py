@@ -170,7 +170,8 @@ def killed_at_the_balance(worker, wallet):
         with patch(point, stop):
             worker.pay(wallet, 50.0, "killed/1")
         os._exit(1)
-    os.read(ready, 1)
+    os.close(written)
+    assert os.read(ready, 1), "it never came so far"
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     before = time.monotonic()
@@ -182,7 +183,7 @@ def killed_at_the_balance(worker, wallet):
 def killed_at_the_receipt(worker, wallet):
     """A process is killed while it draws a receipt's number; then another one draws it.
 
-    Returns the number of the receipt and how many were drawn.
+    Returns the receipt's name.
     """
     worker.pay(wallet, 50.0, "killed/2")
     sql_db.close_all()
@@ -200,7 +201,8 @@ def killed_at_the_receipt(worker, wallet):
         with patch.object(receipt, "_draw", stop):
             worker.within(lambda env: env["energy.receipt"]._numbered(["killed/2"]) and None)
         os._exit(1)
-    os.read(ready, 1)
+    os.close(written)
+    assert os.read(ready, 1), "it never came so far"
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     drawn = worker.within(lambda env: env["energy.receipt"]._numbered(["killed/2"]))
