@@ -334,12 +334,6 @@ DEFECTS = [
         "difference = target",
     ),
     (
-        test_month_end_while_charges_are_posted,
-        "energy_billing_freeze.EnergyBillingPeriod._lock_to_freeze",
-        "SET balance = balance WHERE id = ANY(%s)",
-        "SET balance = balance WHERE id = ANY(%s) AND FALSE",
-    ),
-    (
         test_receipt_of_a_killed_drawing_is_drawn_without_a_gap,
         "energy_receipt.EnergyReceipt._last_number",
         "COALESCE(max(number), 0)",
