@@ -59,6 +59,7 @@ class EnergyShift(models.Model):
         string="Taken Over From",
         readonly=True,
         copy=False,
+        index="btree_not_null",
         ondelete="restrict",
         help="The shift that left the opening float in the till.",
     )
