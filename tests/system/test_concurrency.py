@@ -189,8 +189,10 @@ def test_month_end_while_charges_are_posted(contended):
         """
         SELECT count(*), count(DISTINCT m.energy_period_id), sum(m.amount_total_signed)::text
           FROM account_move m JOIN energy_billing_period p ON p.move_id = m.id
+          JOIN energy_wallet w ON w.account_id = p.account_id AND w.id = %s
          WHERE m.state = 'posted'
-        """
+        """,
+        wallet,
     )
     open_entries = contended.rows(
         """
