@@ -3,6 +3,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 from odoo.tools.pdf import PdfReader
 
 from .common import START, EnergyCase
@@ -85,8 +86,10 @@ class TestStatement(EnergyCase):
         self.play()
         accounts = self.account | self.open_account(self.make_meter("S2"))
         report = self.env["ir.actions.report"].with_context(force_report_rendering=True)
-        content, kind = report._render_qweb_pdf(
-            "prepaid_energy.report_statement", accounts.ids, data={"month": "2026-03-01"}
-        )
+        # No server answers in a test, and Debian's build says what else it cannot do.
+        with mute_logger("odoo.addons.base.models.ir_actions_report"):
+            content, kind = report._render_qweb_pdf(
+                "prepaid_energy.report_statement", accounts.ids, data={"month": "2026-03-01"}
+            )
         self.assertEqual(kind, "pdf")
         self.assertEqual(len(PdfReader(io.BytesIO(content)).pages), 2)
