@@ -146,7 +146,7 @@ def test_an_account_from_its_opening_to_its_closing(demo, visit):
 
     # The customer moves out between two readings: a person reads the meter.
     demo.step(demo.moment + timedelta(minutes=10))
-    press(page, "Close")
+    press(page, "Close Account")
     type_in(page, "reason", "Moves out")
     row = field(page, "line_ids").locator("tr.o_data_row")
     expect(row).to_contain_text(METER)

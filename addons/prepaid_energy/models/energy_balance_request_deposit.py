@@ -18,7 +18,7 @@ class EnergyBalanceRequest(models.Model):
         check_company=True,
         domain="[('account_id', '=', account_id), ('state', '=', 'held')]",
     )
-    held = fields.Monetary(related="deposit_id.held")
+    held = fields.Monetary(string="Amount Held", related="deposit_id.held")
 
     @api.depends("deposit_id")
     def _compute_amount(self):

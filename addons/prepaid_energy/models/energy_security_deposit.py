@@ -62,7 +62,9 @@ class EnergySecurityDeposit(models.Model):
     )
     move_ids = fields.One2many("energy.security.deposit.move", "deposit_id", string="Movements")
     request_ids = fields.One2many("energy.balance.request", "deposit_id", string="Requests")
-    held = fields.Monetary(compute="_compute_held", help="Received − returned − applied to debt.")
+    held = fields.Monetary(
+        string="Amount Held", compute="_compute_held", help="Received − returned − applied to debt."
+    )
 
     _check_amount = models.Constraint("CHECK (amount > 0)", "A deposit is an amount above zero.")
 
