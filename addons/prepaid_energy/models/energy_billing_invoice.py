@@ -166,8 +166,6 @@ class EnergyBillingPeriod(models.Model):
                 self.env.cr.rollback()
                 self.env.transaction.reset()
             except Exception:
-                if len(due) == 1:
-                    raise
                 _logger.info("Billing %s accounts singly", len(due), exc_info=True)
                 self.env.cr.rollback()
                 self.env.transaction.reset()
@@ -175,6 +173,10 @@ class EnergyBillingPeriod(models.Model):
         for account, until in due.items():
             try:
                 self._freeze_and_invoice({account: until})
+            except CONFLICTS:
+                # Somebody else is at it: the next run looks again.
+                self.env.cr.rollback()
+                self.env.transaction.reset()
             except Exception as error:
                 self.env.cr.rollback()
                 self.env.transaction.reset()

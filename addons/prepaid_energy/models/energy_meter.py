@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 from odoo import _, api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -134,11 +132,6 @@ class EnergyMeter(models.Model):
         self.env["energy.meter.status"].sudo().create([{"meter_id": m.id} for m in meters])
         self.env["energy.meter.control"].sudo().create([{"meter_id": m.id} for m in meters])
         return meters
-
-    def _modulus(self):
-        """Return the value at which the register starts again at zero, or None if unknown."""
-        self.ensure_one()
-        return Decimal(10) ** self.register_digits if self.register_digits else None
 
     def action_open_readings(self):
         """Open the readings of these meters."""

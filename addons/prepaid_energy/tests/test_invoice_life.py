@@ -202,6 +202,27 @@ class TestInvoiceRun(InvoicingCase):
         self.run_cron()
         self.assertEqual(period.move_id.amount_total, 41)
 
+    def test_account_that_fails_alone_in_its_batch_becomes_a_to_do(self):
+        bad = self.accounts[0]
+        model = self.registry["energy.billing.period"]
+        genuine = model._freeze_and_invoice
+
+        def failing(periods, due):
+            if bad.id in due:
+                raise ValueError("The use of March cannot be read")
+            return genuine(periods, due)
+
+        self.pass_to(34)
+        place = "odoo.addons.prepaid_energy.models.energy_billing_invoice"
+        with (
+            patch.object(model, "_freeze_and_invoice", failing),
+            patch(f"{place}.BATCH", 1),
+            mute_logger(place),
+        ):
+            self.run_cron()
+        self.assertEqual(len(self.moves()), 2)
+        self.assertIn("cannot be read", bad.activity_ids.note)
+
     def test_batches_go_through_all_accounts(self):
         self.pass_to(34)
         with patch("odoo.addons.prepaid_energy.models.energy_billing_invoice.BATCH", 2):
