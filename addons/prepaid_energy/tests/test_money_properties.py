@@ -702,8 +702,8 @@ class TestConflictProperties(LedgerCase):
             (energy_booking.EnergyBooking._cron_book_entries, "self.env.cr.rollback()", "return"),
             (
                 energy_billing_invoice.EnergyBillingPeriod._work_off,
-                "except CONFLICTS:",
-                "except ZeroDivisionError:",
+                "except CONFLICTS:\n            self.env.cr.rollback()",
+                "except CONFLICTS:\n            return",
             ),
         )
 
