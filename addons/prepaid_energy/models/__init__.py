@@ -12,6 +12,7 @@ from . import energy_tariff
 from . import energy_tariff_version
 from . import energy_tariff_part
 from . import energy_tariff_band
+from . import energy_tariff_fee
 from . import energy_tariff_tier
 from . import energy_tariff_window
 from . import energy_tariff_price

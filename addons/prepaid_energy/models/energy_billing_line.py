@@ -2,7 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from ..local_time import month_first
-from .energy_tariff_band import KEYS
+from .energy_usage import USAGE_BANDS
 from .energy_wallet_entry import CATEGORIES
 
 
@@ -48,7 +48,7 @@ class EnergyBillingLine(models.Model):
     version_id = fields.Many2one(
         "energy.tariff.version", string="Tariff Version", readonly=True, ondelete="restrict"
     )
-    band = fields.Selection(KEYS, string="Rate Period", readonly=True)
+    band = fields.Selection(USAGE_BANDS, string="Rate Period", readonly=True)
     tier = fields.Integer(readonly=True, aggregator=False)
     price = fields.Float(
         string="Price per Unit", digits=(16, 6), required=True, readonly=True, aggregator=False

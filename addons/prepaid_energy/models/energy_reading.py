@@ -103,6 +103,18 @@ class EnergyReading(models.Model):
     site_id = fields.Many2one("energy.property", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     user_id = fields.Many2one("res.users", readonly=True)
+    is_baseline = fields.Boolean(
+        string="Begins Anew",
+        readonly=True,
+        help="The register begins anew here: what lies between the reading before and this one is "
+        "not use.",
+    )
+    origin = fields.Integer(
+        string="Corrects", readonly=True, help="Number of the reading that this one corrects."
+    )
+    note = fields.Char(string="Reason Given", readonly=True)
+    decided_by_id = fields.Many2one("res.users", readonly=True)
+    decided_at = fields.Datetime(readonly=True)
 
     def init(self):
         self.env.cr.execute("""
@@ -122,6 +134,11 @@ class EnergyReading(models.Model):
                 site_id integer NOT NULL,
                 company_id integer NOT NULL,
                 user_id integer,
+                is_baseline boolean,
+                origin bigint,
+                note varchar,
+                decided_by_id integer,
+                decided_at timestamp,
                 PRIMARY KEY (id, moment)
             ) PARTITION BY RANGE (moment);
 

@@ -28,6 +28,12 @@ class EnergyTariffBand(models.Model):
         help="The kind under which use is counted and reported; a meter's band registers "
         "follow it.",
     )
+    ratio = fields.Float(
+        digits=(10, 6), help="Times the base price: 1.7 where peak costs 1.7 times the flat price."
+    )
+    adder = fields.Float(
+        digits=(16, 6), help="Added to the derived price; may be negative: −0.25 in the valley."
+    )
     is_rest = fields.Boolean(
         string="Rest of the Day", help="Takes every minute that no window names."
     )

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .energy_tariff_part import MONTHS
+
 
 class EnergyTariffTier(models.Model):
     _name = "energy.tariff.tier"
@@ -15,7 +17,21 @@ class EnergyTariffTier(models.Model):
         "The last tier is open and has none.",
     )
 
-    _number_uniq = models.UniqueIndex("(version_id, number)", "A version has one tier of a number.")
+    month_from = fields.Selection(
+        MONTHS,
+        required=True,
+        default="1",
+        help="Tier periods that begin in these months have this limit. A limit a month of its own "
+        "needs a monthly tier period.",
+    )
+    month_to = fields.Selection(MONTHS, required=True, default="12")
+    adder = fields.Float(
+        digits=(16, 6), help="Added to the first tier's price of every rate period."
+    )
+
+    _number_uniq = models.UniqueIndex(
+        "(version_id, number, month_from)", "A version has one tier of a number a season."
+    )
     _check_number = models.Constraint("CHECK (number >= 1)", "Tiers are numbered from 1.")
 
     @api.depends("number")

@@ -25,13 +25,62 @@ class EnergyTariffVersion(models.Model):
     currency_id = fields.Many2one(related="tariff_id.currency_id")
     date_from = fields.Date(string="Effective From", required=True)
     state = fields.Selection(
-        [("draft", "Draft"), ("approved", "Approved")],
+        [("draft", "Draft"), ("submitted", "Submitted"), ("approved", "Approved")],
         required=True,
         default="draft",
         copy=False,
         help="Only approved versions price anything.",
     )
+    submitted_by_id = fields.Many2one("res.users", readonly=True, copy=False, ondelete="restrict")
+    approved_by_id = fields.Many2one("res.users", readonly=True, copy=False, ondelete="restrict")
     is_used = fields.Boolean(compute="_compute_is_used")
+    tax_included = fields.Boolean(related="tariff_id.tax_included")
+    tax_rate = fields.Float(
+        string="Tax Rate (%)",
+        digits=(6, 4),
+        help="Added to prices without tax; kept as it is when the version is approved.",
+    )
+    tier_pricing = fields.Selection(
+        [("prices", "A price a rate period"), ("adder", "An adder for all rate periods")],
+        string="Prices of Higher Tiers",
+        required=True,
+        default="prices",
+        help="Adder: the price of a higher tier is the one of the first tier and an amount that is "
+        "the same in every rate period.",
+    )
+    free_quantity = fields.Float(
+        digits=(16, 3), help="Quantity of each tier period that costs nothing, before the tiers."
+    )
+    per_day = fields.Float(
+        string="Standing Charge per Day",
+        digits=(16, 6),
+        help="For each meter and each local day in service, used or not.",
+    )
+    per_month = fields.Float(
+        string="Standing Charge per Month",
+        digits=(16, 6),
+        help="For each meter and month in service; part of a month counts by days.",
+    )
+    minimum = fields.Float(
+        string="Minimum Charge per Month",
+        digits=(16, 6),
+        help="Where the charges of a month are less, the rest is charged when it has ended; part "
+        "of a month counts by days.",
+    )
+    base_price = fields.Float(
+        digits=(16, 6), help="Price from which those of the rate periods are derived by ratio."
+    )
+    fixed_price = fields.Float(
+        string="Part That Does Not Float",
+        digits=(16, 6),
+        help="Part of each price to which the ratios do not apply.",
+    )
+    price_decimals = fields.Integer(
+        string="Decimals of Derived Prices",
+        default=4,
+        help="Derived prices are rounded half up to these decimals.",
+    )
+    fee_ids = fields.One2many("energy.tariff.fee", "version_id", string="Fees", copy=True)
     band_ids = fields.One2many("energy.tariff.band", "version_id", string="Rate Periods", copy=True)
     window_ids = fields.One2many("energy.tariff.window", "version_id", string="Windows", copy=True)
     tier_ids = fields.One2many("energy.tariff.tier", "version_id", string="Tiers", copy=True)
@@ -41,6 +90,14 @@ class EnergyTariffVersion(models.Model):
     )
 
     _date_uniq = models.UniqueIndex("(tariff_id, date_from)", "A tariff has one version a date.")
+    _check_amounts = models.Constraint(
+        "CHECK (per_day >= 0 AND per_month >= 0 AND minimum >= 0 AND free_quantity >= 0"
+        " AND tax_rate >= 0)",
+        "Standing charges, minimum charge, free quantity and tax rate cannot be negative.",
+    )
+    _check_decimals = models.Constraint(
+        "CHECK (price_decimals BETWEEN 0 AND 6)", "Prices have 0 to 6 decimals."
+    )
 
     @api.depends("tariff_id.name", "date_from")
     def _compute_display_name(self):

@@ -53,6 +53,7 @@ RIGHTS = {
     "energy.tariff.band": {"manager": "rwcu"},
     "energy.tariff.tier": {"manager": "rwcu"},
     "energy.tariff.window": {"manager": "rwcu"},
+    "energy.tariff.fee": {"manager": "rwcu"},
     "energy.tariff.price": {"manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
@@ -108,6 +109,7 @@ COMPANY_MODELS = (
     "energy.tariff.band",
     "energy.tariff.tier",
     "energy.tariff.window",
+    "energy.tariff.fee",
     "energy.tariff.price",
     "energy.credit.policy",
     "energy.payment.method",
@@ -281,6 +283,12 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
+        tariff = account.supply_ids.tariff_id
+        if not tariff.version_ids.fee_ids:
+            fees = [Command.create({"name": "Sewage", "amount": 1.36, "share": 90})]
+            cls.env["energy.tariff.version"].create(
+                {"tariff_id": tariff.id, "date_from": "2030-01-01", "fee_ids": fees}
+            )
         cls.env["energy.agreement.template"].create(
             {"name": "Ours", "body": "<p>Agreed.</p>", "company_id": account.company_id.id}
         )

@@ -33,7 +33,7 @@ UNIQUE_INDEXES = {
     "energy_wallet_account_uniq": "(account_id, COALESCE(commodity, ''::character varying))",
     "energy_usage_key_uniq": "(supply_id, local_date, band, tier, version_id)",
     "energy_rating_unit_key_uniq": (
-        "(account_id, commodity, COALESCE(supply_id, 0), period_start, month)"
+        "(account_id, commodity, COALESCE(supply_id, 0), period_start, period_end, month)"
     ),
     "energy_supply_term_since_uniq": "(supply_id, since)",
     "energy_supply_mark_supply_uniq": "(supply_id)",
