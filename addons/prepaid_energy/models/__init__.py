@@ -75,6 +75,7 @@ from . import energy_balance_request_deposit
 from . import energy_account_deposit
 from . import energy_receipt_deposit
 from . import energy_reading
+from . import energy_reading_acceptance
 from . import energy_usage
 from . import energy_command
 from . import energy_settlement_queue
