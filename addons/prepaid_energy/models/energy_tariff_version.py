@@ -175,7 +175,13 @@ class EnergyTariffVersion(models.Model):
                 for price in self.price_ids
             },
             tier_period=self.tariff_id.tier_period,
+            tier_year_month=int(self.tariff_id.tier_year_month),
+            tier_year_day=self.tariff_id.tier_year_day,
+            is_prorated=self.tariff_id.is_prorated,
             allocation=self.tariff_id.allocation,
+            per_day=Decimal(f"{self.per_day:.6f}"),
+            per_month=Decimal(f"{self.per_month:.6f}"),
+            minimum=Decimal(f"{self.minimum:.6f}"),
         )
 
     @api.model

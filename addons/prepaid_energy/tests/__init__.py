@@ -22,6 +22,8 @@ from . import (
     test_opening,
     test_operation,
     test_partial,
+    test_rating_charges,
+    test_rating_units,
     test_receipt,
     test_reconciliation,
     test_room_list,

@@ -6,7 +6,12 @@ from unittest.mock import patch
 import psycopg2
 from odoo.tests import tagged
 
-from ..models import energy_meter_control, energy_rating, energy_reading, energy_tariff_version
+from ..models import (
+    energy_meter_control,
+    energy_rating,
+    energy_reading_acceptance,
+    energy_tariff_version,
+)
 from .common import START, EnergyCase
 
 # What money depends on; Odoo only logs a warning where it could not create one.
