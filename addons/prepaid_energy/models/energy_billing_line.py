@@ -95,8 +95,9 @@ class EnergyBillingLine(models.Model):
         if first.band:
             bands = dict(self._fields["band"]._description_selection(self.env))
             heading.append(bands[first.band])
-            if first.tier and first.version_id.tier_ids:
-                heading.append(self.env._("tier %s", first.tier))
+            version = first.version_id
+            if first.tier and (version.tier_ids or version.free_quantity):
+                heading.append(version._tier_text(first.tier))
             if first.month < month_first(first.period_id.date_from):
                 heading.append(self.env._("late for %s", f"{first.month:%Y-%m}"))
         meters = [

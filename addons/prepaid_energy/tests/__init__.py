@@ -34,4 +34,5 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_tariff_engine,
 )

@@ -207,7 +207,7 @@ class TestRatingCharges(RatingCase):
         )
         self.assertIn("Standing charge\nB1", lines[2].name)
         self.assertNotIn("tier", lines[2].name)
-        statement = account._statements(self.day(5).date().replace(day=1))[account.id]
+        [statement] = account._statements(period.date_from)
         self.assertEqual(
             [(line["unit"], f"{line['quantity']:.0f}") for line in statement.use],
             [("kWh", "2"), ("", "1"), ("days", "31")],

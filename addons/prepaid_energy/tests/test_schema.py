@@ -10,7 +10,7 @@ from ..models import (
     energy_meter_control,
     energy_rating,
     energy_reading_acceptance,
-    energy_tariff_version,
+    energy_tariff_version_engine,
 )
 from .common import START, EnergyCase
 
@@ -87,7 +87,7 @@ ENGINE_CALLS = (
     (energy_rating, "round_half_up"),
     (energy_reading_acceptance, "judge"),
     (energy_meter_control, "decide"),
-    (energy_tariff_version, "TariffVersion"),
+    (energy_tariff_version_engine, "TariffVersion"),
 )
 
 
