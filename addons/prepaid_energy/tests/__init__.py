@@ -23,6 +23,8 @@ from . import (
     test_operation,
     test_partial,
     test_rating_charges,
+    test_rating_preview,
+    test_rating_recount,
     test_rating_units,
     test_receipt,
     test_reconciliation,
