@@ -16,6 +16,7 @@ from . import energy_tariff_fee
 from . import energy_tariff_tier
 from . import energy_tariff_window
 from . import energy_tariff_price
+from . import energy_tariff_template
 from . import energy_credit_policy
 from . import energy_credit_level
 from . import energy_payment_method
