@@ -95,6 +95,7 @@ from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
 from . import energy_demo
+from . import energy_demo_tariffs
 from . import energy_demo_office
 from . import account_chart_template
 from . import account_payment
