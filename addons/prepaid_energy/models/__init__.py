@@ -10,6 +10,11 @@ from . import energy_property
 from . import energy_property_analytic
 from . import energy_tariff
 from . import energy_tariff_version
+from . import energy_tariff_version_engine
+from . import energy_tariff_version_life
+from . import energy_tariff_version_editor
+from . import energy_tariff_version_sheet
+from . import energy_tariff_version_meters
 from . import energy_tariff_part
 from . import energy_tariff_band
 from . import energy_tariff_fee
@@ -17,11 +22,15 @@ from . import energy_tariff_tier
 from . import energy_tariff_window
 from . import energy_tariff_price
 from . import energy_tariff_template
+from . import energy_tariff_problem
+from . import resource_calendar
+from . import resource_calendar_leaves
 from . import energy_credit_policy
 from . import energy_credit_level
 from . import energy_payment_method
 from . import energy_shift
 from . import energy_meter
+from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control
 from . import energy_account
