@@ -39,6 +39,11 @@ def text(value: str | dict[str, str], lang: str | None) -> str:
     return value["zh" if (lang or "").startswith("zh") else "en"]
 
 
+def languages(value: dict[str, str]) -> dict[str, str]:
+    """Return a text as translated fields keep it."""
+    return {"en_US": value["en"], "zh_CN": value["zh"]}
+
+
 def needs_prices(template: dict) -> bool:
     """Tell whether the prices of a template are left to be filled in."""
     return not template.get("prices") and not template.get("version", {}).get("base_price")

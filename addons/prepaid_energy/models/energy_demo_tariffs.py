@@ -1,6 +1,6 @@
 from datetime import date
 
-from odoo import api, models
+from odoo import Command, api, models
 
 # Tariffs of the demo by their name in its data: (template, prices of the landlord's own).
 TARIFFS = {
@@ -32,11 +32,11 @@ class EnergyDemo(models.AbstractModel):
             template = self.env["energy.tariff.template"].search([("code", "=", code)])
             tariff = template._make_tariff(self._company(), FROM)
             version = tariff.version_ids
-            for band in version.band_ids:
-                if band.key in prices:
-                    version.price_ids = [
-                        (0, 0, {"band_id": band.id, "tier": 1, "price": prices[band.key]})
-                    ]
+            version.price_ids = [
+                Command.create({"band_id": band.id, "tier": 1, "price": prices[band.key]})
+                for band in version.band_ids
+                if band.key in prices
+            ]
             version.action_approve()
             self.env["ir.model.data"]._update_xmlids(
                 [

@@ -4,6 +4,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+from psycopg2.extras import Json
 
 from .. import tariff_templates
 from .energy_meter import COMMODITIES
@@ -22,13 +23,13 @@ class EnergyTariffTemplate(models.Model):
     _order = "country_id, customers, commodity, name"
 
     code = fields.Char(readonly=True)
-    name = fields.Char(readonly=True)
+    name = fields.Char(readonly=True, translate=True)
     country_id = fields.Many2one("res.country", readonly=True)
     customers = fields.Selection([("household", "Household"), ("business", "Business")])
     commodity = fields.Selection(COMMODITIES, readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     document = fields.Char(readonly=True, help="Number or name of the notice.")
-    source = fields.Char(readonly=True)
+    source = fields.Char(readonly=True, translate=True)
     source_date = fields.Char(readonly=True, help="Date of the source, as far as it is known.")
     source_url = fields.Char(string="Source Link", readonly=True)
     certainty = fields.Selection(
@@ -43,12 +44,11 @@ class EnergyTariffTemplate(models.Model):
     needs_prices = fields.Boolean(
         string="Without Prices", readonly=True, help="Prices are left to be filled in."
     )
-    remarks = fields.Text(readonly=True)
+    remarks = fields.Text(readonly=True, translate=True)
     preview = fields.Html(string="Contents", compute="_compute_preview", sanitize=False)
 
     @property
     def _table_query(self):
-        lang = self.env.lang
         rows = [
             SQL(
                 "(%s)",
@@ -57,18 +57,18 @@ class EnergyTariffTemplate(models.Model):
                     for value in (
                         tariff_templates.template_id(code),
                         code,
-                        tariff_templates.text(template["name"], lang),
+                        Json(tariff_templates.languages(template["name"])),
                         template["country"],
                         template["customers"],
                         template["commodity"],
                         template["currency"],
                         template["document"],
-                        tariff_templates.text(template["source"], lang),
+                        Json(tariff_templates.languages(template["source"])),
                         template["source_date"],
                         template["source_url"],
                         template["certainty"],
                         tariff_templates.needs_prices(template),
-                        tariff_templates.text(template["remarks"], lang),
+                        Json(tariff_templates.languages(template["remarks"])),
                     )
                 ),
             )
@@ -76,9 +76,10 @@ class EnergyTariffTemplate(models.Model):
         ]
         return SQL(
             """
-            SELECT t.id, t.code, t.name, country.id AS country_id, t.customers, t.commodity,
-                   currency.id AS currency_id, t.document, t.source, t.source_date, t.source_url,
-                   t.certainty, t.needs_prices, t.remarks
+            SELECT t.id, t.code, t.name::jsonb AS name, country.id AS country_id, t.customers,
+                   t.commodity, currency.id AS currency_id, t.document, t.source::jsonb AS source,
+                   t.source_date, t.source_url, t.certainty, t.needs_prices,
+                   t.remarks::jsonb AS remarks
               FROM (VALUES %s) t (id, code, name, country, customers, commodity, currency, document,
                                   source, source_date, source_url, certainty, needs_prices,
                                   remarks)

@@ -2,8 +2,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
+from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
 from .. import tariff_templates
 from .common import START, EnergyCase
@@ -182,6 +183,25 @@ class TestTariffTemplates(TemplateCase):
         water = self.from_template("cn_beijing_water")._build()
         self.assertEqual([water.price("flat", tier) for tier in (1, 2, 3)], [5, 7, 9])
         self.assertEqual(water.allocation, "proportional")
+
+    def test_who_keeps_tariffs_takes_them_from_templates(self):
+        for role, may in (("finance", True), ("manager", True), ("operator", False)):
+            user = new_test_user(
+                self.env,
+                f"templates_{role}",
+                f"prepaid_energy.group_energy_{role}",
+                company_id=self.company.id,
+                company_ids=[Command.set(self.company.ids)],
+            )
+            choices = self.env(user=user)["energy.tariff.choice"]
+            values = {"template_id": self.template("cn_zhejiang_household").id}
+            if may:
+                action = choices.create(values).action_confirm()
+                tariff = self.env["energy.tariff"].browse(action["res_id"])
+                self.assertEqual(tariff.create_uid, user)
+            else:
+                with self.refused():
+                    choices.create(values)
 
 
 @tagged("post_install", "-at_install")

@@ -11,7 +11,9 @@ class EnergyTariffChoice(models.TransientModel):
     _description = "New tariff from a template"
 
     template_id = fields.Many2one("energy.tariff.template", required=True)
-    name = fields.Char(required=True, compute="_compute_name", store=True, readonly=False)
+    name = fields.Char(
+        required=True, compute="_compute_name", store=True, readonly=False, precompute=True
+    )
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
