@@ -90,7 +90,7 @@ def open_account(page):
     register = Decimal(row.locator("td[name=opening_register]").inner_text().replace(",", ""))
     choose(page, "partner_id", NEWCOMER, f'Create "{NEWCOMER}"')
     row.locator("td[name=tariff_id]").click()
-    choose(row, "tariff_id", "Zhejiang shared", "Zhejiang shared meter, one price")
+    choose(row, "tariff_id", "Shared meter", "Shared meter, one price")
     choose(page, "credit_policy_id", "Shop")
     type_in(page, "opening_top_up", "300")
     field(page, "opening_deposit").locator("input").click()

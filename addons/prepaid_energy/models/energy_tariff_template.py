@@ -202,7 +202,13 @@ class EnergyTariffTemplate(models.Model):
         tariff = (
             self.env["energy.tariff"]
             .with_company(company)
-            .create({**self._tariff_values(content), "company_id": company.id})
+            .create(
+                {
+                    **self._tariff_values(content),
+                    "name": name or self.name,
+                    "company_id": company.id,
+                }
+            )
         )
         version = self.env["energy.tariff.version"].create(
             {"tariff_id": tariff.id, "date_from": date_from, **self._version_values(content, rate)}
@@ -222,13 +228,12 @@ class EnergyTariffTemplate(models.Model):
         ]
         if version.base_price:
             version.action_derive_prices()
-        self._translate(tariff, content["name"])
+        if tariff.name == self.name:
+            self._translate(tariff, content["name"])
         for band in content["bands"]:
             self._translate(bands[band["key"]], band["name"])
         for fee, values in zip(version.fee_ids, content.get("fees", ()), strict=True):
             self._translate(fee, values["name"])
-        if name and name != tariff.name:
-            tariff.name = name
         return tariff
 
     def _translate(self, record, texts):
@@ -250,7 +255,6 @@ class EnergyTariffTemplate(models.Model):
         if "tier_year_month" in values:
             values["tier_year_month"] = str(values["tier_year_month"])
         return {
-            "name": self.name,
             "commodity": content["commodity"],
             "source": self.source,
             "source_date": content["source_date"] if len(content["source_date"]) == 10 else False,
