@@ -21,6 +21,7 @@ class EnergyTariffTemplate(models.Model):
     _description = "Tariff template"
     _auto = False
     _order = "country_id, customers, commodity, name"
+    _rec_names_search = ["name", "document", "source"]
 
     code = fields.Char(readonly=True)
     name = fields.Char(readonly=True, translate=True)
@@ -127,7 +128,8 @@ class EnergyTariffTemplate(models.Model):
                     "bands": [
                         {
                             "name": names[band["key"]],
-                            "is_rest": band.get("is_rest"),
+                            "is_rest": bool(band.get("is_rest") and content["windows"]),
+                            "is_always": not content["windows"],
                             "ratio": band.get("ratio"),
                             "prices": content.get("prices", {}).get(band["key"], ()),
                             "times": self._time_texts(content, band["key"]),

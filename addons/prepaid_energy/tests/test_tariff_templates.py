@@ -86,8 +86,12 @@ class TestTariffTemplates(TemplateCase):
             templates.search([("document", "ilike", "331号"), ("customers", "=", "business")]),
             self.template("cn_guangdong_business"),
         )
-        found = templates.name_search("Beijing water")
-        self.assertEqual([row[0] for row in found], self.template("cn_beijing_water").ids)
+        for typed, code in (
+            ("Beijing water", "cn_beijing_water"),
+            ("〔2025〕426", "cn_jiangsu_business"),
+        ):
+            found = templates.name_search(typed)
+            self.assertEqual([row[0] for row in found], self.template(code).ids)
         self.assertEqual(
             templates.search([("commodity", "=", "water"), ("certainty", "=", "official")]),
             self.template("cn_beijing_water"),
