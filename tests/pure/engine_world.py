@@ -36,6 +36,7 @@ STARTS = (
     datetime(2025, 12, 27),
 )
 HALF_HOURS = 48 * 12
+LARGE = decimals("50", "400", 2)
 
 
 @dataclass
@@ -121,7 +122,7 @@ def worlds(draw, allocations=("to_date", "proportional", "chronological")):
     register, points = draw(decimals("0", "1000", 3)), []
     for half in halves:
         points.append(Point(begin + timedelta(minutes=30 * half + 7), register))
-        register += draw(st.one_of(st.just(Decimal(0)), decimals("0", "90", 3)))
+        register += draw(st.one_of(st.just(Decimal(0)), decimals("0", "90", 3), LARGE))
     period = draw(st.sampled_from(("month", "month", "quarter", "year")))
     own = {
         "tier_year_day": draw(st.sampled_from((1, 1, 5, 26, 28))),

@@ -34,7 +34,7 @@ from engine import tier_period as periods
 # The same cases each time, and no search for a smaller one: a defect need only be found.
 FIXED = settings(
     deadline=None,
-    max_examples=150,
+    max_examples=2000,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

@@ -5,6 +5,7 @@ T7, T10, T11, R2-R4, R7, R9-R12 of the reliability list, as far as no database i
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,7 +30,6 @@ from engine import (
     splitting,
     standing,
 )
-from engine import standing as standing_function
 
 NOON = datetime(2025, 5, 21, 12)
 HOUR = timedelta(hours=1)
@@ -211,7 +211,7 @@ def a_gap_has_the_shape_of_comparable_days():
     before = history[-1]
     after = Point(before.moment + 24 * HOUR, before.register + 104)
     points = [before, *shaped(before, after, history, ZONE, Calendar()), after]
-    steps = [high.register - low.register for low, high in zip(points, points[1:], strict=False)]
+    steps = [high.register - low.register for low, high in pairwise(points)]
     assert steps == [2] * 8 + [6] * 14 + [2] * 2
 
 
@@ -292,10 +292,10 @@ DEFECTS = [
     (
         money_is_exact,
         rating._Segment.due,
-        "price(band, tier) * quantity for",
-        "round(price(band, tier) * quantity, 5) for",
+        "(price(band, tier) * quantity for",
+        "(Decimal(float(price(band, tier) * quantity)) for",
     ),
-    (a_month_of_days_is_the_charge_of_the_month, standing_function, "day.day - 1", "day.day"),
+    (a_month_of_days_is_the_charge_of_the_month, standing, "day.day - 1", "day.day"),
 ]
 
 

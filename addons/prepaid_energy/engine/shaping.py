@@ -125,7 +125,6 @@ def frozen_since(
     history: Sequence[Point],
     zone: ZoneInfo,
     calendar: Calendar,
-    modulus: Decimal | None = None,
     *,
     still: timedelta = timedelta(hours=24),
     least: Decimal = Decimal(1),
