@@ -25,7 +25,9 @@ class Work:
     modulus: Decimal | None
     since: datetime
     mark: Point | None
-    counter_from: date | None = None
+    chain: int | None = None
+    counter: int | None = None
+    counter_since: datetime | None = None
     terms: list = field(default_factory=list)
     points: list = field(default_factory=list)
     cells: list = field(default_factory=list)
@@ -45,11 +47,17 @@ class Work:
 
 @dataclass
 class Unit:
-    """One unit of rating in work: an account's use of a commodity in one tier period."""
+    """One unit of rating in work: an account's use of a commodity in one tier period.
+
+    `supply` is 0, or the supply with which a tier counter of its own begins. `first_day` is the
+    first local date that is rated anew.
+    """
 
     account: int
     commodity: str
+    supply: int
     period_start: date
+    period_end: date
     first_day: date
     days: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
     flags: dict = field(default_factory=dict)
@@ -59,7 +67,7 @@ class Unit:
 
     @property
     def key(self):
-        return self.account, self.commodity, self.period_start
+        return self.account, self.commodity, self.supply, self.period_start, self.period_end
 
 
 class Prices:

@@ -119,8 +119,10 @@ class Population:
             " date_to, state) SELECT unnest(%(accounts)s), %(company)s, %(site)s, %(month)s,"
             " (%(month)s + interval '1 month - 1 day')::date, 'open'",
             "INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id,"
-            " commodity, period_start, month, due, posted, revision) SELECT unnest(%(accounts)s),"
-            " %(site)s, %(company)s, %(currency)s, 'electricity', %(month)s, %(month)s, 0, 0, 0",
+            " commodity, period_start, period_end, month, due, posted, revision)"
+            " SELECT unnest(%(accounts)s),"
+            " %(site)s, %(company)s, %(currency)s, 'electricity', %(month)s,"
+            " (%(month)s + interval '1 month')::date, %(month)s, 0, 0, 0",
         ):
             cr.execute(statement, values)
         env.invalidate_all()

@@ -2,7 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from ..local_time import month_first
-from .energy_tariff_band import KEYS
+from .energy_usage import USAGE_BANDS
 from .energy_wallet_entry import CATEGORIES
 
 
@@ -48,7 +48,7 @@ class EnergyBillingLine(models.Model):
     version_id = fields.Many2one(
         "energy.tariff.version", string="Tariff Version", readonly=True, ondelete="restrict"
     )
-    band = fields.Selection(KEYS, string="Rate Period", readonly=True)
+    band = fields.Selection(USAGE_BANDS, string="Rate Period", readonly=True)
     tier = fields.Integer(readonly=True, aggregator=False)
     price = fields.Float(
         string="Price per Unit", digits=(16, 6), required=True, readonly=True, aggregator=False
@@ -90,8 +90,8 @@ class EnergyBillingLine(models.Model):
         if first.band:
             bands = dict(self._fields["band"]._description_selection(self.env))
             heading.append(bands[first.band])
-            if first.version_id.tier_ids:
-                heading.append(self.env._("tier %s", first.tier))
+            if first.version_id.tier_ids or first.version_id.free_quantity:
+                heading.append(first.version_id._tier_text(first.tier))
             if first.month < month_first(first.period_id.date_from):
                 heading.append(self.env._("late for %s", f"{first.month:%Y-%m}"))
         meters = [

@@ -5,7 +5,6 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, format_datetime
 
 from .. import clock
-from ..local_time import local_date
 
 FLOW_FIELDS = {"name", "state", "done_at", "user_id", "new_supply_id"}
 
@@ -198,12 +197,13 @@ class EnergyMeterExchange(models.Model):
             Decimal(f"{self.opening_register:.4f}"),
             meter_id=self.new_meter_id.id,
             account_id=self.account_id.id,
-            counter_from=old.counter_from
-            if self.carry_counter
-            else local_date(self.moment, self.site_id._zone()),
+            counter_id=old.counter_id.id,
+            chain_id=(old.chain_id or old).id if self.carry_counter else False,
         )
         # sudo: supplies of an account that is no draft are begun by documents only
         new = self.env["energy.supply"].sudo().create(values)
+        if not self.carry_counter:
+            new.counter_id = new
         new._activate()
         # sudo: settling is the flow's, whoever causes it
         self.env["energy.settlement"].sudo()._settle_now(locked)

@@ -6,8 +6,8 @@ from odoo.tools import SQL
 
 from ..bulk import values
 from ..crash_points import reached
-from ..engine import rate, round_half_up, split, tier_period_start
-from ..local_time import month_first
+from ..engine import rate, round_half_up, split, tier_period_end, tier_period_start
+from ..local_time import local_midnight, month_first
 from ..rating_work import Prices, RatingRefused, Unit
 from .energy_wallet import Draft
 
@@ -81,24 +81,31 @@ class EnergyRating(models.AbstractModel):
         for work in works:
             for cell in work.cells:
                 version = prices.version(cell.version)
-                period_start = tier_period_start(version, cell.date)
-                if version.tier_limits and work.counter_from:
-                    period_start = max(period_start, work.counter_from)
-                unit = self._unit(units, work, period_start, cell.date)
+                unit = self._unit(units, self._unit_key(work, version, cell.date), cell.date)
                 unit.days[cell.date][work.supply, cell.version, cell.band] += cell.quantity
                 flag = (cell.date, work.supply, cell.version, cell.band)
                 unit.flags[flag] = unit.flags.get(flag, False) or cell.interpolated
         # What is counted anew may have lost all its use of a day or a month: that is rated as well.
-        for work, period_start, day in self._load_counted(works):
-            self._unit(units, work, period_start, day)
+        for key, day in self._load_counted(works):
+            self._unit(units, key, day)
         return units
 
     @staticmethod
-    def _unit(units, work, period_start, day):
-        key = work.account, work.commodity, period_start
+    def _unit_key(work, version, day):
+        """Return the key of the unit of rating to which use of a local date belongs."""
+        start, end = tier_period_start(version, day), tier_period_end(version, day)
+        supply = 0
+        is_reset = work.counter and work.counter_since > local_midnight(start, work.zone)
+        if version.tier_limits and is_reset:
+            # The counter began anew inside this tier period, be it on its first day.
+            supply = work.counter
+        return work.account, work.commodity, supply, start, end
+
+    @staticmethod
+    def _unit(units, key, day):
         unit = units.get(key)
         if unit is None:
-            unit = units[key] = Unit(work.account, work.commodity, period_start, day)
+            unit = units[key] = Unit(*key, day)
         unit.first_day = min(unit.first_day, day)
         return unit
 

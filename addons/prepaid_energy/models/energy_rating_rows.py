@@ -10,7 +10,20 @@ from ..local_time import local_midnight, month_first
 from ..rating_work import Work
 
 # Columns of the rows that name units; see `bulk.values`.
-UNITS = {"account": "int", "commodity": "text", "period_start": "date"}
+UNITS = {
+    "account": "int",
+    "commodity": "text",
+    "supply": "int",
+    "period_start": "date",
+    "period_end": "date",
+}
+# The unit of a row of energy_rating_unit, as `Unit.key`; and that a row named `v` has it.
+KEY = SQL("g.account_id, g.commodity, COALESCE(g.supply_id, 0), g.period_start, g.period_end")
+SAME_UNIT = SQL(
+    "g.account_id = v.account AND g.commodity = v.commodity"
+    " AND COALESCE(g.supply_id, 0) = v.supply AND g.period_start = v.period_start"
+    " AND g.period_end = v.period_end"
+)
 
 
 class EnergyRating(models.AbstractModel):
@@ -23,11 +36,13 @@ class EnergyRating(models.AbstractModel):
             SQL(
                 """
             SELECT s.id, s.account_id, s.meter_id, m.name, m.commodity, site.tz, s.start_at,
-                   s.end_at, m.register_digits, k.settled_until, k.register::text, s.counter_from
+                   s.end_at, m.register_digits, k.settled_until, k.register::text, s.chain_id,
+                   c.id, c.start_at
               FROM energy_supply s
               JOIN energy_meter m ON m.id = s.meter_id
               JOIN energy_property site ON site.id = s.site_id
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
+              LEFT JOIN energy_supply c ON c.id = s.counter_id
              WHERE s.account_id = ANY(%s) AND s.meter_id = ANY(%s)
              ORDER BY s.id
             """,
@@ -38,7 +53,7 @@ class EnergyRating(models.AbstractModel):
         works = []
         for row in rows:
             supply, account, meter, name, commodity, tz, start, end, digits, *rest = row
-            until, register, counter_from = rest
+            until, register, chain, counter, counter_since = rest
             works.append(
                 Work(
                     supply=supply,
@@ -52,7 +67,9 @@ class EnergyRating(models.AbstractModel):
                     modulus=Decimal(10) ** digits if digits else None,
                     since=queued[meter],
                     mark=Point(until, Decimal(register)) if until else None,
-                    counter_from=counter_from,
+                    chain=chain or supply,
+                    counter=counter,
+                    counter_since=counter_since,
                 )
             )
         works = [
@@ -123,7 +140,7 @@ class EnergyRating(models.AbstractModel):
     def _load_counted(self, works):
         """Return where use was counted that is counted anew.
 
-        :return: list of (work, first day of the tier period, earliest day) by unit of rating
+        :return: list of (key of the unit of rating, earliest day)
         """
         recounted = {work.supply: work for work in works if work.mark and not work.is_append}
         if not recounted:
@@ -131,20 +148,22 @@ class EnergyRating(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT x.supply_id, g.period_start, min(x.local_date)
+            SELECT x.supply_id, %s, min(x.local_date)
               FROM %s
               JOIN energy_usage x ON x.supply_id = v.supply AND x.local_date >= v.first_day
               JOIN energy_rating_unit g ON g.id = x.unit_id
-             GROUP BY x.supply_id, g.period_start
+             GROUP BY x.supply_id, %s
             """,
+                KEY,
                 values(
                     [(work.supply, work.first_day) for work in recounted.values()],
                     supply="int",
                     first_day="date",
                 ),
+                KEY,
             )
         )
-        return [(recounted[supply], start, day) for supply, start, day in rows]
+        return [(tuple(key), day) for _supply, *key, day in rows]
 
     def _load_usage(self, units, works):
         """Add what was counted before and still stands to the units' days."""
@@ -154,37 +173,26 @@ class EnergyRating(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT g.account_id, g.commodity, g.period_start, x.local_date, x.supply_id,
+            SELECT %s, x.local_date, x.supply_id,
                    x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
                    x.is_interpolated
               FROM %s
-              JOIN energy_rating_unit g ON g.account_id = v.account
-                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+              JOIN energy_rating_unit g ON %s
                    AND g.month >= date_trunc('month', v.first_day)::date
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date >= v.first_day
              ORDER BY x.local_date
             """,
+                KEY,
                 values(
                     [(*unit.key, unit.first_day) for unit in units.values()],
                     **UNITS,
                     first_day="date",
                 ),
+                SAME_UNIT,
             )
         )
-        for (
-            account,
-            commodity,
-            start,
-            day,
-            supply,
-            version,
-            band,
-            tier,
-            quantity,
-            amount,
-            interpolated,
-        ) in rows:
-            unit = units[account, commodity, start]
+        for *key, day, supply, version, band, tier, quantity, amount, interpolated in rows:
+            unit = units[tuple(key)]
             quantity, amount = Decimal(quantity), Decimal(amount)
             unit.old[day, supply, version, band, tier] = (quantity, amount, interpolated)
             if supply in recounted and day >= recounted[supply]:
@@ -205,16 +213,17 @@ class EnergyRating(models.AbstractModel):
         if not needed:
             return
         self._fetch_months(units)
-        missing = [key for key in needed if key[3] not in units[key[:3]].months]
+        missing = [key for key in needed if key[-1] not in units[key[:-1]].months]
         if not missing:
             return
         self.env.cr.execute(
             SQL(
                 """
             INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
-                                            period_start, month, due, posted, revision)
-            SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, v.period_start,
-                   v.month, 0, 0, 0
+                                            supply_id, period_start, period_end, month, due,
+                                            posted, revision)
+            SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, NULLIF(v.supply, 0),
+                   v.period_start, v.period_end, v.month, 0, 0, 0
               FROM %s JOIN energy_account a ON a.id = v.account
             """,
                 values(missing, **UNITS, month="date"),
@@ -226,32 +235,19 @@ class EnergyRating(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT g.account_id, g.commodity, g.period_start, g.month, g.id, g.due::text,
-                   g.posted::text, g.revision, c.rounding::text, g.site_id, g.company_id,
-                   g.currency_id
+            SELECT %s, g.month, g.id, g.due::text, g.posted::text, g.revision, c.rounding::text,
+                   g.site_id, g.company_id, g.currency_id
               FROM %s
-              JOIN energy_rating_unit g ON g.account_id = v.account
-                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+              JOIN energy_rating_unit g ON %s
               JOIN res_currency c ON c.id = g.currency_id
             """,
+                KEY,
                 values(list(units), **UNITS),
+                SAME_UNIT,
             )
         )
-        for (
-            account,
-            commodity,
-            start,
-            month,
-            row,
-            due,
-            posted,
-            revision,
-            step,
-            site,
-            company,
-            currency,
-        ) in rows:
-            units[account, commodity, start].months[month] = {
+        for *key, month, row, due, posted, revision, step, site, company, currency in rows:
+            units[tuple(key)].months[month] = {
                 "id": row,
                 "due": Decimal(due),
                 "posted": Decimal(posted),
@@ -274,23 +270,21 @@ class EnergyRating(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT g.account_id, g.commodity, g.period_start, g.month, x.supply_id, x.version_id,
-                   x.band, sum(x.quantity)::text
+            SELECT %s, g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text
               FROM %s
-              JOIN energy_rating_unit g ON g.account_id = v.account
-                   AND g.commodity = v.commodity AND g.period_start = v.period_start
+              JOIN energy_rating_unit g ON %s
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date < v.first_day
-             GROUP BY g.account_id, g.commodity, g.period_start, g.month, x.supply_id,
-                   x.version_id, x.band
+             GROUP BY %s, g.month, x.supply_id, x.version_id, x.band
              ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
             """,
+                KEY,
                 values([(*unit.key, unit.first_day) for unit in tiered], **UNITS, first_day="date"),
+                SAME_UNIT,
+                KEY,
             )
         )
-        for account, commodity, start, month, supply, version, band, quantity in rows:
-            units[account, commodity, start].before.append(
-                (month, supply, version, band, Decimal(quantity))
-            )
+        for *key, month, supply, version, band, quantity in rows:
+            units[tuple(key)].before.append((month, supply, version, band, Decimal(quantity)))
 
     def _write_usage(self, units, lines):
         """Bring the usage rows to what was rated: changed ones only."""

@@ -31,9 +31,13 @@ class EnergyRatingUnit(models.Model):
         readonly=True,
         index="btree_not_null",
         ondelete="restrict",
-        help="Set where the tariff counts tiers per meter.",
+        help="Set where tiers are counted per meter, or where a replaced meter did not carry them "
+        "on: the supply with which the counter begins.",
     )
     period_start = fields.Date(string="Tier Period From", required=True, readonly=True)
+    period_end = fields.Date(
+        string="Tier Period Until", required=True, readonly=True, help="First day after it."
+    )
     month = fields.Date(required=True, readonly=True)
     due = fields.Float(
         string="Due (Exact)", digits=(24, 12), readonly=True, required=True, default=0
@@ -43,7 +47,7 @@ class EnergyRatingUnit(models.Model):
     entry_ids = fields.One2many("energy.wallet.entry", "unit_id", string="Balance Entries")
 
     _key_uniq = models.UniqueIndex(
-        "(account_id, commodity, COALESCE(supply_id, 0), period_start, month)",
+        "(account_id, commodity, COALESCE(supply_id, 0), period_start, period_end, month)",
         "A unit of rating has one row a month.",
     )
 

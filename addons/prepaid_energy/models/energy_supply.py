@@ -6,7 +6,7 @@ from odoo.tools import format_datetime
 
 from .. import clock
 
-FLOW_FIELDS = {"end_at", "closing_register", "counter_from"}
+FLOW_FIELDS = {"end_at", "closing_register", "counter_id", "chain_id"}
 
 
 class EnergySupply(models.Model):
@@ -42,10 +42,23 @@ class EnergySupply(models.Model):
         "the use before it belongs to nobody.",
     )
     closing_register = fields.Float(digits=(18, 4), readonly=True)
-    counter_from = fields.Date(
+    counter_id = fields.Many2one(
+        "energy.supply",
         string="Tiers Counted From",
         readonly=True,
-        help="Set where a meter was replaced without carrying its count of the tiers on.",
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Set where a meter was replaced without carrying its count of the tiers on: the "
+        "supply of the new meter.",
+    )
+    chain_id = fields.Many2one(
+        "energy.supply",
+        string="First Meter",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Set where a meter was replaced and its count of the tiers carried on: the supply of "
+        "the first one.",
     )
     term_ids = fields.One2many("energy.supply.term", "supply_id", string="Terms")
     mark_id = fields.One2many("energy.supply.mark", "supply_id")
@@ -310,6 +323,8 @@ class EnergySupply(models.Model):
                         "since": max(term.since, moment),
                         "tariff_id": term.tariff_id.id,
                         "multiplier": term.multiplier,
+                        "limit_addition": term.limit_addition,
+                        "band_source": term.band_source,
                     }
                 )
                 for term in present + later
@@ -346,6 +361,8 @@ class EnergySupply(models.Model):
                     "since": since,
                     "tariff_id": tariff.id,
                     "multiplier": current.multiplier,
+                    "limit_addition": current.limit_addition,
+                    "band_source": current.band_source,
                 }
             )
         self.env["energy.settlement.queue"]._add([(self.meter_id.id, since)])

@@ -19,6 +19,20 @@ class EnergySupplyTerm(models.Model):
         "energy.tariff", required=True, index=True, ondelete="restrict", check_company=True
     )
     multiplier = fields.Float(digits=(12, 4), required=True, default=1)
+    limit_addition = fields.Float(
+        string="Addition to Tier Limits",
+        digits=(12, 3),
+        help="Added to each tier limit for every month of the tier period: 100 kWh a month for "
+        "a household of five or more.",
+    )
+    band_source = fields.Selection(
+        [("platform", "Platform time"), ("meter", "Meter registers")],
+        string="Rate Periods By",
+        required=True,
+        default="platform",
+        help="Whether use is put into rate periods by the time of the readings, or as the meter's "
+        "own rate period registers counted it.",
+    )
 
     _since_uniq = models.UniqueIndex(
         "(supply_id, since)", "A supply has one set of terms from a moment on."

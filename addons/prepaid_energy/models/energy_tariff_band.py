@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 KEYS = [
     ("sharp", "Critical peak"),
@@ -28,8 +28,23 @@ class EnergyTariffBand(models.Model):
         help="The kind under which use is counted and reported; a meter's band registers "
         "follow it.",
     )
+    ratio = fields.Float(
+        digits=(10, 6),
+        default=1,
+        help="Times the base price: 1.7 where peak costs 1.7 times the flat price.",
+    )
+    adder = fields.Float(
+        digits=(16, 6), help="Added to the derived price; may be negative: −0.25 in the valley."
+    )
     is_rest = fields.Boolean(
         string="Rest of the Day", help="Takes every minute that no window names."
     )
 
     _key_uniq = models.UniqueIndex("(version_id, key)", "A version has one rate period of a kind.")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """A new rate period has a cell in the price table for each tier."""
+        bands = super().create(vals_list)
+        bands.version_id._complete_cells()
+        return bands

@@ -1,5 +1,20 @@
 from odoo import api, fields, models
 
+MONTHS = [
+    ("1", "January"),
+    ("2", "February"),
+    ("3", "March"),
+    ("4", "April"),
+    ("5", "May"),
+    ("6", "June"),
+    ("7", "July"),
+    ("8", "August"),
+    ("9", "September"),
+    ("10", "October"),
+    ("11", "November"),
+    ("12", "December"),
+]
+
 
 class EnergyTariffPart(models.AbstractModel):
     """A part of a tariff version: editable only while the version is a draft."""

@@ -1,21 +1,7 @@
 from odoo import api, fields, models
 
-from .energy_tariff_version import build_window
-
-MONTHS = [
-    ("1", "January"),
-    ("2", "February"),
-    ("3", "March"),
-    ("4", "April"),
-    ("5", "May"),
-    ("6", "June"),
-    ("7", "July"),
-    ("8", "August"),
-    ("9", "September"),
-    ("10", "October"),
-    ("11", "November"),
-    ("12", "December"),
-]
+from .energy_tariff_part import MONTHS
+from .energy_tariff_version_engine import build_window
 
 
 class EnergyTariffWindow(models.Model):
@@ -42,6 +28,7 @@ class EnergyTariffWindow(models.Model):
             ("workday", "Working day"),
             ("weekend", "Weekend"),
             ("holiday", "Holiday"),
+            ("declared", "Declared day"),
         ],
         required=True,
         default="all",

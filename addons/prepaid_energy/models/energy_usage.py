@@ -4,6 +4,9 @@ from ..local_time import local_midnight
 from .energy_meter import COMMODITIES
 from .energy_tariff_band import KEYS
 
+# What is charged by time rather than by use: quantity 0, tier 0.
+USAGE_BANDS = [*KEYS, ("standing", "Standing charge"), ("minimum", "Minimum charge")]
+
 
 class EnergyUsage(models.Model):
     """Rated use, rolled up by supply, local date, rate period, tier and tariff version.
@@ -35,7 +38,7 @@ class EnergyUsage(models.Model):
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     commodity = fields.Selection(COMMODITIES, required=True, readonly=True)
     local_date = fields.Date(string="Date", required=True, readonly=True)
-    band = fields.Selection(KEYS, string="Rate Period", required=True, readonly=True)
+    band = fields.Selection(USAGE_BANDS, string="Rate Period", required=True, readonly=True)
     tier = fields.Integer(required=True, readonly=True, aggregator=False)
     version_id = fields.Many2one(
         "energy.tariff.version",
@@ -59,6 +62,11 @@ class EnergyUsage(models.Model):
         string="Interpolated",
         readonly=True,
         help="Part of it lies in a gap of more than an hour between two readings.",
+    )
+    is_estimated = fields.Boolean(
+        string="Estimated",
+        readonly=True,
+        help="Part of it rests on an estimated reading, until a real one comes.",
     )
 
     _key_uniq = models.UniqueIndex(

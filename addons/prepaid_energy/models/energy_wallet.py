@@ -2,7 +2,7 @@ import hashlib
 import math
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import odoo.modules.module
@@ -56,6 +56,7 @@ ENTRY_COLUMNS = (
     "cause_key",
     "note",
     "user_id",
+    "used_until",
     "hash",
 )
 
@@ -64,7 +65,8 @@ ENTRY_COLUMNS = (
 class Draft:
     """A balance entry to be posted; `amount` is signed and already rounded.
 
-    `cause_key` is the key of the entry that this one undoes, answers or was taken from.
+    `cause_key` is the key of the entry that this one undoes, answers or was taken from;
+    `used_until` the moment (naive UTC) of the last reading that a use entry counts.
     """
 
     wallet_id: int
@@ -83,6 +85,7 @@ class Draft:
     shift_id: int | None = None
     reference: str | None = None
     cause_key: str | None = None
+    used_until: datetime | None = None
 
 
 class EnergyWallet(models.Model):
@@ -250,6 +253,7 @@ class EnergyWallet(models.Model):
                 draft.cause_key,
                 draft.note,
                 draft.user_id,
+                draft.used_until,
             )
             head = entry_hash(head, row)
             rows.append((*row, head))

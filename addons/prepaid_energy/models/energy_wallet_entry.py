@@ -87,6 +87,9 @@ class EnergyWalletEntry(models.Model):
     )
     note = fields.Char(readonly=True)
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="restrict")
+    used_until = fields.Datetime(
+        readonly=True, help="Moment of the last reading that the entry counts."
+    )
     hash = fields.Char(required=True, readonly=True)
     command_ids = fields.Many2many("energy.command", compute="_compute_command_ids")
 

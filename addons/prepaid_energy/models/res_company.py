@@ -35,6 +35,26 @@ class ResCompany(models.Model):
         help="The counter takes money of cashiers with an open shift only.",
     )
 
+    energy_tariff_second_person = fields.Boolean(
+        string="Tariffs Need a Second Person",
+        help="Whoever submitted a version of a tariff does not approve it.",
+    )
+    energy_gap_shape = fields.Selection(
+        [("linear", "Evenly"), ("comparable", "Like comparable days before")],
+        string="Spread Gaps",
+        required=True,
+        default="linear",
+        help="How use between readings more than an hour apart is spread over that time.",
+    )
+    energy_estimate_after = fields.Integer(
+        string="Estimate After (Hours)",
+        help="A meter silent for this long is charged by estimates from comparable days until it "
+        "answers again; then what was estimated is made good. 0: never.",
+    )
+
+    _check_energy_estimate_after = models.Constraint(
+        "CHECK (energy_estimate_after >= 0)", "Estimates begin after a number of hours, or never."
+    )
     _check_energy_service_fee = models.Constraint(
         "CHECK (energy_service_fee_percent >= 0 AND energy_service_fee_percent < 100)",
         "A service fee is 0 to less than 100 per cent of the top-up.",

@@ -48,12 +48,13 @@ RIGHTS = {
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
-    "energy.tariff": {"manager": "rwcu"},
-    "energy.tariff.version": {"manager": "rwcu"},
-    "energy.tariff.band": {"manager": "rwcu"},
-    "energy.tariff.tier": {"manager": "rwcu"},
-    "energy.tariff.window": {"manager": "rwcu"},
-    "energy.tariff.price": {"manager": "rwcu"},
+    "energy.tariff": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.version": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.band": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.tier": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.window": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.fee": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.price": {"finance": "rwcu", "manager": "rwcu"},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
@@ -108,6 +109,7 @@ COMPANY_MODELS = (
     "energy.tariff.band",
     "energy.tariff.tier",
     "energy.tariff.window",
+    "energy.tariff.fee",
     "energy.tariff.price",
     "energy.credit.policy",
     "energy.payment.method",
@@ -210,7 +212,17 @@ PUBLIC = {
     },
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff", "action_replace_meter"},
-    "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
+    "energy.tariff.version": {
+        "action_submit",
+        "action_approve",
+        "action_refuse",
+        "action_draft",
+        "action_derive_prices",
+        "action_open_meters",
+        "action_open_holders",
+        "copy_data",
+        "copy",
+    },
     "energy.receipt": {"action_print", "action_open_entry"},
     "energy.top.up": {
         "action_confirm",
@@ -281,6 +293,12 @@ class AccessCase(EnergyCase):
     def furnish(cls, meter, **values):
         """Open an account that has one record of everything that can be seen."""
         account = cls.open_account(meter, **values)
+        tariff = account.supply_ids.tariff_id
+        if not tariff.version_ids.fee_ids:
+            fees = [Command.create({"name": "Sewage", "amount": 1.36, "share": 90})]
+            cls.env["energy.tariff.version"].create(
+                {"tariff_id": tariff.id, "date_from": "2030-01-01", "fee_ids": fees}
+            )
         cls.env["energy.agreement.template"].create(
             {"name": "Ours", "body": "<p>Agreed.</p>", "company_id": account.company_id.id}
         )

@@ -6,7 +6,12 @@ from unittest.mock import patch
 import psycopg2
 from odoo.tests import tagged
 
-from ..models import energy_meter_control, energy_rating, energy_reading, energy_tariff_version
+from ..models import (
+    energy_meter_control,
+    energy_rating,
+    energy_reading,
+    energy_tariff_version_engine,
+)
 from .common import START, EnergyCase
 
 # What money depends on; Odoo only logs a warning where it could not create one.
@@ -33,7 +38,7 @@ UNIQUE_INDEXES = {
     "energy_wallet_account_uniq": "(account_id, COALESCE(commodity, ''::character varying))",
     "energy_usage_key_uniq": "(supply_id, local_date, band, tier, version_id)",
     "energy_rating_unit_key_uniq": (
-        "(account_id, commodity, COALESCE(supply_id, 0), period_start, month)"
+        "(account_id, commodity, COALESCE(supply_id, 0), period_start, period_end, month)"
     ),
     "energy_supply_term_since_uniq": "(supply_id, since)",
     "energy_supply_mark_supply_uniq": "(supply_id)",
@@ -82,7 +87,7 @@ ENGINE_CALLS = (
     (energy_rating, "round_half_up"),
     (energy_reading, "judge"),
     (energy_meter_control, "decide"),
-    (energy_tariff_version, "TariffVersion"),
+    (energy_tariff_version_engine, "TariffVersion"),
 )
 
 

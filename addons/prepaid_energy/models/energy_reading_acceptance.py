@@ -1,0 +1,192 @@
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from .. import clock
+from ..bulk import copy_rows, values
+from ..engine import Limits, Point, judge
+
+STORED = (
+    "meter_id",
+    "moment",
+    "total",
+    "band_1",
+    "band_2",
+    "band_3",
+    "band_4",
+    "band_5",
+    "band_6",
+    "band_7",
+    "band_8",
+    "source",
+    "state",
+    "reason",
+    "expected",
+    "site_id",
+    "company_id",
+    "user_id",
+)
+BANDS = 8
+# How far back a meter's latest reading is looked for first.
+RECENT = timedelta(days=31)
+
+
+class EnergyReading(models.Model):
+    """The steps *accept* and store: each reading is judged against its neighbours, and kept."""
+
+    _inherit = "energy.reading"
+
+    @api.model
+    def _ingest(self, rows):
+        """The steps *accept* and store: judge each reading, keep it, queue what is to be rated.
+
+        :param list rows: tuples (meter id, moment naive UTC, total Decimal, band registers or
+            None, source)
+        :return: Counter of accepted, held, duplicate and superseded
+        """
+        counts = Counter()
+        if not rows:
+            return counts
+        self.env.flush_all()
+        rows = sorted(rows, key=lambda row: (row[0], row[1]))
+        meters = self._meter_facts({row[0] for row in rows})
+        neighbours = self._neighbours(rows)
+        now = clock.now(self.env.cr)
+        stored, queue = [], []
+        known = {}
+        for meter, moment, total, bands, source in rows:
+            site, company, limits = meters[meter]
+            previous, same, following = neighbours[meter, moment]
+            latest = known.get(meter)
+            if latest is not None and latest.moment == moment:
+                same = latest
+            elif latest is not None and (previous is None or latest.moment > previous.moment):
+                previous = latest
+            verdict = judge(total, moment, previous, following, same, limits, now)
+            counts[verdict.state] += 1
+            if verdict.state == "duplicate":
+                continue
+            if verdict.state == "accepted":
+                known[meter] = Point(moment, total)
+                queue.append((meter, previous.moment if previous else moment))
+            bands = tuple(bands or ())
+            stored.append(
+                (
+                    meter,
+                    moment,
+                    total if total is not None and total.is_finite() else None,
+                    *bands,
+                    *[None] * (BANDS - len(bands)),
+                    source,
+                    verdict.state,
+                    verdict.reason or None,
+                    verdict.expected or None,
+                    site,
+                    company,
+                    self.env.uid if source in ("typed", "import") else None,
+                )
+            )
+        copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
+        self.env["energy.settlement.queue"]._add(queue)
+        return counts
+
+    def _meter_facts(self, meter_ids):
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT m.id, m.site_id, m.company_id, m.register_digits, m.max_power::text,
+                   COALESCE((SELECT t.multiplier::text FROM energy_supply_term t
+                               JOIN energy_supply s ON s.id = t.supply_id
+                              WHERE s.meter_id = m.id ORDER BY t.since DESC LIMIT 1), '1')
+              FROM energy_meter m WHERE m.id = ANY(%s)
+            """,
+                sorted(meter_ids),
+            )
+        )
+        facts = {}
+        for meter, site, company, digits, max_power, multiplier in rows:
+            power = Decimal(max_power or 0)
+            facts[meter] = (
+                site,
+                company,
+                Limits(
+                    modulus=Decimal(10) ** digits if digits else None,
+                    multiplier=Decimal(multiplier),
+                    max_power=power or None,
+                    clock_tolerance=timedelta(minutes=5),
+                ),
+            )
+        missing = meter_ids - facts.keys()
+        if missing:
+            raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
+        return facts
+
+    def _neighbours(self, rows):
+        """Return, for each row, the accepted readings before, at and after its moment.
+
+        Nearly all rows are newer than anything of their meter: those need one look at the latest
+        reading, and only the partitions of the last weeks.
+
+        :return: dict of (meter id, moment) to three `Point` or None
+        """
+        wanted = {(row[0], row[1]) for row in rows}
+        since = min(moment for _meter, moment in wanted) - RECENT
+        latest = self.env.execute_query(
+            SQL(
+                """
+            SELECT v.meter, r.moment, r.total::text
+              FROM %s
+              JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data
+                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
+                    ORDER BY moment DESC LIMIT 1) r ON TRUE
+            """,
+                values(sorted({(meter,) for meter, _moment in wanted}), meter="int"),
+                since,
+            )
+        )
+        latest = {meter: Point(moment, Decimal(total)) for meter, moment, total in latest}
+        appended = {
+            (meter, moment): (latest[meter], None, None)
+            for meter, moment in wanted
+            if meter in latest and latest[meter].moment < moment
+        }
+        return appended | self._neighbours_anywhere(wanted - appended.keys())
+
+    def _neighbours_anywhere(self, wanted):
+        """Return the same for rows that are first of their meter, late or repeated."""
+        if not wanted:
+            return {}
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT v.meter, v.moment, p.moment, p.total::text, s.total::text,
+                   f.moment, f.total::text
+              FROM %s
+              LEFT JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter AND r.moment < v.moment
+                      AND r.state = 'accepted' ORDER BY r.moment DESC LIMIT 1) p ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter AND r.moment = v.moment
+                      AND r.state = 'accepted') s ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter AND r.moment > v.moment
+                      AND r.state = 'accepted' ORDER BY r.moment LIMIT 1) f ON TRUE
+            """,
+                values(sorted(wanted), meter="int", moment="timestamp"),
+            )
+        )
+        return {
+            (meter, moment): (
+                Point(before, Decimal(before_total)) if before else None,
+                Point(moment, Decimal(same)) if same is not None else None,
+                Point(after, Decimal(after_total)) if after else None,
+            )
+            for meter, moment, before, before_total, same, after, after_total in rows
+        }
