@@ -286,8 +286,8 @@ DEFECTS = [
     (
         a_gap_has_the_shape_of_comparable_days,
         shaping._profile,
-        "after.moment > end",
-        "after.moment > end - HISTORY",
+        "after.moment <= end",
+        "after.moment <= end - HISTORY",
     ),
     (
         money_is_exact,
