@@ -33,4 +33,5 @@ from . import (
     test_statement,
     test_supply,
     test_tariff_engine,
+    test_tariff_templates,
 )
