@@ -35,4 +35,5 @@ from . import (
     test_tariff_editor,
     test_tariff_engine,
     test_tariff_life,
+    test_tariff_templates,
 )
