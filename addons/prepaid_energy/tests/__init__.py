@@ -36,6 +36,8 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_tariff_editor,
     test_tariff_engine,
+    test_tariff_life,
     test_tariff_templates,
 )
