@@ -15,7 +15,9 @@ from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
+from .registers import band_steps, split_by_registers
 from .rounding import largest_remainder, round_half_up, share_signed
+from .shaping import estimate, shaped
 from .splitting import (
     Cell,
     Edge,
@@ -28,11 +30,14 @@ from .splitting import (
     split,
 )
 from .standing import minimum_due, standing
-from .tariff import TariffVersion, TierSeason, Window
+from .tariff import TariffVersion, TierSeason, Window, plan_rows
+from .tariff_check import SEASON, SENTENCES, Problem
 from .tier_period import tier_period_end, tier_period_start, unit_limits
 
 __all__ = [
     "DAY_TYPES",
+    "SEASON",
+    "SENTENCES",
     "Advances",
     "Calendar",
     "Cell",
@@ -42,6 +47,7 @@ __all__ = [
     "Limits",
     "Line",
     "Point",
+    "Problem",
     "RatedUnit",
     "Span",
     "TariffVersion",
@@ -49,9 +55,11 @@ __all__ = [
     "TierSeason",
     "Verdict",
     "Window",
+    "band_steps",
     "chinese_amount",
     "decide",
     "edges",
+    "estimate",
     "interpolate",
     "judge",
     "largest_remainder",
@@ -59,11 +67,14 @@ __all__ = [
     "local_midnight",
     "match",
     "minimum_due",
+    "plan_rows",
     "rate",
     "round_half_up",
     "settle_open",
+    "shaped",
     "share_signed",
     "split",
+    "split_by_registers",
     "standing",
     "tier_period_end",
     "tier_period_start",
