@@ -142,9 +142,7 @@ class EnergySettlement(models.AbstractModel):
         )
         locked = self.env.cr.fetchall()
         counts = Counter(row[4] for row in locked)
-        return {
-            row[0]: [Decimal(row[1]), *row[2:8]] for row in locked if counts[row[4]] == row[8]
-        }
+        return {row[0]: [Decimal(row[1]), *row[2:8]] for row in locked if counts[row[4]] == row[8]}
 
     def _queued(self, accounts):
         """Return what is queued for the meters that serve, or served, these accounts.
@@ -184,7 +182,7 @@ class EnergySettlement(models.AbstractModel):
     def _has_more(self, accounts):
         """Say whether more is due; drop what concerns meters that serve nobody."""
         dropped = 0
-        if len(accounts) < BATCH // 8:
+        if len(accounts) <= BATCH // 8:
             # They may stand before others in the queue.
             self.env.cr.execute("""
                 DELETE FROM energy_settlement_queue q
