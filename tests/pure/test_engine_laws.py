@@ -418,9 +418,9 @@ DEFECTS = [
     (metamorphic, rating._Segment.due, "Fraction(weighted)", "Fraction(weighted + 1)"),
     (
         dearer_with_use_where_tiers_rise,
-        rating._Segment.tiers,
-        "(tier, limit - lower)",
-        "(tier, 0 * limit)",
+        rating._Segment.due,
+        "Fraction(self.total)",
+        "Fraction(self.total) ** 2",
     ),
 ]
 
