@@ -240,7 +240,6 @@ def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
 def even_stretches(day: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime, timedelta]]:
     """Return the parts of a local date with one offset from UTC: (UTC start, UTC end, offset)."""
     start, end = local_midnight(day, zone), local_midnight(day + _DAY, zone)
