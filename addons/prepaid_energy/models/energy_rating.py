@@ -64,9 +64,10 @@ class EnergyRating(models.AbstractModel):
             except ValueError as error:
                 batch.refuse(work.account, self._refusal(error, work))
         self._gather(batch)
-        self._load_usage(batch)
-        self._load_months(batch.units)
-        self._load_before(batch)
+        rows = self._load_months(batch.units)
+        self._load_usage(batch, rows)
+        self._add_missing_months(batch.units)
+        self._load_before(batch, rows)
         for unit in list(batch.units.values()):
             if unit.account in batch.failures:
                 continue
@@ -264,11 +265,12 @@ class EnergyRating(models.AbstractModel):
     def _drafts(self, batch):
         """Return the balance entries that bring what is posted to what is due."""
         updates, postings = [], []
+        steps = {work.account: work.step for work in batch.supplies}
         for unit in batch.units.values():
             for month, row in unit.months.items():
                 if row.new_due is None:
                     continue
-                target = round_half_up(row.new_due, row.step)
+                target = round_half_up(row.new_due, steps[unit.account])
                 difference = target - row.posted
                 revision = row.revision + (difference != 0)
                 due = row.new_due
