@@ -10,7 +10,7 @@ from engine_cases import ALL_DAYS, ALL_MONTHS, LAW, every_day, tariff, tariffs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import TariffVersion, Window, day_type, round_half_up
+from engine import Calendar, TariffVersion, Window, round_half_up
 
 # Windows of 13 provinces, transcribed from the notes under the grid companies' monthly price
 # tables; in a season, bands listed later override earlier ones.
@@ -70,13 +70,12 @@ def test_provincial_plans_cover_each_minute_of_the_year_once(plan):
     plans = {month: painted(plan, month) for month in range(1, 13)}
     day = date(2024, 1, 1)  # a leap year
     while day.year == 2024:
-        kind = day_type(day, frozenset())
-        rows = version.day_plan(day.month, kind)
+        rows = version.plan_of(day)
         assert rows[0][0] == 0 and rows[-1][1] == 1440
         covered = [band for start, end, band in rows for _ in range(start, end)]
         assert covered == plans[day.month]
         day += timedelta(1)
-    assert [version.band_at(day, "workday", m) for m in range(1440)] == plans[1]
+    assert [version.band_at(day, m) for m in range(1440)] == plans[1]
 
 
 def test_there_are_thirteen_provincial_plans():
@@ -101,11 +100,12 @@ def test_a_window_over_midnight_judges_each_part_by_its_own_date():
         windows=(Window("valley", frozenset({1}), frozenset({"workday"}), 22 * 60, 6 * 60),),
     )
     friday, saturday = date(2025, 1, 31), date(2025, 2, 1)
-    assert version.band_at(friday, "workday", 23 * 60) == "valley"
-    assert version.band_at(friday, "workday", 5 * 60 + 59) == "valley"
-    assert version.band_at(friday, "workday", 6 * 60) == "flat"
-    assert version.band_at(friday, "weekend", 23 * 60) == "flat"
-    assert version.band_at(saturday, "workday", 0) == "flat"  # February
+    assert version.band_at(friday, 23 * 60) == "valley"
+    assert version.band_at(friday, 5 * 60 + 59) == "valley"
+    assert version.band_at(friday, 6 * 60) == "flat"
+    assert version.band_at(saturday, 0) == "flat"  # February
+    off = replace(version, calendar=Calendar(days={friday: "weekend"}))
+    assert off.band_at(friday, 23 * 60) == "flat"
 
 
 def test_later_windows_override_earlier_ones():
@@ -131,12 +131,34 @@ def test_a_window_from_a_minute_to_itself_is_the_whole_day():
 
 
 def test_day_types():
-    holidays = frozenset({date(2025, 10, 1), date(2025, 10, 4)})
-    assert day_type(date(2025, 10, 1), holidays) == "holiday"
-    assert day_type(date(2025, 10, 4), holidays) == "holiday"  # a Saturday
-    assert day_type(date(2025, 10, 11), holidays) == "weekend"
-    assert day_type(date(2025, 10, 12), holidays) == "weekend"
-    assert day_type(date(2025, 10, 13), holidays) == "workday"
+    calendar = Calendar(
+        days={
+            date(2025, 10, 1): "holiday",
+            date(2025, 10, 4): "holiday",  # a Saturday
+            date(2025, 10, 11): "workday",  # a Saturday, made up for
+        }
+    )
+    expected = {1: "holiday", 2: "workday", 4: "holiday", 5: "weekend", 11: "workday"}
+    assert {day: calendar.day_type(date(2025, 10, day)) for day in expected} == expected
+    assert Calendar(weekend=frozenset({4})).day_type(date(2025, 10, 4)) == "workday"
+    assert Calendar(weekend=frozenset({4})).day_type(date(2025, 10, 3)) == "weekend"
+
+
+def test_a_declared_day_has_its_own_windows_whatever_its_day_type():
+    hot, sunday = date(2025, 7, 9), date(2025, 7, 13)
+    version = tariff(
+        {"flat": ["1"], "peak": ["1"], "sharp": ["1"]},
+        windows=(
+            Window("peak", ALL_MONTHS, frozenset({"workday"}), 480, 720),
+            Window("sharp", frozenset({7, 8}), frozenset(), 600, 660, declared_only=True),
+        ),
+        calendar=Calendar(declared=frozenset({hot, sunday})),
+    )
+    assert version.band_at(hot, 630) == "sharp"
+    assert version.band_at(hot, 599) == "peak"
+    assert version.band_at(sunday, 630) == "sharp"
+    assert version.band_at(sunday, 599) == "flat"
+    assert version.band_at(date(2025, 7, 10), 630) == "peak"
 
 
 def test_a_hole_is_an_error_not_a_default():
@@ -144,7 +166,7 @@ def test_a_hole_is_an_error_not_a_default():
     with pytest.raises(ValueError, match="no band from 23:00 to 24:00 on a workday in month 3"):
         version.day_plan(3, "workday")
     with pytest.raises(ValueError, match="minutes 0 to 1439"):
-        version.band_at(date(2025, 3, 3), "workday", 1440)
+        version.band_at(date(2025, 3, 3), 1440)
 
 
 GOOD = tariff({"peak": ["1", "2"], "flat": ["1", "2"]}, ["100"], rest="flat")
@@ -210,7 +232,7 @@ WINDOW = Window("peak", ALL_MONTHS, ALL_DAYS, 480, 720)
         ({"prices": {**GOOD.prices, ("peak", 2): Decimal("0.12345600")}}, []),
         ({"tier_period": "week"}, ["tier period 'week'"]),
         ({"tier_year_month": 13}, ["month 13"]),
-        ({"allocation": "chronological"}, ["allocation 'chronological'"]),
+        ({"allocation": "by_hand"}, ["allocation 'by_hand'"]),
     ],
 )
 def test_check_names_what_is_wrong(change, sentences):

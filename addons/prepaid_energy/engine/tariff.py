@@ -8,19 +8,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 
-DAY_TYPES = ("workday", "weekend", "holiday")
+from .day_types import DAY_TYPES, PLAIN_CALENDAR, Calendar
+
 MINUTES_A_DAY = 1440
 PRICE_DECIMALS = 6
+ALLOCATIONS = ("to_date", "proportional", "chronological")
 
 DayPlan = tuple[tuple[int, int, str], ...]
-
-
-def day_type(day: date, holidays: frozenset[date]) -> str:
-    """Return "holiday", "weekend" (Saturday, Sunday) or "workday" of a local date."""
-    if day in holidays:
-        return "holiday"
-    return "weekend" if day.weekday() >= 5 else "workday"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,8 @@ class Window:
     ``start_minute`` 0..1439 is inside, ``end_minute`` 1..1440 is the first one outside. An end at
     or before the start crosses midnight; each part then counts for the local date it lies on, so
     22:00-06:00 in January means the first six and the last two hours of each January day.
+
+    A ``declared_only`` window applies on declared dates only, whatever their day type.
     """
 
     band: str
@@ -37,6 +35,7 @@ class Window:
     day_types: frozenset[str]
     start_minute: int
     end_minute: int
+    declared_only: bool = False
 
     def parts(self) -> tuple[tuple[int, int], ...]:
         """Return the minutes covered on a date it applies to, as (start, end) pairs."""
@@ -45,17 +44,33 @@ class Window:
         return ((0, self.end_minute), (self.start_minute, MINUTES_A_DAY))
 
 
+@dataclass(frozen=True, slots=True)
+class TierSeason:
+    """Limits of the tier periods that begin in these months; () means no tiers in them."""
+
+    months: frozenset[int]
+    limits: tuple[Decimal, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class TariffVersion:
     """Prices and rules of one tariff from one date on. Immutable; compared by identity.
 
     ``key`` identifies the version (unique among the versions rated together). Later windows
-    override earlier ones; minutes covered by none belong to ``rest_band``. ``tier_limits`` are the
-    cumulated upper limits of all tiers but the last, which is open; a limit belongs to the lower
-    tier; () means one tier. ``prices`` holds a gross price per unit for each (band, tier), tiers
-    counted from 1. Tiers count over ``tier_period`` ("month", "quarter" or "year", the year and
-    its quarters beginning with ``tier_year_month``). ``allocation`` says how tiers meet bands:
-    "to_date" or "proportional" (see ``rating``).
+    override earlier ones; minutes covered by none belong to ``rest_band``. ``calendar`` tells the
+    day types.
+
+    ``tier_limits`` are the cumulated upper limits of all tiers but the last, which is open; a limit
+    belongs to the lower tier; () means one tier. ``tier_seasons`` override them for monthly tier
+    periods. ``prices`` holds a gross price per unit for each (band, tier), tiers counted from 1.
+    Tiers count over ``tier_period`` ("month", "quarter" or "year", the year and its quarters
+    beginning with ``tier_year_month``); every period begins on ``tier_year_day`` (1..28) of its
+    month. Where ``is_prorated``, the limits of a unit that starts late shrink by days.
+    ``allocation`` says how tiers meet bands: "to_date", "proportional" or "chronological" (see
+    ``rating``).
+
+    ``per_day`` and ``per_month`` are standing charges of each supply, ``minimum`` is the least
+    money of a unit's month; gross, in currency.
 
     The constructor checks nothing: a draft may be incomplete. ``check`` names every problem.
     """
@@ -69,14 +84,36 @@ class TariffVersion:
     tier_period: str
     tier_year_month: int = 1
     allocation: str = "to_date"
-    _plans: dict[tuple[int, str], DayPlan] = field(default_factory=dict, init=False, repr=False)
+    calendar: Calendar = PLAIN_CALENDAR
+    tier_year_day: int = 1
+    tier_seasons: tuple[TierSeason, ...] = ()
+    is_prorated: bool = True
+    per_day: Decimal = Decimal(0)
+    per_month: Decimal = Decimal(0)
+    minimum: Decimal = Decimal(0)
+    _plans: dict[tuple[int, str, bool], DayPlan] = field(
+        default_factory=dict, init=False, repr=False
+    )
     # UTC edges of local days, filled by splitting.edges; kept here to live as long as the version.
     _edges: dict = field(default_factory=dict, init=False, repr=False)
 
+    @cached_property
+    def is_tiered(self) -> bool:
+        """Tell whether a tier limit is in force at any time of the year."""
+        return bool(self.tier_limits) or any(season.limits for season in self.tier_seasons)
+
     @property
     def tiers(self) -> range:
-        """The tier numbers, from 1."""
-        return range(1, len(self.tier_limits) + 2)
+        """The tier numbers, from 1, of the season that has most."""
+        most = max((len(season.limits) for season in self.tier_seasons), default=0)
+        return range(1, max(len(self.tier_limits), most) + 2)
+
+    def limits(self, month: int) -> tuple[Decimal, ...]:
+        """Return the limits of a whole tier period that begins in a month (1..12)."""
+        for season in self.tier_seasons:
+            if month in season.months:
+                return season.limits
+        return self.tier_limits
 
     def price(self, band: str, tier: int) -> Decimal:
         """Return the gross price of a unit. Raises ValueError where there is none."""
@@ -87,27 +124,32 @@ class TariffVersion:
             )
         return price
 
-    def day_plan(self, month: int, day_type: str) -> DayPlan:
+    def day_plan(self, month: int, day_type: str, declared: bool = False) -> DayPlan:
         """Return (start_minute, end_minute, band) rows that cover 0..1440 exactly once.
 
         Neighbouring rows differ in band. Raises ValueError naming the minutes without a band.
         """
-        plan = self._plans.get((month, day_type))
+        plan = self._plans.get((month, day_type, declared))
         if plan is None:
-            plan, holes = self._painted(month, day_type)
+            plan, holes = self._painted(month, day_type, declared)
             if holes:
                 raise ValueError(
                     f"Tariff version {self.key} has no band from {_clock(holes[0][0])} to "
                     f"{_clock(holes[0][1])} on a {day_type} in month {month}."
                 )
-            self._plans[month, day_type] = plan
+            self._plans[month, day_type, declared] = plan
         return plan
 
-    def band_at(self, date: date, day_type: str, minute: int) -> str:
+    def plan_of(self, day: date) -> DayPlan:
+        """Return the day plan of a local date, by the version's calendar."""
+        calendar = self.calendar
+        return self.day_plan(day.month, calendar.day_type(day), day in calendar.declared)
+
+    def band_at(self, day: date, minute: int) -> str:
         """Return the band in force at a minute (0..1439, wall clock) of a local date."""
         if not 0 <= minute < MINUTES_A_DAY:
             raise ValueError(f"A day has the minutes 0 to 1439, not {minute}.")
-        for _start, end, band in self.day_plan(date.month, day_type):
+        for _start, end, band in self.plan_of(day):
             if minute < end:
                 return band
         raise AssertionError("a day plan ends at minute 1440")
@@ -122,12 +164,15 @@ class TariffVersion:
             *self._price_problems(),
         ]
 
-    def _painted(self, month: int, day_type: str) -> tuple[DayPlan, list[tuple[int, int]]]:
+    def _painted(
+        self, month: int, day_type: str, declared: bool = False
+    ) -> tuple[DayPlan, list[tuple[int, int]]]:
         """Return the day's rows, and the (start, end) minutes that no band covers."""
         parts = [
             (start, end, window.band)
             for window in self.windows
-            if month in window.months and day_type in window.day_types
+            if month in window.months
+            and (declared if window.declared_only else day_type in window.day_types)
             for start, end in window.parts()
         ]
         cuts = sorted({0, MINUTES_A_DAY, *(minute for part in parts for minute in part[:2])})
@@ -212,7 +257,7 @@ class TariffVersion:
             problems.append(f"The tier period {self.tier_period!r} is unknown.")
         if not 1 <= self.tier_year_month <= 12:
             problems.append(f"The tier year starts in month {self.tier_year_month}, not in 1..12.")
-        if self.allocation not in ("to_date", "proportional"):
+        if self.allocation not in ALLOCATIONS:
             problems.append(f"The allocation {self.allocation!r} of tiers to bands is unknown.")
         return problems
 
