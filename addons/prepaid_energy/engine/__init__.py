@@ -28,11 +28,14 @@ from .splitting import (
     split,
 )
 from .standing import minimum_due, standing
-from .tariff import TariffVersion, TierSeason, Window
+from .tariff import TariffVersion, TierSeason, Window, plan_rows
+from .tariff_check import SEASON, SENTENCES, Problem
 from .tier_period import tier_period_end, tier_period_start, unit_limits
 
 __all__ = [
     "DAY_TYPES",
+    "SEASON",
+    "SENTENCES",
     "Advances",
     "Calendar",
     "Cell",
@@ -42,6 +45,7 @@ __all__ = [
     "Limits",
     "Line",
     "Point",
+    "Problem",
     "RatedUnit",
     "Span",
     "TariffVersion",
@@ -59,6 +63,7 @@ __all__ = [
     "local_midnight",
     "match",
     "minimum_due",
+    "plan_rows",
     "rate",
     "round_half_up",
     "settle_open",

@@ -25,7 +25,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from .rounding import CUTTING, EXACT, quotient_half_up
-from .tariff import ALLOCATIONS, TariffVersion
+from .tariff import TariffVersion
+from .tariff_check import ALLOCATIONS
 from .tier_period import period_months, tier_period_start
 
 LINE_UNIT = Decimal("1E-12")

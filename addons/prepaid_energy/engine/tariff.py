@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from functools import cached_property
 
 from .day_types import DAY_TYPES, PLAIN_CALENDAR, Calendar
-
-MINUTES_A_DAY = 1440
-PRICE_DECIMALS = 6
-ALLOCATIONS = ("to_date", "proportional", "chronological")
+from .tariff_check import MINUTES_A_DAY, Problem, clock, problems
 
 DayPlan = tuple[tuple[int, int, str], ...]
 
@@ -131,12 +127,13 @@ class TariffVersion:
         """
         plan = self._plans.get((month, day_type, declared))
         if plan is None:
-            plan, holes = self._painted(month, day_type, declared)
-            if holes:
-                raise ValueError(
-                    f"Tariff version {self.key} has no band from {_clock(holes[0][0])} to "
-                    f"{_clock(holes[0][1])} on a {day_type} in month {month}."
-                )
+            plan = _merged(self.painted(month, day_type, declared))
+            for start, end, band in plan:
+                if band is None:
+                    raise ValueError(
+                        f"Tariff version {self.key} has no band from {clock(start)} to "
+                        f"{clock(end)} on a {day_type} in month {month}."
+                    )
             self._plans[month, day_type, declared] = plan
         return plan
 
@@ -154,136 +151,71 @@ class TariffVersion:
                 return band
         raise AssertionError("a day plan ends at minute 1440")
 
-    def check(self) -> list[str]:
-        """Return every problem as a sentence naming its minute, band or tier; [] when fit."""
-        return [
-            *self._band_problems(),
-            *self._window_problems(),
-            *self._hole_problems(),
-            *self._tier_problems(),
-            *self._price_problems(),
-        ]
+    def problems(self) -> list[Problem]:
+        """Return everything that keeps this version from pricing all use; [] when fit."""
+        return problems(self)
 
-    def _painted(
-        self, month: int, day_type: str, declared: bool = False
-    ) -> tuple[DayPlan, list[tuple[int, int]]]:
-        """Return the day's rows, and the (start, end) minutes that no band covers."""
+    def check(self) -> list[str]:
+        """Return the problems as English sentences naming their minute, band or tier."""
+        return [str(problem) for problem in self.problems()]
+
+    def painted(
+        self, month: int, day_type: str, declared: bool
+    ) -> list[tuple[int, int, str | None, int | None]]:
+        """Return (start, end, band, number of the window) rows that cover 0..1440 exactly once.
+
+        The number is None where the rest applies, the band as well where there is none.
+        """
         parts = [
-            (start, end, window.band)
-            for window in self.windows
+            (start, end, window.band, number)
+            for number, window in enumerate(self.windows, 1)
             if month in window.months
             and (declared if window.declared_only else day_type in window.day_types)
             for start, end in window.parts()
         ]
         cuts = sorted({0, MINUTES_A_DAY, *(minute for part in parts for minute in part[:2])})
-        rows: list[tuple[int, int, str | None]] = []
+        rows: list[tuple[int, int, str | None, int | None]] = []
         for start, end in itertools.pairwise(cuts):
-            band = self.rest_band
-            for part_start, part_end, part_band in reversed(parts):
+            top = (self.rest_band, None)
+            for part_start, part_end, *window in reversed(parts):
                 if part_start <= start and end <= part_end:
-                    band = part_band
+                    top = tuple(window)
                     break
-            if rows and rows[-1][2] == band:
-                rows[-1] = (rows[-1][0], end, band)
+            if rows and rows[-1][2:] == top:
+                rows[-1] = (rows[-1][0], end, *top)
             else:
-                rows.append((start, end, band))
-        plan = tuple((start, end, band) for start, end, band in rows if band is not None)
-        return plan, [(start, end) for start, end, band in rows if band is None]
-
-    def _band_problems(self) -> list[str]:
-        problems = []
-        if not self.bands:
-            problems.append("There is no band.")
-        for band in sorted({band for band in self.bands if self.bands.count(band) > 1}):
-            problems.append(f"Band {band!r} is listed more than once.")
-        if self.rest_band is not None and self.rest_band not in self.bands:
-            problems.append(f"The band {self.rest_band!r} of all other hours is unknown.")
-        return problems
-
-    def _window_problems(self) -> list[str]:
-        problems = []
-        for number, window in enumerate(self.windows, 1):
-            name = (
-                f"Window {number} ({window.band!r}, "
-                f"{_clock(window.start_minute)}-{_clock(window.end_minute)})"
-            )
-            if window.band not in self.bands:
-                problems.append(f"{name} has an unknown band.")
-            if not window.months:
-                problems.append(f"{name} is empty: it has no month.")
-            if not window.day_types:
-                problems.append(f"{name} is empty: it has no day type.")
-            for month in sorted(window.months - frozenset(range(1, 13))):
-                problems.append(f"{name} names month {month}; months are 1 to 12.")
-            for unknown in sorted(window.day_types - frozenset(DAY_TYPES)):
-                problems.append(f"{name} names the unknown day type {unknown!r}.")
-            if not (0 <= window.start_minute < MINUTES_A_DAY):
-                problems.append(f"{name} starts at minute {window.start_minute}, outside 0..1439.")
-            if not (0 < window.end_minute <= MINUTES_A_DAY):
-                problems.append(f"{name} ends at minute {window.end_minute}, outside 1..1440.")
-        return problems
-
-    def _hole_problems(self) -> list[str]:
-        found: dict[tuple[int, int], dict[str, list[int]]] = {}
-        for kind in DAY_TYPES:
-            for month in range(1, 13):
-                for hole in self._painted(month, kind)[1]:
-                    found.setdefault(hole, {}).setdefault(kind, []).append(month)
-        return [
-            f"No band from {_clock(start)} to {_clock(end)} on a {kind} in month "
-            f"{', '.join(map(str, months))}."
-            for (start, end), kinds in sorted(found.items())
-            for kind, months in kinds.items()
-        ]
-
-    def _tier_problems(self) -> list[str]:
-        problems = []
-        previous: Decimal | None = None
-        for tier, limit in enumerate(self.tier_limits, 1):
-            if not limit.is_finite():
-                problems.append(f"The limit of tier {tier} is {limit}; only the last tier is open.")
-                continue
-            if limit <= 0:
-                problems.append(f"The limit of tier {tier} must be above zero, not {limit}.")
-            if previous is not None and limit == previous:
-                problems.append(f"The limit {limit} of tier {tier} is the one of the tier before.")
-            elif previous is not None and limit < previous:
-                problems.append(
-                    f"The limit {limit} of tier {tier} is below {previous}, the one of the tier "
-                    "before."
-                )
-            previous = limit
-        if self.tier_period not in ("month", "quarter", "year"):
-            problems.append(f"The tier period {self.tier_period!r} is unknown.")
-        if not 1 <= self.tier_year_month <= 12:
-            problems.append(f"The tier year starts in month {self.tier_year_month}, not in 1..12.")
-        if self.allocation not in ALLOCATIONS:
-            problems.append(f"The allocation {self.allocation!r} of tiers to bands is unknown.")
-        return problems
-
-    def _price_problems(self) -> list[str]:
-        problems = []
-        for band in dict.fromkeys(self.bands):
-            for tier in self.tiers:
-                price = self.prices.get((band, tier))
-                name = f"band {band!r}, tier {tier}"
-                if price is None:
-                    problems.append(f"There is no price for {name}.")
-                elif not price.is_finite() or price < 0:
-                    problems.append(f"The price for {name} must be zero or more, not {price}.")
-                elif (Fraction(price) * 10**PRICE_DECIMALS).denominator != 1:
-                    problems.append(
-                        f"The price {price} for {name} has more than {PRICE_DECIMALS} decimals."
-                    )
-        for band, tier in sorted(self.prices):
-            if band not in self.bands:
-                problems.append(f"There is a price for the unknown band {band!r}.")
-            elif tier not in self.tiers:
-                problems.append(
-                    f"There is a price for band {band!r}, tier {tier}, which has no limit."
-                )
-        return problems
+                rows.append((start, end, *top))
+        return rows
 
 
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02d}:{minute % 60:02d}"
+def plan_rows(
+    version: TariffVersion,
+) -> list[tuple[tuple[int, ...], str, bool, tuple[tuple[int, int, str | None], ...]]]:
+    """Return the distinct day plans: (months, day type, declared, rows), in that order.
+
+    Rows are (start_minute, end_minute, band) and cover the day; the band is None where there is
+    none. Plans of declared dates stand only where they differ.
+    """
+    found: dict[tuple[str, bool, tuple], list[int]] = {}
+    for kind in DAY_TYPES:
+        for month in range(1, 13):
+            plain = _merged(version.painted(month, kind, False))
+            found.setdefault((kind, False, plain), []).append(month)
+            declared = _merged(version.painted(month, kind, True))
+            if declared != plain:
+                found.setdefault((kind, True, declared), []).append(month)
+    plans = [(tuple(months), *key) for key, months in found.items()]
+    return sorted(plans, key=lambda plan: (plan[0], DAY_TYPES.index(plan[1]), plan[2]))
+
+
+def _merged(
+    rows: Sequence[tuple[int, int, str | None, int | None]],
+) -> tuple[tuple[int, int, str | None], ...]:
+    """Join neighbouring rows of one band."""
+    merged: list[tuple[int, int, str | None]] = []
+    for start, end, band, _number in rows:
+        if merged and merged[-1][2] == band:
+            merged[-1] = (merged[-1][0], end, band)
+        else:
+            merged.append((start, end, band))
+    return tuple(merged)
