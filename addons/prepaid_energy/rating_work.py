@@ -30,6 +30,9 @@ class Work:
     counter_since: datetime | None = None
     terms: list = field(default_factory=list)
     points: list = field(default_factory=list)
+    # Moments of the points that are estimates, and of those that only shape a gap.
+    estimates: set = field(default_factory=set)
+    virtual: set = field(default_factory=set)
     cells: list = field(default_factory=list)
 
     @property

@@ -83,6 +83,8 @@ from . import energy_settlement_problem
 from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
+from . import energy_reading_gap
+from . import energy_estimate
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
@@ -93,6 +95,7 @@ from . import energy_arrears
 from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
+from . import energy_checker_estimates
 from . import energy_demo
 from . import energy_demo_office
 from . import account_chart_template

@@ -30,6 +30,7 @@ DECISIONS = [
     ("forced_off", "Forced off"),
     ("stale", "Figures too old to cut"),
     ("held_reading", "A reading is held"),
+    ("estimated", "Charged by estimates"),
     ("not_switchable", "Cannot be switched"),
     ("restored", "Restored"),
 ]
@@ -110,6 +111,9 @@ class EnergyMeterControl(models.Model):
             "held_on": _("Held on by a person."),
             "forced_off": _("Forced off by a person; no payment undoes it."),
             "stale": _("Balance %(balance)s: not cut, the last reading is too old."),
+            "estimated": _(
+                "Balance %(balance)s: not cut, part of it is estimated while a meter is silent."
+            ),
             "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
             "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
             "restored": _("The balance is enough again: supply comes back."),
@@ -148,8 +152,15 @@ class EnergyMeterControl(models.Model):
                    COALESCE(c.granted_until > n.now, FALSE) AS is_granted,
                    COALESCE(m.is_protected, FALSE) AS is_protected,
                    site.supply_state AS site_state, COALESCE(room.is_trial, FALSE) AS in_trial,
-                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE)
-                       AS is_fresh,
+                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour'
+                            AND k.is_estimated IS NOT TRUE, FALSE) AS is_fresh,
+                   EXISTS (SELECT 1 FROM energy_supply o
+                             JOIN energy_meter om ON om.id = o.meter_id
+                             JOIN energy_supply_mark e ON e.supply_id = o.id
+                            WHERE o.account_id = a.id AND e.is_estimated
+                              AND (o.end_at IS NULL OR o.end_at > n.now)
+                              AND (w.commodity IS NULL OR w.commodity = om.commodity)
+                       ) AS is_estimated,
                    EXISTS (SELECT 1 FROM energy_reading_data h
                             WHERE h.meter_id = m.id AND h.state = 'held'
                               AND h.moment > COALESCE(k.settled_until, '-infinity')) AS has_held,
@@ -206,6 +217,7 @@ class EnergyMeterControl(models.Model):
                 held=row["has_held"],
                 switchable=row["can_switch"],
                 postpaid=row["payment_mode"] == "postpaid",
+                estimated=row["is_estimated"],
             ),
         )
 

@@ -35,6 +35,9 @@ class EnergyRating(models.AbstractModel):
         prices = Prices(self.env)
         works = self._load_works(account_ids, queued)
         self._load_points(works)
+        works = self._without_overtaken(works, account_ids, queued)
+        estimated = self._estimated_days(works)
+        self._spread_gaps(works)
         failures = {}
         for work in works:
             if work.account in failures or len(work.points) < 2:
@@ -53,6 +56,7 @@ class EnergyRating(models.AbstractModel):
         self._load_before(units, prices)
         lines = {key: self._rate_unit(unit, prices) for key, unit in units.items()}
         self._write_usage(units, lines)
+        self._mark_estimated(works, estimated)
         self._write_marks(works)
         reached("usage_written")
         return self._drafts(units), failures
@@ -73,7 +77,9 @@ class EnergyRating(models.AbstractModel):
                 spans.extend(prices.spans(tariff, start, end, work.zone, multiplier))
         if not spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused(_("The supply has no tariff."))
-        return split(work.points, spans, work.zone, modulus=work.modulus)
+        return split(
+            work.points, spans, work.zone, modulus=work.modulus, virtual=work.virtual
+        )
 
     def _gather(self, works, prices):
         """Put the cells of all works into their units of rating."""

@@ -109,10 +109,10 @@ class EnergyRating(models.AbstractModel):
             )
             for work in works
         ]
-        for supply, moment, total in self.env.execute_query(
+        for supply, moment, total, is_estimate in self.env.execute_query(
             SQL(
                 """
-                SELECT v.supply, r.moment, r.total::text
+                SELECT v.supply, r.moment, r.total::text, r.source = 'estimate'
                   FROM %s
                   JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                        AND r.moment >= CASE WHEN v.is_mark THEN v.low ELSE COALESCE(
@@ -136,6 +136,8 @@ class EnergyRating(models.AbstractModel):
             )
         ):
             by_supply[supply].points.append(Point(moment, Decimal(total)))
+            if is_estimate:
+                by_supply[supply].estimates.add(moment)
 
     def _load_counted(self, works):
         """Return where use was counted that is counted anew.
@@ -374,7 +376,12 @@ class EnergyRating(models.AbstractModel):
 
     def _write_marks(self, works):
         rows = [
-            (work.supply, work.points[-1].moment, work.points[-1].register)
+            (
+                work.supply,
+                work.points[-1].moment,
+                work.points[-1].register,
+                work.points[-1].moment in work.estimates,
+            )
             for work in works
             if work.points
         ]
@@ -382,12 +389,19 @@ class EnergyRating(models.AbstractModel):
             self.env.cr.execute(
                 SQL(
                     """
-                INSERT INTO energy_supply_mark (supply_id, settled_until, register)
+                INSERT INTO energy_supply_mark (supply_id, settled_until, register, is_estimated)
                 SELECT v.* FROM %s
                     ON CONFLICT (supply_id) DO UPDATE
-                   SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register
+                   SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register,
+                       is_estimated = EXCLUDED.is_estimated
                 """,
-                    values(rows, supply="int", moment="timestamp", register="numeric"),
+                    values(
+                        rows,
+                        supply="int",
+                        moment="timestamp",
+                        register="numeric",
+                        is_estimated="boolean",
+                    ),
                 )
             )
         self.env["energy.supply.mark"].invalidate_model(flush=False)
