@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from .engine import Point, Span
 from .local_time import local_date
+
+# From here on two readings are too far apart to say how the use ran between them.
+GAP = timedelta(hours=1)
 
 
 @dataclass

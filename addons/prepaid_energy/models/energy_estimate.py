@@ -9,8 +9,8 @@ from odoo.tools import SQL
 from .. import clock
 from ..bulk import copy_rows, values
 from ..engine import estimate
+from ..engine.shaping import HISTORY
 from ..local_time import local_date, local_midnight
-from .energy_reading_gap import HISTORY
 
 # Silent meters worked on in one transaction, and how long a run of the scheduled action lasts.
 BATCH = 50
@@ -109,7 +109,10 @@ class EnergyEstimate(models.AbstractModel):
         """Store the estimates of silent meters up to the last local midnight, and queue them."""
         now = clock.now(self.env.cr)
         histories = self.env["energy.rating"]._histories(
-            {row["meter"]: (row["meter"], row["read_at"] - HISTORY, row["read_at"]) for row in meters}
+            {
+                row["meter"]: (row["meter"], row["read_at"] - HISTORY, row["read_at"])
+                for row in meters
+            }
         )
         zones = {row["meter"]: ZoneInfo(row["tz"]) for row in meters}
         calendars = self.env["energy.rating"]._calendars(

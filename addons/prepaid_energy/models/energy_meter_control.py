@@ -176,7 +176,7 @@ class EnergyMeterControl(models.Model):
               JOIN energy_property site ON site.id = m.site_id
               JOIN energy_credit_policy p ON p.id = a.credit_policy_id
               JOIN res_currency cur ON cur.id = a.currency_id
-              JOIN LATERAL (SELECT id, balance FROM energy_wallet w
+              JOIN LATERAL (SELECT id, balance, commodity FROM energy_wallet w
                              WHERE w.account_id = a.id
                                AND (w.commodity = m.commodity OR w.commodity IS NULL)
                              ORDER BY w.commodity NULLS LAST LIMIT 1) w ON TRUE

@@ -77,9 +77,7 @@ class EnergyRating(models.AbstractModel):
                 spans.extend(prices.spans(tariff, start, end, work.zone, multiplier))
         if not spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused(_("The supply has no tariff."))
-        return split(
-            work.points, spans, work.zone, modulus=work.modulus, virtual=work.virtual
-        )
+        return split(work.points, spans, work.zone, modulus=work.modulus, virtual=work.virtual)
 
     def _gather(self, works, prices):
         """Put the cells of all works into their units of rating."""

@@ -12,8 +12,9 @@ from ..local_time import local_date
 class EnergyReading(models.Model):
     """One row a meter and moment, partitioned by month behind an updatable view.
 
-    `_ingest` is the only code that inserts readings, and `energy.estimate` estimates. There is at most one accepted reading of a
-    meter at a moment. Linked to by (meter, moment), never by many2one.
+    `_ingest` is the only code that inserts readings, and `energy.estimate` estimates. There is at
+    most one accepted reading of a meter at a moment. Linked to by (meter, moment), never by
+    many2one.
     """
 
     _name = "energy.reading"

@@ -1,6 +1,5 @@
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from operator import attrgetter
@@ -11,10 +10,9 @@ from odoo.tools import SQL
 
 from ..bulk import values
 from ..engine import Calendar, Point, shaped
+from ..engine.shaping import HISTORY
+from ..rating_work import GAP
 
-# From here on readings are too far apart to say how the use ran between them.
-GAP = timedelta(hours=1)
-HISTORY = timedelta(days=21)
 MOMENT = attrgetter("moment")
 
 
