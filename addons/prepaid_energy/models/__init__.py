@@ -5,6 +5,7 @@ from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
 from . import res_company_balance
+from . import res_company_findings
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
@@ -81,10 +82,13 @@ from . import energy_command
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
+from . import energy_multiplier_change
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_reading_gap
 from . import energy_estimate
+from . import energy_meter_finding
+from . import energy_meter_finding_search
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation

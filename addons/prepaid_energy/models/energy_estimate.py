@@ -57,7 +57,7 @@ class EnergyEstimate(models.AbstractModel):
         progress._commit_progress(remaining=len(self._silent(last)))
 
     @api.model
-    def _silent(self, after=0, limit=BATCH):
+    def _silent(self, after=0):
         """Return meters in service that owe an estimate, in order of their id.
 
         A meter whose readings are held answers, and one whose supply is off uses nothing.
@@ -100,7 +100,7 @@ class EnergyEstimate(models.AbstractModel):
              ORDER BY m.id LIMIT %(limit)s
             """,
                 after=after,
-                limit=limit,
+                limit=BATCH,
             )
         )
 

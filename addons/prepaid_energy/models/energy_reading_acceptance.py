@@ -58,7 +58,7 @@ class EnergyReading(models.Model):
         neighbours, estimated = self._neighbours(rows)
         multipliers = multipliers or {}
         now = clock.now(self.env.cr)
-        stored, queue, overtaken = [], [], set()
+        stored, queue, overtaken, differing = [], [], set(), {}
         known = {}
         for meter, moment, total, bands, source in rows:
             site, company, limits = meters[meter]
@@ -81,6 +81,8 @@ class EnergyReading(models.Model):
             counts[verdict.state] += 1
             if verdict.state == "duplicate":
                 continue
+            if verdict.reason == "multiplier":
+                differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
             if verdict.state == "accepted":
                 known[meter] = Point(moment, total)
                 if following is None and meter in estimated:
@@ -106,6 +108,9 @@ class EnergyReading(models.Model):
         self._supersede_estimates(overtaken)
         copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
         self.env["energy.settlement.queue"]._add(queue)
+        if multipliers:
+            # sudo: findings belong to the flow, whoever delivers readings
+            self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
 
     def _meter_facts(self, meter_ids):
