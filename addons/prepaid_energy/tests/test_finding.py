@@ -41,9 +41,9 @@ class TestFinding(GapCase, PropertyCase):
         self.findings._find(self.site)
         self.env.invalidate_all()
 
-    def stand_still(self, meter, start, end):
-        """Deliver readings every hour that all show the same."""
-        total = self.register(start)
+    def stand_still(self, meter, start, end, total=None):
+        """Deliver readings every hour that all show what is shown at the start."""
+        total = self.register(start) if total is None else Decimal(total)
         moment = start + HOUR
         self.set_clock(end)
         rows = []
@@ -63,7 +63,7 @@ class TestFinding(GapCase, PropertyCase):
         self.stand_still(meter, start, start + 23 * HOUR)
         self.look()
         self.assertEqual(self.found(meter), [])
-        self.stand_still(meter, start + 23 * HOUR, start + 25 * HOUR)
+        self.stand_still(meter, start + 23 * HOUR, start + 25 * HOUR, "124")
         self.look()
         self.assertEqual([kind for kind, _details in self.found(meter)], ["frozen"])
         self.assertIn("Shows 124 since", self.found(meter)[0][1])
