@@ -8,7 +8,7 @@ from odoo.tools import SQL
 from ..bulk import values
 from ..engine import Point, interpolate
 from ..local_time import local_midnight, month_last
-from ..rating_work import GAP
+from ..rating_work import GAP, Prices
 
 
 class EnergyBillingLine(models.Model):
@@ -120,7 +120,7 @@ class EnergyBillingLine(models.Model):
             if until - since > GAP:
                 gaps[supply].add((Point(since, Decimal(low)), Point(until, Decimal(high)), False))
         shapes = self.env["energy.rating"]._shapes(
-            {supply: sorted(found) for supply, found in gaps.items()}
+            {supply: sorted(found) for supply, found in gaps.items()}, Prices(self.env)
         )
         registers = {}
         for supply, moment, since, low, until, high in rows:

@@ -1,16 +1,16 @@
 from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from odoo import api, models
 from odoo.tools import SQL
 
 from .. import clock
-from ..bulk import copy_rows, values
+from ..bulk import copy_rows
 from ..engine import estimate
 from ..engine.shaping import HISTORY
 from ..local_time import local_date, local_midnight
+from ..rating_work import Prices
 
 # Silent meters worked on in one transaction, and how long a run of the scheduled action lasts.
 BATCH = 50
@@ -116,7 +116,8 @@ class EnergyEstimate(models.AbstractModel):
         )
         zones = {row["meter"]: ZoneInfo(row["tz"]) for row in meters}
         calendars = self.env["energy.rating"]._calendars(
-            {(row["supply"], row["read_at"]): zones[row["meter"]] for row in meters}
+            {(row["supply"], row["read_at"]): zones[row["meter"]] for row in meters},
+            Prices(self.env),
         )
         stored, queue = [], []
         for row in meters:
@@ -209,66 +210,24 @@ class EnergyReading(models.Model):
 
 
 class EnergyRating(models.AbstractModel):
-    """What rests on estimates is marked, and counted anew once they are overtaken."""
-
     _inherit = "energy.rating"
 
-    def _without_overtaken(self, works, account_ids, queued):
-        """Return the works anew where a reading came between that their estimates did not see.
+    def _drop_overtaken(self, queued):
+        """Take out of use the estimates that did not see a reading, before anything is rated.
 
         An estimate and a reading can be stored at the same time, neither seeing the other. Both
         queue the meter, and whoever settles sees both.
+
+        :param dict queued: earliest changed moment of each queued meter id; moved back where
+            estimates are dropped
         """
-        meters = {work.meter for work in works if work.estimates}
-        overtaken = self.env["energy.reading"]._overtaken(meters) if meters else {}
-        if not overtaken:
-            return works
-        self.env["energy.reading"]._supersede_estimates(overtaken)
+        # Without estimates being made there is nothing to look for.
+        if not self.env.execute_query(
+            SQL("SELECT 1 FROM res_company WHERE energy_estimate_after > 0 LIMIT 1")
+        ):
+            return
+        readings = self.env["energy.reading"]
+        overtaken = readings._overtaken(queued)
+        readings._supersede_estimates(overtaken)
         for meter, since in overtaken.items():
             queued[meter] = min(since, queued[meter])
-        works = self._load_works(account_ids, queued)
-        self._load_points(works)
-        return works
-
-    @staticmethod
-    def _estimated_days(works):
-        """Return the local dates whose use rests on an estimate, as pairs (supply id, date)."""
-        days = set()
-        for work in works:
-            if not work.estimates:
-                continue
-            for before, after in pairwise(work.points):
-                if before.moment in work.estimates or after.moment in work.estimates:
-                    day = local_date(before.moment, work.zone)
-                    while local_midnight(day, work.zone) < after.moment:
-                        days.add((work.supply, day))
-                        day += timedelta(days=1)
-        return days
-
-    def _mark_estimated(self, works, estimated):
-        """Mark the use of the estimated days, and unmark what was counted anew by readings."""
-        recounted = [
-            (work.supply, work.first_day) for work in works if work.mark and not work.is_append
-        ]
-        if recounted:
-            self.env.cr.execute(
-                SQL(
-                    """
-                UPDATE energy_usage x SET is_estimated = FALSE FROM %s
-                 WHERE x.supply_id = v.supply AND x.local_date >= v.day AND x.is_estimated
-                """,
-                    values(recounted, supply="int", day="date"),
-                )
-            )
-        if estimated:
-            self.env.cr.execute(
-                SQL(
-                    """
-                UPDATE energy_usage x SET is_estimated = TRUE FROM %s
-                 WHERE x.supply_id = v.supply AND x.local_date = v.day
-                   AND x.is_estimated IS NOT TRUE
-                """,
-                    values(sorted(estimated), supply="int", day="date"),
-                )
-            )
-        self.env["energy.usage"].invalidate_model(["is_estimated"], flush=False)

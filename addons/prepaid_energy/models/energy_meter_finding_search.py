@@ -7,6 +7,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ..local_time import local_date
+from ..rating_work import Prices
 
 DAY = timedelta(days=1)
 LOOK_BACK = timedelta(days=21)
@@ -166,7 +167,9 @@ class EnergyMeterFinding(models.Model):
         counted = self._counted(
             {row[0]: (local_date(row[7], zone), local_date(row[5], zone)) for row in rows}
         )
-        calendars = self.env["energy.rating"]._calendars({(row[0], row[3]): zone for row in rows})
+        calendars = self.env["energy.rating"]._calendars(
+            {(row[0], row[3]): zone for row in rows}, Prices(self.env)
+        )
         found = {}
         for supply, meter, _tz, moment, total, first, power, _start in rows:
             calendar = calendars[supply, moment]

@@ -225,22 +225,18 @@ class EnergyMultiplierChange(models.Model):
         self.ensure_one()
         self.check_access("write")
         self._check_possible()
-        with self.env.cr.savepoint() as savepoint:
-            self._set_terms()
-            # sudo: rating is the flow's, whoever asks; nothing of it stays
-            drafts, failures = (
-                self.env["energy.rating"]
-                .sudo()
-                ._rate(self.account_id.ids, {self.meter_id.id: self.moment})
-            )
-            savepoint.rollback()
+        failures = {}
+        # sudo: rating is the flow's, whoever asks; nothing of it stays
+        rating = self.env["energy.rating"].sudo()
+        found = rating._preview({self.meter_id.id: self.moment}, self._apply, failures)
         self.env.invalidate_all(flush=False)
         if failures:
-            raise UserError("\n".join(failures.values()))
+            raise UserError("\n".join(map(str, failures.values())))
+        months = found.get(self.account_id.id, {})
         # sudo: the consequence is written by these methods only
         self.sudo().write(
             {
-                "consequence": self._by_month((draft.note, draft.amount) for draft in drafts),
+                "consequence": [[str(month), f"{-months[month]:.2f}"] for month in sorted(months)],
                 "consequence_at": clock.now(self.env.cr),
             }
         )
@@ -294,6 +290,15 @@ class EnergyMultiplierChange(models.Model):
         at = at or clock.now(self.env.cr)
         return self.supply_id.term_ids.sorted("since").filtered(lambda term: term.since <= at)
 
+    def _apply(self):
+        """Change the terms, and take the reading at the change where there is one."""
+        self._set_terms()
+        if self.has_register and self.kind == "change":
+            register = Decimal(f"{self.register:.4f}")
+            self.env["energy.reading"]._take_registers(
+                [(self.meter_id.id, self.moment, register, None, "typed")]
+            )
+
     def _set_terms(self):
         """Let the new multiplier count from the moment on, also in later terms that go on with the
         old one."""
@@ -327,19 +332,7 @@ class EnergyMultiplierChange(models.Model):
         settlement._settle_now(locked)
         numbers = {wallet: state[1] for wallet, state in locked.items()}
         before = self.old_multiplier
-        self._set_terms()
-        if self.has_register:
-            self.env["energy.reading"]._take_registers(
-                [
-                    (
-                        self.meter_id.id,
-                        self.moment,
-                        Decimal(f"{self.register:.4f}"),
-                        None,
-                        "typed",
-                    )
-                ]
-            )
+        self._apply()
         self.env["energy.settlement.queue"]._add([(self.meter_id.id, self.moment)])
         settlement._settle_now(locked)
         # sudo: as above; entries are only looked at

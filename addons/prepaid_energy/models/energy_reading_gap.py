@@ -1,5 +1,6 @@
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from operator import attrgetter
@@ -11,7 +12,7 @@ from odoo.tools import SQL
 from ..bulk import values
 from ..engine import Calendar, Point, shaped
 from ..engine.shaping import HISTORY
-from ..rating_work import GAP
+from ..rating_work import GAP, RatingRefused
 
 MOMENT = attrgetter("moment")
 
@@ -26,25 +27,25 @@ class EnergyRating(models.AbstractModel):
 
     _inherit = "energy.rating"
 
-    def _spread_gaps(self, works):
+    def _spread_gaps(self, works, prices):
         """Put virtual points into the gaps of works whose company spreads by comparable days."""
         gaps = {}
         for work in works:
             found = [
-                (before, after, bool(work.estimates & {before.moment, after.moment}))
+                (before, after, bool(work.estimated & {before.moment, after.moment}))
                 for before, after in pairwise(work.points)
                 if after.moment - before.moment > GAP
             ]
             if found:
                 gaps[work.supply] = found
-        shapes = self._shapes(gaps)
+        shapes = self._shapes(gaps, prices)
         for work in works:
             points = shapes.get(work.supply)
             if points:
                 work.virtual = {point.moment for point in points}
                 work.points = sorted([*work.points, *points], key=MOMENT)
 
-    def _shapes(self, gaps):
+    def _shapes(self, gaps, prices):
         """Return the virtual points inside gaps.
 
         What lies around an estimate is always shaped, as the estimate was made so. Where a supply
@@ -52,7 +53,8 @@ class EnergyRating(models.AbstractModel):
         register.
 
         :param dict gaps: list of (`Point` before, `Point` after, whether one is an estimate) by
-            supply id
+            supply id, in order of time
+        :param prices: `Prices`, whose calendars say which days are comparable
         :return: dict of supply id to list of `Point`
         """
         if not gaps:
@@ -82,7 +84,8 @@ class EnergyRating(models.AbstractModel):
                 (supply, before.moment): supplies[supply][1]
                 for supply, found in chosen.items()
                 for before, _after in found
-            }
+            },
+            prices,
         )
         shapes = defaultdict(list)
         for supply, found in chosen.items():
@@ -157,13 +160,13 @@ class EnergyRating(models.AbstractModel):
             histories[key].append(Point(moment, Decimal(total), is_baseline))
         return histories
 
-    def _calendars(self, wanted):
+    def _calendars(self, wanted, prices):
         """Return the calendars of the tariffs by which supplies are priced at moments.
 
         :param dict wanted: time zone by (supply id, moment)
+        :param prices: `Prices`
         :return: dict of the same pairs to `Calendar`; without a price the plain one
         """
-        tariffs, versions = self.env["energy.tariff"], self.env["energy.tariff.version"]
         terms = defaultdict(list)
         for supply, since, tariff in self.env.execute_query(
             SQL(
@@ -175,9 +178,11 @@ class EnergyRating(models.AbstractModel):
             terms[supply].append((since, tariff))
         calendars = {}
         for (supply, moment), zone in wanted.items():
+            calendars[supply, moment] = Calendar()
             own = [term for term in terms[supply] if term[0] <= moment] or terms[supply][:1]
-            spans = tariffs._spans(own[-1][1], moment, None, zone) if own else []
-            calendars[supply, moment] = (
-                versions._engine(spans[0][2]).calendar if spans else Calendar()
-            )
+            if own:
+                # Without a price nothing is charged, however its gaps are shaped.
+                with suppress(RatingRefused):
+                    spans = prices.spans(own[-1][1], moment, moment + GAP, zone, Decimal(1))
+                    calendars[supply, moment] = spans[0].version.calendar
         return calendars

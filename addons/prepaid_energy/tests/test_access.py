@@ -235,8 +235,6 @@ PUBLIC = {
     },
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff", "action_replace_meter", "action_change_multiplier"},
-    "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
-    "energy.supply": {"action_set_tariff", "action_replace_meter"},
     "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",

@@ -6,6 +6,7 @@ from odoo.tests import tagged
 from ..engine import credit
 from ..models import energy_estimate
 from ..models.energy_meter_control import EnergyMeterControl
+from ..models.energy_rating import EnergyRating
 from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from .planting import PropertyCase
 from .test_gap import DAY, HOUR, MARCH_2, GapCase
@@ -140,11 +141,7 @@ class TestEstimate(GapCase, PropertyCase):
             self.check_true_up,
             # Judged by estimates the reading would be held.
             (Acceptance._neighbours, "if not is_estimate\n", ""),
-            (
-                energy_estimate.EnergyRating._mark_estimated,
-                "work.mark and not work.is_append",
-                "False",
-            ),
+            (EnergyRating._add_line, "*flags,", "flags[0], True,"),
         )
 
     def test_gap_shape_counts_for_the_true_up(self):
@@ -202,7 +199,7 @@ class TestEstimate(GapCase, PropertyCase):
     def test_race(self):
         self.holds(
             self.check_race,
-            (energy_estimate.EnergyRating._without_overtaken, "if not overtaken", "if True"),
+            (energy_estimate.EnergyRating._drop_overtaken, "if not self", "if self"),
         )
 
     def check_never_cut_on_estimates(self):

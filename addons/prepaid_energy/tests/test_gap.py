@@ -182,7 +182,7 @@ class TestGap(GapCase, PropertyCase):
             self.check_three_months_at_once,
             # As one lump, on its first day.
             (
-                EnergyRating._rate,
+                EnergyRating._rated,
                 "[cell for cell in self._split",
                 "[cell._replace(date=first_day) for cell in self._split",
             ),

@@ -4,6 +4,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from ..models.energy_multiplier_change import EnergyMultiplierChange
+from ..models.energy_rating_preview import EnergyRating as Preview
 from .common import START, EnergyCase
 from .planting import PropertyCase
 
@@ -75,7 +76,7 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
         self.holds(
             self.check_correction_of_two_months,
             # Shown and posted at once.
-            (EnergyMultiplierChange.action_show_consequence, "savepoint.rollback()", "pass"),
+            (Preview._preview, "savepoint.rollback()", "pass"),
             # Only what comes is priced anew.
             (
                 EnergyMultiplierChange._carry_out,
@@ -100,7 +101,7 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
     def test_change_on_a_day(self):
         self.holds(
             self.check_change_on_a_day,
-            (EnergyMultiplierChange._carry_out, "if self.has_register:", "if False:"),
+            (EnergyMultiplierChange._apply, "if self.has_register", "if False"),
         )
 
     def check_later_terms_follow(self):
