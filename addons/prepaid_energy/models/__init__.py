@@ -93,6 +93,7 @@ from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
 from . import energy_multiplier_change
+from . import energy_multiplier_change_supply
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_reading_gap

@@ -163,3 +163,14 @@ class EnergyMeterFinding(models.Model):
         """Write the document that changes the multiplier of the meter's supply."""
         self.ensure_one()
         return self.meter_id.action_change_multiplier()
+
+
+class EnergyMeter(models.Model):
+    _inherit = "energy.meter"
+
+    def action_open_findings(self):
+        """Open the findings of these meters."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_meter_finding"
+        )
+        return dict(action, domain=[("meter_id", "in", self.ids)], context={})

@@ -26,7 +26,6 @@ class EnergyMultiplierChange(models.Model):
     name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     supply_id = fields.Many2one(
         "energy.supply",
-        string="Supply",
         required=True,
         index=True,
         ondelete="restrict",
@@ -381,49 +380,3 @@ class EnergyMultiplierChange(models.Model):
                 ("note", "in", [month[:7] for month, _amount in self.consequence or []]),
             ],
         )
-
-
-class EnergySupplyTerm(models.Model):
-    _inherit = "energy.supply.term"
-
-    def _correct_multiplier(self, multiplier):
-        """Correct the multiplier of terms by which use has been priced; it is priced again.
-
-        Only the document that says so calls this, and queues the meter.
-        """
-        # Past this model's own `write`, which refuses to touch terms that were used.
-        models.Model.write(self, {"multiplier": multiplier})
-
-
-class EnergySupply(models.Model):
-    _inherit = "energy.supply"
-
-    def action_change_multiplier(self):
-        """Write the document of a change of the multiplier."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": _("Change the Multiplier"),
-            "res_model": "energy.multiplier.change",
-            "view_mode": "form",
-            "context": {"default_supply_id": self.id},
-        }
-
-
-class EnergyMeter(models.Model):
-    _inherit = "energy.meter"
-
-    def action_change_multiplier(self):
-        """Write the document of a change of the multiplier of the meter's present supply."""
-        self.ensure_one()
-        supply = self.env["energy.supply"]._present(self).get(self.id)
-        if not supply:
-            raise UserError(_("Meter %s serves no account.", self.name))
-        return supply.action_change_multiplier()
-
-    def action_open_findings(self):
-        """Open the findings of these meters."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_meter_finding"
-        )
-        return dict(action, domain=[("meter_id", "in", self.ids)], context={})

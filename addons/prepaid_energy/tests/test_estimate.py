@@ -297,3 +297,26 @@ class TestEstimate(GapCase, PropertyCase):
         self.assertEqual(sum(self.used(account).values()), 744)
         months = self.env["energy.rating.unit"].search([("account_id", "=", account.id)])
         self.assertEqual(len(months), 3)
+
+    def test_checker_finds_estimates_beside_readings(self):
+        """Each way in which estimates could be taken for read is found, and named."""
+        meter, account = self.new_meter()
+        self.estimate(MARCH_2 + 10 * DAY + HOUR)
+        checker = self.env["energy.checker"]
+        self.assertEqual(checker._rule_estimates(), (3, []))
+        for statement, word in (
+            ("UPDATE energy_supply_mark SET is_estimated = FALSE WHERE supply_id = %s", "settled"),
+            (
+                "UPDATE energy_reading_data SET origin = origin - 1 WHERE source = 'estimate'"
+                " AND site_id = (SELECT site_id FROM energy_supply WHERE id = %s)",
+                "beside later readings",
+            ),
+        ):
+            with self.env.cr.savepoint() as savepoint:
+                self.env.cr.execute(statement, [account.supply_ids.id])
+                _count, findings = checker._rule_estimates()
+                self.assertEqual(len(findings), 1)
+                self.assertIn(meter.name, findings[0])
+                self.assertIn(word, findings[0])
+                savepoint.rollback()
+        self.env.invalidate_all()
