@@ -1,6 +1,5 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import format_datetime
 
 from .. import clock
 
@@ -58,31 +57,25 @@ class EnergyMeterFinding(models.Model):
         """Return the sentence of each code, with the names of its figures."""
         return {
             "frozen_days": _(
-                "Shows %(register)s since %(since)s, although it counted on every comparable day "
+                "Shows %(register)s all the time, although it counted on every comparable day "
                 "before."
             ),
-            "frozen_power": _(
-                "Shows %(register)s since %(since)s, although it reports %(power)s kW."
-            ),
+            "frozen_power": _("Shows %(register)s all the time, although it reports %(power)s kW."),
             "clock": _("Its clock is off by %(minutes)s minutes."),
             "clock_registers": _(
                 "Its clock is off by %(minutes)s minutes: its rate period registers are not right."
             ),
-            "silent": _("No reading that is believed since %(since)s."),
+            "silent": _("No reading comes, or none that is believed."),
             "multiplier": _("Reports the multiplier %(read)s, its supply says %(expected)s."),
         }
 
-    @api.depends("code", "figures", "since")
-    @api.depends_context("lang", "tz")
+    @api.depends("code", "figures")
+    @api.depends_context("lang")
     def _compute_details(self):
         sentences = self._sentences()
         for finding in self:
-            figures = {
-                "since": format_datetime(self.env, finding.since) if finding.since else "",
-                **(finding.figures or {}),
-            }
             sentence = sentences.get(finding.code)
-            finding.details = sentence % figures if sentence else finding.code
+            finding.details = sentence % (finding.figures or {}) if sentence else finding.code
 
     @api.depends("meter_id.name", "kind")
     def _compute_display_name(self):

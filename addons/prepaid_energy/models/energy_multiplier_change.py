@@ -34,6 +34,7 @@ class EnergyMultiplierChange(models.Model):
     )
     account_id = fields.Many2one(related="supply_id.account_id", store=True, index=True)
     meter_id = fields.Many2one(related="supply_id.meter_id", store=True, index=True)
+    commodity = fields.Selection(related="meter_id.commodity")
     company_id = fields.Many2one(related="supply_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="company_id.currency_id")
     site_id = fields.Many2one(related="supply_id.site_id", store=True, index=True)

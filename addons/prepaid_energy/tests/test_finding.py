@@ -66,7 +66,7 @@ class TestFinding(GapCase, PropertyCase):
         self.stand_still(meter, start + 23 * HOUR, start + 25 * HOUR, "124")
         self.look()
         self.assertEqual([kind for kind, _details in self.found(meter)], ["frozen"])
-        self.assertIn("Shows 124 since", self.found(meter)[0][1])
+        self.assertIn("Shows 124 all", self.found(meter)[0][1])
         finding = self.findings.search([("meter_id", "=", meter.id)])
         self.assertEqual(finding.since, start)
         # It moves again: closed by itself.
