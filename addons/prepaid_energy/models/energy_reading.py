@@ -125,8 +125,8 @@ class EnergyReading(models.Model):
 
             CREATE UNIQUE INDEX IF NOT EXISTS energy_reading_data_accepted_uniq
                 ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
-            CREATE INDEX IF NOT EXISTS energy_reading_data_held_idx
-                ON energy_reading_data (meter_id, moment) WHERE state = 'held';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_aside_idx
+                ON energy_reading_data (meter_id, moment) WHERE state <> 'accepted';
             CREATE INDEX IF NOT EXISTS energy_reading_data_estimate_idx
                 ON energy_reading_data (meter_id, moment)
              WHERE source = 'estimate' AND state = 'accepted';

@@ -21,6 +21,7 @@ class EnergySupplyMark(models.Model):
         readonly=True, help="Settled by an estimate, until the meter answers again."
     )
 
+    _estimated_idx = models.Index("(supply_id) WHERE is_estimated")
     _supply_uniq = models.UniqueIndex("(supply_id)", "A supply has one mark.")
 
     def init(self):

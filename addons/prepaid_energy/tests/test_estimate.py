@@ -245,9 +245,9 @@ class TestEstimate(GapCase, PropertyCase):
         self.holds(
             self.check_other_meter_of_the_balance_is_not_cut,
             (
-                EnergyMeterControl._situations,
-                "WHERE o.account_id = a.id AND e.is_estimated",
-                "WHERE o.id = s.id AND e.is_estimated",
+                EnergyMeterControl._estimated,
+                "WHERE k.is_estimated",
+                "WHERE k.is_estimated AND FALSE",
             ),
         )
 
