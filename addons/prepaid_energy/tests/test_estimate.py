@@ -3,7 +3,7 @@ from unittest.mock import patch
 
 from odoo.tests import tagged
 
-from ..engine import credit
+from ..engine import credit, splitting
 from ..models import energy_estimate
 from ..models.energy_meter_control import EnergyMeterControl
 from ..models.energy_rating import EnergyRating
@@ -281,7 +281,7 @@ class TestEstimate(GapCase, PropertyCase):
         self.assertEqual(self.readings(meter), [])
         self.assertEqual(sum(self.used(account).values()), 100)
 
-    def test_sixty_days(self):
+    def check_sixty_days(self):
         """R12: the first reading is a baseline; 60 days of silence are spread and marked."""
         self.company.energy_estimate_after = 0
         meter, account = self.new_meter(days=2, paid=30)
@@ -297,6 +297,16 @@ class TestEstimate(GapCase, PropertyCase):
         self.assertEqual(sum(self.used(account).values()), 744)
         months = self.env["energy.rating.unit"].search([("account_id", "=", account.id)])
         self.assertEqual(len(months), 3)
+
+    def test_sixty_days(self):
+        self.holds(
+            self.check_sixty_days,
+            (
+                splitting.split,
+                "marked = after.moment - before.moment > marked_gap",
+                "marked = False",
+            ),
+        )
 
     def test_checker_finds_estimates_beside_readings(self):
         """Each way in which estimates could be taken for read is found, and named."""
