@@ -14,6 +14,8 @@ from .local_time import month_last
 ONE_DAY = timedelta(days=1)
 # Rate periods of lines that are charged by time rather than by use.
 STANDING, MINIMUM = "standing", "minimum"
+# From here on two readings are too far apart to say how the use ran between them.
+GAP = timedelta(hours=1)
 
 
 def plus(one, other):

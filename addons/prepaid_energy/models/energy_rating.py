@@ -37,6 +37,7 @@ class EnergyRating(models.AbstractModel):
         :return: (list of `Draft` for the balances, dict of account id to the `RatingRefused` that
             says why its use cannot be priced); nothing is written for the latter
         """
+        self._drop_overtaken(queued)
         batch = self._rated(account_ids, queued, Prices(self.env))
         self._write(batch)
         reached("usage_written")
@@ -53,6 +54,7 @@ class EnergyRating(models.AbstractModel):
         ]
         self._load_points(batch.works)
         self._load_registers(batch.works)
+        self._spread_gaps(batch.works, prices)
         for work in batch.works:
             if work.account in batch.failures or len(work.points) < 2:
                 continue
@@ -180,7 +182,7 @@ class EnergyRating(models.AbstractModel):
         """Return (date, version, band) of the cells that an estimated reading bounds."""
         return {
             (cell.date, cell.version, cell.band)
-            for pair in pairwise(work.points)
+            for pair in pairwise(point for point in work.points if point.moment not in work.virtual)
             if any(point.moment in work.estimated for point in pair)
             for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
             if cell.quantity

@@ -432,7 +432,8 @@ class EnergyRating(models.AbstractModel):
             point = work.last_point
             if point is not None:
                 rows = moved if work.mark is not None else added
-                rows.append((work.supply, point.moment, point.register))
+                is_estimate = point.moment in work.estimated
+                rows.append((work.supply, point.moment, point.register, is_estimate))
             elif work.mark is not None:
                 gone.append(work.supply)
         if gone:
@@ -443,7 +444,7 @@ class EnergyRating(models.AbstractModel):
             copy_rows(
                 self.env.cr,
                 "energy_supply_mark",
-                ("supply_id", "settled_until", "register"),
+                ("supply_id", "settled_until", "register", "is_estimated"),
                 added,
             )
         if moved:
@@ -451,10 +452,17 @@ class EnergyRating(models.AbstractModel):
                 SQL(
                     """
                 UPDATE energy_supply_mark AS k
-                   SET settled_until = v.moment, register = v.register
+                   SET settled_until = v.moment, register = v.register,
+                       is_estimated = v.is_estimated
                   FROM %s WHERE k.supply_id = v.supply
                 """,
-                    values(moved, supply="int", moment="timestamp", register="numeric"),
+                    values(
+                        moved,
+                        supply="int",
+                        moment="timestamp",
+                        register="numeric",
+                        is_estimated="boolean",
+                    ),
                 )
             )
         self.env["energy.supply.mark"].invalidate_model(flush=False)

@@ -12,8 +12,9 @@ from ..local_time import local_date
 class EnergyReading(models.Model):
     """One row a meter and moment, partitioned by month behind an updatable view.
 
-    `_ingest` is the only code that inserts readings. There is at most one accepted reading of a
-    meter at a moment. Linked to by (meter, moment), never by many2one.
+    `_ingest` is the only code that inserts readings, and `energy.estimate` estimates. There is at
+    most one accepted reading of a meter at a moment. Linked to by (meter, moment), never by
+    many2one.
     """
 
     _name = "energy.reading"
@@ -69,6 +70,7 @@ class EnergyReading(models.Model):
             ("too_fast", "More than can pass"),
             ("not_a_number", "Not a number"),
             ("between", "Does not fit between its neighbours"),
+            ("multiplier", "Read with another multiplier"),
         ],
         readonly=True,
     )
@@ -83,7 +85,10 @@ class EnergyReading(models.Model):
         "not use.",
     )
     origin = fields.Integer(
-        string="Corrects", readonly=True, help="Number of the reading that this one corrects."
+        string="Corrects",
+        readonly=True,
+        help="Number of the reading that this one corrects; of an estimate, the last real reading, "
+        "from which it goes on.",
     )
     note = fields.Char(string="Reason Given", readonly=True)
     decided_by_id = fields.Many2one("res.users", readonly=True)
@@ -122,6 +127,9 @@ class EnergyReading(models.Model):
                 ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
             CREATE INDEX IF NOT EXISTS energy_reading_data_aside_idx
                 ON energy_reading_data (meter_id, moment) WHERE state <> 'accepted';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_estimate_idx
+                ON energy_reading_data (meter_id, moment)
+             WHERE source = 'estimate' AND state = 'accepted';
 
             CREATE OR REPLACE FUNCTION energy_reading_partition(first date) RETURNS void
             LANGUAGE plpgsql AS $$
