@@ -15,6 +15,7 @@ from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
+from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
 from .splitting import (
     Cell,
@@ -42,11 +43,14 @@ __all__ = [
     "Decision",
     "Edge",
     "Facts",
+    "History",
     "Limits",
     "Line",
     "Point",
     "Problem",
     "RatedUnit",
+    "Refusal",
+    "Row",
     "Span",
     "TariffVersion",
     "Terms",

@@ -109,10 +109,10 @@ class EnergyRating(models.AbstractModel):
             )
             for work in works
         ]
-        for supply, moment, total in self.env.execute_query(
+        for supply, moment, total, baseline in self.env.execute_query(
             SQL(
                 """
-                SELECT v.supply, r.moment, r.total::text
+                SELECT v.supply, r.moment, r.total::text, r.is_baseline
                   FROM %s
                   JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                        AND r.moment >= CASE WHEN v.is_mark THEN v.low ELSE COALESCE(
@@ -135,7 +135,7 @@ class EnergyRating(models.AbstractModel):
                 ),
             )
         ):
-            by_supply[supply].points.append(Point(moment, Decimal(total)))
+            by_supply[supply].points.append(Point(moment, Decimal(total), bool(baseline)))
 
     def _load_counted(self, works):
         """Return where use was counted that is counted anew.
