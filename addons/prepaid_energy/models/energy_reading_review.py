@@ -134,8 +134,8 @@ class EnergyReading(models.Model):
             try:
                 decide(history, row)
             except Refusal as refusal:
-                # One that is believed since another of them was accepted is done as well.
-                if refusal.code != "accepted" or not decided:
+                # What is as it is wanted already is done: others were decided about before it.
+                if refusal.code not in ("accepted", "rejected"):
                     outcome.refusals[number] = self._refusal(refusal)
             else:
                 outcome.refusals.pop(number, None)
@@ -154,8 +154,6 @@ class EnergyReading(models.Model):
             "negative": _("It is below zero: correct or reject it."),
             "too_wide": _("It has more digits than the register: correct or reject it."),
             "future": _("Its moment lies in the future."),
-            "accepted": _("It is accepted already."),
-            "rejected": _("It is rejected already."),
             "taken": _("Another one is accepted at that moment: %(register)s."),
             "fell": _(
                 "The register was %(register)s on %(moment)s and is lower now: say what that means."
