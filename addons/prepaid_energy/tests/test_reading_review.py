@@ -617,7 +617,6 @@ class TestGroups(ReviewCase):
                 self.read(self.meter, START + 2 * HOUR, "104")
                 self.settle()
                 self.assertEqual(self.account.balance, -2.4)
-        print(set(review.line_ids.filtered(lambda l: l.state=="refused").mapped(lambda l:(l.meter_id.name,l.result))))
         self.assertEqual(worked, [500] * 4)
         self.assertEqual((review.done_count, review.refused_count), (2000, 0))
         self.settle()

@@ -283,6 +283,8 @@ class EnergyReadingReview(models.Model):
             )
         )
         ids = [row[0] for row in sample]
+        # What is pending must not be rolled back with it.
+        self.env.flush_all()
         with self.env.cr.savepoint(flush=False) as savepoint:
             outcome = self._carry_out(ids)
             money = self._money(outcome.queue)
