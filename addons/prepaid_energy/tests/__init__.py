@@ -35,4 +35,6 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_tariff_engine,
+    test_tariff_templates,
 )

@@ -48,13 +48,14 @@ RIGHTS = {
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
-    "energy.tariff": {"manager": "rwcu"},
-    "energy.tariff.version": {"manager": "rwcu"},
-    "energy.tariff.band": {"manager": "rwcu"},
-    "energy.tariff.tier": {"manager": "rwcu"},
-    "energy.tariff.window": {"manager": "rwcu"},
-    "energy.tariff.fee": {"manager": "rwcu"},
-    "energy.tariff.price": {"manager": "rwcu"},
+    "energy.tariff": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.version": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.band": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.tier": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.window": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.fee": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.price": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.template": {},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
@@ -117,7 +118,10 @@ COMPANY_MODELS = (
     "energy.credit.level",
     "energy.agreement.template",
 )
+# Wizards of a company, which know no site.
+COMPANY_WIZARDS = ("energy.tariff.choice",)
 WIZARDS = (
+    *COMPANY_WIZARDS,
     "energy.statement",
     "energy.operation",
     "energy.operation.line",
@@ -212,7 +216,18 @@ PUBLIC = {
     },
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff", "action_replace_meter"},
-    "energy.tariff.version": {"action_approve", "action_draft", "copy_data"},
+    "energy.tariff.choice": {"action_confirm"},
+    "energy.tariff.version": {
+        "action_submit",
+        "action_approve",
+        "action_refuse",
+        "action_draft",
+        "action_derive_prices",
+        "action_open_meters",
+        "action_open_holders",
+        "copy_data",
+        "copy",
+    },
     "energy.receipt": {"action_print", "action_open_entry"},
     "energy.top.up": {
         "action_confirm",
@@ -358,7 +373,8 @@ class AccessCase(EnergyCase):
         return self.env(user=user, context={"allowed_company_ids": user.company_ids.ids})
 
     def sample(self, model):
-        return self.env[model].search([("company_id", "=", self.company.id)], limit=1)
+        domain = [("company_id", "=", self.company.id)] if "company_id" in self.env[model] else []
+        return self.env[model].search(domain, limit=1)
 
     def operate(self, who, action, meters, **values):
         """Carry an operation out over the wizard, as the web client or an RPC call would."""
@@ -742,7 +758,7 @@ class TestSites(AccessCase):
             )
             text = " ".join(rules.mapped("domain_force"))
             self.assertIn("company_ids", text, model)
-            if model not in COMPANY_MODELS:
+            if model not in (*COMPANY_MODELS, *COMPANY_WIZARDS):
                 self.assertIn("user.energy_site_ids", text, model)
 
     def test_records_are_not_made_on_other_sites(self):

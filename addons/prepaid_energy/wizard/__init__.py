@@ -6,6 +6,7 @@ from . import (
     energy_reading_review,
     energy_reading_review_line,
     energy_statement,
+    energy_tariff_choice,
     energy_top_up,
     energy_top_up_question,
 )
