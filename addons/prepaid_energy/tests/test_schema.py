@@ -9,7 +9,7 @@ from odoo.tests import tagged
 from ..models import (
     energy_meter_control,
     energy_rating,
-    energy_reading,
+    energy_reading_acceptance,
     energy_tariff_version_engine,
 )
 from .common import START, EnergyCase
@@ -85,7 +85,7 @@ ENGINE_CALLS = (
     (energy_rating, "split"),
     (energy_rating, "rate"),
     (energy_rating, "round_half_up"),
-    (energy_reading, "judge"),
+    (energy_reading_acceptance, "judge"),
     (energy_meter_control, "decide"),
     (energy_tariff_version_engine, "TariffVersion"),
 )
