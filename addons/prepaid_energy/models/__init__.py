@@ -98,6 +98,7 @@ from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_rating_standing
+from . import energy_rating_preview
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation

@@ -24,6 +24,8 @@ from . import (
     test_operation,
     test_partial,
     test_rating_charges,
+    test_rating_preview,
+    test_rating_recount,
     test_rating_units,
     test_reading_import,
     test_reading_neighbours,
