@@ -288,17 +288,12 @@ class EnergyReadingReview(models.Model):
         with self.env.cr.savepoint(flush=False) as savepoint:
             outcome = self._carry_out(ids)
             failures = {}
-            money = self._money(outcome.queue, failures)
+            money = self.env["energy.rating"]._preview(outcome.queue, failures=failures)
             savepoint.rollback()
         for model in ("energy.reading", "energy.supply", "energy.meter", "energy.usage"):
             self.env[model].invalidate_model(flush=False)
         html = self._consequence_html(readings, meters, unserved, len(ids), outcome)
         return html + self._failures_html(failures) + self._money_html(money)
-
-    def _money(self, queue, failures):
-        """Return what would be posted by account and month, or None where that is not known."""
-        preview = getattr(self.env["energy.rating"], "_preview", None)
-        return preview(queue, failures=failures) if preview else None
 
     def _consequence_html(self, readings, meters, unserved, reckoned, outcome):
         lines = [_("%(readings)s readings of %(meters)s meters.", readings=readings, meters=meters)]
@@ -369,8 +364,6 @@ class EnergyReadingReview(models.Model):
 
     def _money_html(self, money):
         """Return what would be charged more (or less, below zero) as a table, largest first."""
-        if money is None:
-            return Markup()
         rows = [
             (account, month, amount)
             for account, months in money.items()
