@@ -51,8 +51,9 @@ class Refusal(Exception):
 
     Codes: "not_a_number", "negative", "too_wide", "future", "accepted" (it is already), "taken"
     (another one is accepted at that moment), "fell" (lower than the one before: its meaning is
-    missing), "width" (a rollover needs the register's width), "next_lower" (the next accepted one
-    is lower), "next_stated" (so is one that a document states), "stated" (a document states it),
+    missing), "width" (a rollover needs the register's width), "next_lower" and
+    "next_higher" (the next accepted one cannot follow), "next_stated" (nor one that a document
+    states), "stated" (a document states it),
     "rejected" (it is already), "last" (the last register before the reset does not fit).
     """
 
@@ -110,11 +111,11 @@ class History:
             elif self.limits.modulus is None:
                 raise Refusal("width", before)
         last = self._last_before(row, before, last_register) if baseline else None
-        self._check_next(row, baseline, overrule)
+        self._check_next(row, baseline, overrule, is_fall)
         if last is not None:
             self._insert(last)
         row.baseline, row.decided, row.state = baseline, True, "accepted"
-        self._follow(row, strict=False)
+        self._follow(row, strict=is_fall)
 
     def reject(self, row: Row) -> None:
         """Set a reading aside for good. Raises Refusal; nothing was changed then."""
@@ -201,18 +202,24 @@ class History:
                 return False
         return not self._fits(row, before)
 
-    def _check_next(self, row: Row, baseline: bool, overrule: bool) -> None:
+    def _check_next(self, row: Row, baseline: bool, overrule: bool, is_fall: bool) -> None:
+        """Refuse what the next accepted reading cannot follow.
+
+        After a fall the step to it is no longer part of one that was believed already, so that it
+        must be possible in its time as well.
+        """
         after = self._after(row)
         if after is None or after.baseline:
             return
-        if after.point.register >= row.point.register:
+        is_lower = after.point.register < row.point.register
+        if not (is_lower or is_fall):
             return
         if self._fits(after, Row(None, row.moment, row.total, "accepted", baseline=baseline)):
             return
         if after.stated:
             raise Refusal("next_stated", after)
         if not overrule:
-            raise Refusal("next_lower", after)
+            raise Refusal("next_lower" if is_lower else "next_higher", after)
 
     def _last_before(
         self, row: Row, before: Row | None, last_register: Decimal | None

@@ -38,7 +38,7 @@ class EnergyReading(models.Model):
     sheet_line_id = fields.Many2one(
         "energy.reading.sheet.line", string="Typed On", compute="_compute_sheet_line_id"
     )
-    photo = fields.Binary(compute="_compute_photo")
+    photo_url = fields.Char(string="Photo", compute="_compute_photo_url")
 
     @api.depends("meter_id", "moment")
     def _compute_account_id(self):
@@ -135,9 +135,11 @@ class EnergyReading(models.Model):
             reading.sheet_line_id = found.get((reading.meter_id.id, reading.moment), False)
 
     @api.depends("sheet_line_id")
-    def _compute_photo(self):
+    def _compute_photo_url(self):
         for reading in self:
-            reading.photo = reading.sheet_line_id.photo
+            line = reading.sheet_line_id
+            has_photo = line.with_context(bin_size=True).photo
+            reading.photo_url = f"/web/image/{line._name}/{line.id}/photo" if has_photo else False
 
     def _places(self):
         return sorted({(reading.meter_id.id, reading.moment) for reading in self})

@@ -20,12 +20,14 @@ ACCEPTED_AFTER = 3
 class Outcome:
     """What a decision about readings led to.
 
-    `refusals`: why, by id of the readings that it could not be carried out on; `queue`: from when
+    `refusals`: why, by id of the readings that it could not be carried out on, and `codes`, as of
+    the engine's `Refusal`; `queue`: from when
     on use is to be rated, by meter id; `use`: change of the use in kWh or m³, by meter id;
     `believed` and `doubted`: how many other readings are accepted or held now, judged anew.
     """
 
     refusals: dict[int, str] = field(default_factory=dict)
+    codes: dict[int, str] = field(default_factory=dict)
     queue: dict[int, datetime] = field(default_factory=dict)
     use: dict[int, Decimal] = field(default_factory=dict)
     believed: int = 0
@@ -137,6 +139,7 @@ class EnergyReading(models.Model):
                 # What is as it is wanted already is done: others were decided about before it.
                 if refusal.code not in ("accepted", "rejected"):
                     outcome.refusals[number] = self._refusal(refusal)
+                    outcome.codes[number] = refusal.code
             else:
                 outcome.refusals.pop(number, None)
                 decided.add(number)
@@ -163,8 +166,12 @@ class EnergyReading(models.Model):
                 "The next accepted reading is lower: %(register)s on %(moment)s. Reject this one, "
                 "or let the later ones be held."
             ),
+            "next_higher": _(
+                "The next accepted reading is too high to follow: %(register)s on %(moment)s. "
+                "Reject this one, or let the later ones be held."
+            ),
             "next_stated": _(
-                "A document states a lower register afterwards: %(register)s on %(moment)s. "
+                "A document states a register that cannot follow: %(register)s on %(moment)s. "
                 "Correct that one first."
             ),
             "stated": _("A document states it: correct it instead."),

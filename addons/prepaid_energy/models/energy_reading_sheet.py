@@ -16,7 +16,6 @@ class EnergyReadingSheet(models.Model):
 
     _name = "energy.reading.sheet"
     _description = "Reading sheet"
-    _inherit = ["mail.thread"]
     _order = "id desc"
     _check_company_auto = True
 
@@ -52,7 +51,6 @@ class EnergyReadingSheet(models.Model):
         default="draft",
         copy=False,
         index=True,
-        tracking=True,
     )
     done_at = fields.Datetime(readonly=True, copy=False)
     user_id = fields.Many2one(

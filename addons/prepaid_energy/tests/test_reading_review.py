@@ -149,6 +149,20 @@ class TestDecision(ReviewCase):
         self.assertEqual(self.account.balance, -2.40)
         self.assertEqual({state for _total, state in self.states(self.meter)}, {"accepted"})
 
+    def test_dip_between_two_good_registers_does_not_begin_anew(self):
+        def check():
+            meter = self.make_meter("V0", max_power=5, register_digits=0)
+            account = self.open_account(meter, register=900.0)
+            for hour, total in enumerate(("902", "1", "904"), 1):
+                self.read(meter, START + hour * HOUR, total)
+            self.settle()
+            dip = self.reading(meter, START + 2 * HOUR)
+            review = self.review(dip, "accept", meaning="anew")
+            self.assertEqual((dip.state, account.balance), ("held", -2.4))
+            self.assertIn("too high to follow", review.line_ids.result)
+
+        self.holds(check, (History._check_next, "if not (is_lower or is_fall)", "if not is_lower"))
+
     def test_last_register_before_the_reset_is_charged(self):
         self.read(self.meter, START + HOUR, "102")
         self.read(self.meter, START + 2 * HOUR, "1")
@@ -605,7 +619,7 @@ class TestGroups(ReviewCase):
         review = self.env["energy.reading.review"].browse(action["res_id"])
         self.assertEqual(review.count, 2000)
         review.write({"reason": "reset", "meaning": "anew"})
-        self.assertIn("2000 readings of 4 meters", review.consequence)
+        self.assertIn("Readings: 2000, of 4 meters", review.consequence)
         review.action_confirm()
         self.assertEqual((review.state, review.progress), ("working", 0))
         worked = []

@@ -86,7 +86,7 @@ class TestSheet(EnergyCase, PropertyCase):
         reading = self.readings(self.meter, source="typed")[-1]
         self.assertEqual((reading.total, reading.user_id), (250.5, self.users["operator"]))
         self.assertEqual(reading.sheet_line_id, line)
-        self.assertTrue(reading.photo)
+        self.assertEqual(reading.photo_url, f"/web/image/energy.reading.sheet.line/{line.id}/photo")
         self.assertEqual((self.meter.register, self.meter.read_at), (250.5, reading.moment))
         with self.refused(UserError, "stays as it is"):
             line.with_user(self.users["engineer"]).register = 3

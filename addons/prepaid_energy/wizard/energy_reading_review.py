@@ -116,7 +116,7 @@ class EnergyReadingReview(models.Model):
         actions = dict(self._fields["action"]._description_selection(self.env))
         for review in self:
             review.display_name = _(
-                "%(action)s %(count)s readings", action=actions[review.action], count=review.count
+                "%(action)s: %(count)s readings", action=actions[review.action], count=review.count
             )
 
     @api.depends("line_ids.state")
@@ -296,7 +296,9 @@ class EnergyReadingReview(models.Model):
         return html + self._failures_html(failures) + self._money_html(money)
 
     def _consequence_html(self, readings, meters, unserved, reckoned, outcome):
-        lines = [_("%(readings)s readings of %(meters)s meters.", readings=readings, meters=meters)]
+        lines = [
+            _("Readings: %(readings)s, of %(meters)s meters.", readings=readings, meters=meters)
+        ]
         if reckoned < readings:
             lines.append(
                 _(
@@ -318,15 +320,15 @@ class EnergyReadingReview(models.Model):
                 _("%s readings are of meters that served nobody then: not charged.", unserved)
             )
         refused = {}
-        for sentence in outcome.refusals.values():
-            refused[sentence] = refused.get(sentence, 0) + 1
+        for number, sentence in outcome.refusals.items():
+            refused.setdefault(outcome.codes[number], []).append(sentence)
         html = Markup("<ul>%s</ul>") % Markup().join(Markup("<li>%s</li>") % x for x in lines)
         if refused:
             html += Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
                 _("Refused:"),
                 Markup().join(
-                    Markup("<li>%s × %s</li>") % (count, sentence)
-                    for sentence, count in sorted(refused.items(), key=lambda item: -item[1])[:10]
+                    Markup("<li>%s × %s</li>") % (len(sentences), sentences[0])
+                    for sentences in sorted(refused.values(), key=len, reverse=True)
                 ),
             )
         return html
