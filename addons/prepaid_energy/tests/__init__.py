@@ -31,6 +31,7 @@ from . import (
     test_reading_neighbours,
     test_reading_review,
     test_reading_sheet,
+    test_reading_neighbours,
     test_receipt,
     test_reconciliation,
     test_room_list,
@@ -42,6 +43,8 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_tariff_editor,
     test_tariff_engine,
+    test_tariff_life,
     test_tariff_templates,
 )
