@@ -47,6 +47,7 @@ def tariff(
     period: str = "month",
     year_month: int = 1,
     allocation: str = "to_date",
+    **more,
 ) -> TariffVersion:
     """Return a version; ``prices`` are those of tier 1, 2, ... by band."""
     return TariffVersion(
@@ -63,6 +64,7 @@ def tariff(
         tier_period=period,
         tier_year_month=year_month,
         allocation=allocation,
+        **more,
     )
 
 

@@ -93,7 +93,7 @@ DEFECTS = [
     (
         thousand_charges_of_a_fraction,
         rating.rate,
-        "unit.segment(version).add(supply, band, quantity)",
+        "unit.segment(version).add_before(supply, band, quantity)",
         "pass",
     ),
     (

@@ -311,7 +311,7 @@ ONE_DAY = [(MAY, {(5, 1, "flat"): Decimal(1)})]
             ONE_DAY,
             "no price for band 'flat', tier 2",
         ),
-        ({1: replace(STEPPED, allocation="chronological")}, [], ONE_DAY, "'chronological'"),
+        ({1: replace(STEPPED, allocation="by_hand")}, [], ONE_DAY, "'by_hand'"),
         ({1: replace(STEPPED, tier_period="week")}, [], ONE_DAY, "tier period 'week'"),
         ({1: STEPPED}, [], ONE_DAY * 2, "days are not in order"),
         ({1: STEPPED}, [(date(2025, 6, 1), 5, 1, "flat", Decimal(1))], ONE_DAY, "not in order"),

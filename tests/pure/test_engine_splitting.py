@@ -10,7 +10,7 @@ from engine_cases import LAW, ZONES, decimals, every_day, tariff, tariffs, utc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Point, Span, day_type, edges, interpolate, local_midnight, split
+from engine import Calendar, Point, Span, edges, interpolate, local_midnight, split
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 FLAT = tariff({"flat": ["1"]})
@@ -20,7 +20,7 @@ HOURLY = tariff(
     windows=tuple(every_day(f"h{hour:02d}", hour, hour + 1) for hour in range(24)),
 )
 ONE = Decimal(1)
-HOLIDAYS = frozenset({date(2025, 4, 4), date(2025, 10, 6)})
+HOLIDAYS = Calendar(days={date(2025, 4, 4): "holiday", date(2025, 10, 6): "holiday"})
 
 
 def forever(version, multiplier=ONE):
@@ -117,7 +117,7 @@ def test_holidays_and_weekends_have_their_own_bands():
         Point(utc("Asia/Shanghai", 2025, 4, 3), Decimal(0)),
         Point(utc("Asia/Shanghai", 2025, 4, 8), Decimal(120)),
     ]
-    cells = split(points, forever(version), SHANGHAI, holidays=HOLIDAYS)
+    cells = split(points, forever(replace(version, calendar=HOLIDAYS)), SHANGHAI)
     assert [cell.band for cell in cells] == ["workday", "holiday", "weekend", "weekend", "workday"]
     ordinary = split(points, forever(version), SHANGHAI)
     assert [cell.band for cell in ordinary][:2] == ["workday", "workday"]
@@ -306,7 +306,12 @@ def histories(draw):
     cuts = sorted(draw(st.sets(moments, max_size=3)))
     bounds = [datetime(1900, 1, 1), *cuts, None]
     return [
-        Span(start, end, draw(decimals("1", "200", 1)), draw(tariffs(key=key)))
+        Span(
+            start,
+            end,
+            draw(decimals("1", "200", 1)),
+            replace(draw(tariffs(key=key)), calendar=HOLIDAYS),
+        )
         for key, (start, end) in enumerate(itertools.pairwise(bounds), 1)
     ]
 
@@ -320,9 +325,9 @@ def test_cutting_in_pieces_gives_what_cutting_at_once_gives(points, spans, zone,
     cuts = [*sorted(data.draw(st.sets(st.integers(1, len(points) - 1)))), len(points) - 1]
     pieces, first = [], 0
     for cut in cuts:
-        pieces += split(points[first : cut + 1], spans, zone, holidays=HOLIDAYS)
+        pieces += split(points[first : cut + 1], spans, zone)
         first = cut
-    whole = split(points, spans, zone, holidays=HOLIDAYS)
+    whole = split(points, spans, zone)
     assert summed(pieces) == summed(whole)
     assert {(c.date, c.version, c.band) for c in pieces if c.interpolated} == {
         (c.date, c.version, c.band) for c in whole if c.interpolated
@@ -334,7 +339,7 @@ def test_cutting_in_pieces_gives_what_cutting_at_once_gives(points, spans, zone,
 @LAW
 @given(readings(), histories(), zones)
 def test_nothing_is_lost_or_doubled(points, spans, zone):
-    cells = split(points, spans, zone, holidays=HOLIDAYS)
+    cells = split(points, spans, zone)
     assert all(cell.quantity >= 0 for cell in cells)
     if len({span.multiplier for span in spans}) == 1:
         assert sum(cell.quantity for cell in cells) == used(points) * spans[0].multiplier
@@ -355,7 +360,7 @@ def test_a_handover_loses_and_doubles_nothing(points, version, zone, moment):
 @given(readings(), tariffs(), zones)
 def test_a_rollover_changes_no_quantity(points, version, zone):
     modulus = Decimal(10_000)  # above any step between two readings
-    wrapped = [Point(moment, register % modulus) for moment, register in points]
+    wrapped = [Point(point.moment, point.register % modulus) for point in points]
     cells = split(wrapped, forever(version), zone, modulus=modulus)
     assert summed(cells) == summed(split(points, forever(version), zone))
 
@@ -367,12 +372,12 @@ def test_minute_by_minute_over_the_wall_clock_gives_the_same(
 ):
     """At a constant rate of whole thousandths a minute every register is exact."""
     rate = Decimal(thousandths) / 1000
+    version = replace(version, calendar=HOLIDAYS)
     end = start + timedelta(minutes=length)
     points = [Point(start, Decimal(0)), Point(end, rate * length)]
     expected = defaultdict(Decimal)
     for number in range(length):
         local = (start + timedelta(minutes=number)).replace(tzinfo=UTC).astimezone(zone)
-        kind = day_type(local.date(), HOLIDAYS)
-        band = version.band_at(local.date(), kind, local.hour * 60 + local.minute)
+        band = version.band_at(local.date(), local.hour * 60 + local.minute)
         expected[local.date(), 1, band] += rate
-    assert summed(split(points, forever(version), zone, holidays=HOLIDAYS)) == expected
+    assert summed(split(points, forever(version), zone)) == expected

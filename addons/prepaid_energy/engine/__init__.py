@@ -13,7 +13,8 @@ from .acceptance import Limits, Verdict, judge
 from .advances import Advances, match, settle_open
 from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
-from .rating import Line, RatedUnit, rate, tier_period_end, tier_period_start
+from .day_types import DAY_TYPES, Calendar
+from .rating import Line, RatedUnit, rate
 from .rounding import largest_remainder, round_half_up, share_signed
 from .splitting import (
     Cell,
@@ -26,10 +27,17 @@ from .splitting import (
     local_midnight,
     split,
 )
-from .tariff import TariffVersion, Window, day_type
+from .standing import minimum_due, standing
+from .tariff import TariffVersion, TierSeason, Window, plan_rows
+from .tariff_check import SEASON, SENTENCES, Problem
+from .tier_period import tier_period_end, tier_period_start, unit_limits
 
 __all__ = [
+    "DAY_TYPES",
+    "SEASON",
+    "SENTENCES",
     "Advances",
+    "Calendar",
     "Cell",
     "Decision",
     "Edge",
@@ -37,14 +45,15 @@ __all__ = [
     "Limits",
     "Line",
     "Point",
+    "Problem",
     "RatedUnit",
     "Span",
     "TariffVersion",
     "Terms",
+    "TierSeason",
     "Verdict",
     "Window",
     "chinese_amount",
-    "day_type",
     "decide",
     "edges",
     "interpolate",
@@ -53,11 +62,15 @@ __all__ = [
     "local_date",
     "local_midnight",
     "match",
+    "minimum_due",
+    "plan_rows",
     "rate",
     "round_half_up",
     "settle_open",
     "share_signed",
     "split",
+    "standing",
     "tier_period_end",
     "tier_period_start",
+    "unit_limits",
 ]

@@ -59,7 +59,8 @@ def judge(
     """Judge a reading against its accepted neighbours in time.
 
     ``previous`` and ``following`` are the accepted readings next before and after ``moment``,
-    ``same`` the one at that very moment: it stays, whatever comes. A first reading is a baseline.
+    ``same`` the one at that very moment: it stays, whatever comes. A first reading is a baseline;
+    with a ``following`` baseline nothing is compared.
     """
     _check_order(moment, previous, following, same)
     if not register.is_finite():
@@ -75,6 +76,8 @@ def judge(
     if moment > now + limits.clock_tolerance:
         return Verdict("held", "future", f"≤ {now + limits.clock_tolerance:%Y-%m-%d %H:%M:%S} UTC")
     reading = Point(moment, register)
+    if following is not None and following.baseline:
+        following = None
     if previous is not None and following is not None:
         return _judge_between(previous, reading, following, limits)
     if previous is not None:

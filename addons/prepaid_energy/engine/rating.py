@@ -3,12 +3,17 @@
 Every figure is a function of the use cumulated so far; a charge is the difference of two such
 figures. So the money does not depend on how often, or in which pieces, use is rated.
 
-A unit is cut into segments: one a version where tiers are allocated "to_date", one a (version,
-month) where they are "proportional". Segments stand one behind the other in the order in which
-they were first used, and the tier counter runs through them: a segment with quantity Q behind
-segments that hold C takes from each tier what lies between C and C + Q. Inside a segment every
-tier is shared over the (supply, band) cells by their share of Q. Therefore a day on which one band
-was used may shift the tiers of another.
+A unit is cut into segments: one a version where tiers are allocated "to_date" or "chronological",
+one a (version, month) where they are "proportional". Segments stand one behind the other in the
+order in which they were first used, and the tier counter runs through them: a segment with
+quantity Q behind segments that hold C takes from each tier what lies between C and C + Q. Inside a
+segment every tier is shared over the (supply, band) cells by their share of Q. Therefore a day on
+which one band was used may shift the tiers of another.
+
+Where tiers are "chronological" the counter at the beginning of each local day decides instead: the
+use of all earlier days, and on the day itself that of versions with a smaller key. Inside a day
+tiers are shared over its cells. So a day's money never changes by what is used later, and does not
+depend on pieces either.
 """
 
 from __future__ import annotations
@@ -21,21 +26,24 @@ from typing import NamedTuple
 
 from .rounding import CUTTING, EXACT, quotient_half_up
 from .tariff import TariffVersion
+from .tariff_check import ALLOCATIONS
+from .tier_period import period_months, tier_period_start
 
 LINE_UNIT = Decimal("1E-12")
 _ZERO = Decimal(0)
 _NOTHING = (_ZERO, _ZERO)
-_PERIOD_MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_ALLOCATIONS = ("to_date", "proportional")
+
+# Quantity and amount by (supply, band, tier).
+Values = dict[tuple[int, str, int], tuple[Decimal, Decimal]]
 
 
 class Line(NamedTuple):
     """What the use through ``date`` changes in one supply, version, band and tier.
 
     ``quantity`` and ``amount`` are differences of cumulated values rounded half up to 12 decimals,
-    so that the sum of all lines of a unit is the rounded cumulated value. Over the tiers the
-    quantities of a day add up to the use of the day exactly. Either may be negative where tiers
-    shift between bands.
+    so that the sum of all lines of a unit is the rounded cumulated value (where tiers are
+    chronological, each day's is rounded by itself). Over the tiers the quantities of a day add up
+    to the use of the day exactly. Either may be negative where tiers shift between bands.
     """
 
     date: date
@@ -50,33 +58,22 @@ class Line(NamedTuple):
 class RatedUnit(NamedTuple):
     """``lines`` by date, and ``due``: the exact money due by first day of month.
 
-    ``due`` holds the months of the unit named in ``before`` or touched by ``days``. The dues of
-    all months add up to the due of the unit. Decimal where no share was taken, else Fraction.
+    ``due`` holds the calendar months of the unit named in ``before`` or touched by ``days``. The
+    dues of all months add up to the due of the unit. Decimal where no share was taken, else
+    Fraction. A version with chronological tiers adds to it the money of ``days`` alone, as what the
+    days before cost cannot be told from rows by month: rate such a unit from the first day of a
+    month on, or take the change of a month from the lines.
     """
 
     lines: list[Line]
     due: dict[date, Decimal | Fraction]
 
 
-def tier_period_start(version: TariffVersion, date: date) -> date:
-    """Return the first day of the tier period in which a local date lies.
-
-    Without tiers the period is the month. Quarters are those of the tier year.
-    """
-    months = _period_months(version)
-    passed = (date.month - version.tier_year_month) % months
-    return _months_later(date.replace(day=1), -passed)
-
-
-def tier_period_end(version: TariffVersion, date: date) -> date:
-    """Return the first day after the tier period in which a local date lies."""
-    return _months_later(tier_period_start(version, date), _period_months(version))
-
-
 def rate(
     versions: Mapping[int, TariffVersion],
     before: Sequence[tuple[date, int, int, str, Decimal]],
     days: Sequence[tuple[date, Mapping[tuple[int, int, str], Decimal]]],
+    limits: Mapping[int, tuple[Decimal, ...]] | None = None,
 ) -> RatedUnit:
     """Rate the days of a unit after the use that stands before them.
 
@@ -87,15 +84,18 @@ def rate(
     quantity}) in order of date, up to the last day with use. Rows with quantity 0 change nothing,
     except that their month is named in ``due``.
 
-    Raises ValueError for a version or price that is missing, an allocation other than "to_date" or
-    "proportional", rows out of order, a negative quantity, and use of two tier periods.
+    ``limits`` holds the unit's own limits by version (see ``unit_limits``); a version that is not
+    in it has its ``tier_limits``. Where it is given, all rows are taken to be of one tier period.
+
+    Raises ValueError for a version, limit or price that is missing, an unknown allocation, rows out
+    of order, a negative quantity, and, without ``limits``, use of two tier periods.
     """
     with localcontext(EXACT):
-        unit = _Unit(versions)
+        unit = _Unit(versions, limits)
         for month, supply, version, band, quantity in before:
             unit.open_month(month)
             if quantity:
-                unit.segment(version).add(supply, band, quantity)
+                unit.segment(version).add_before(supply, band, quantity)
         lines: list[Line] = []
         previous: date | None = None
         for day, use in days:
@@ -111,10 +111,16 @@ def rate(
 class _Unit:
     """The segments of a unit while its use is counted up."""
 
-    __slots__ = ("due", "month", "open", "period", "segments", "versions")
+    __slots__ = ("due", "has_days", "limits", "month", "open", "period", "segments", "versions")
 
-    def __init__(self, versions: Mapping[int, TariffVersion]) -> None:
+    def __init__(
+        self,
+        versions: Mapping[int, TariffVersion],
+        limits: Mapping[int, tuple[Decimal, ...]] | None,
+    ) -> None:
         self.versions = versions
+        self.limits = limits
+        self.has_days = False
         # By version and month, the month None where a segment spans all; in order of first use.
         self.segments: dict[tuple[int, date | None], _Segment] = {}
         self.open: dict[int, _Segment] = {}  # those of the open month, by version
@@ -156,12 +162,25 @@ class _Unit:
             version = self.versions.get(key)
             if version is None:
                 raise ValueError(f"Tariff version {key} is missing.")
-            self._check(version)
-            by_month = version.tier_limits and version.allocation == "proportional"
+            if version.allocation not in ALLOCATIONS:
+                raise ValueError(
+                    f"Tariff version {key} allocates tiers {version.allocation!r}, which cannot be "
+                    f"rated; known are {', '.join(ALLOCATIONS)}."
+                )
+            limits = version.tier_limits
+            if self.limits is None:
+                if version.tier_year_day == 1:
+                    self._check(version, self.month)
+            else:
+                limits = self.limits.get(key, limits)
+            by_month = limits and version.allocation == "proportional"
             place = (key, self.month if by_month else None)
             segment = self.segments.get(place)
             if segment is None:
-                segment = self.segments[place] = _Segment(version)
+                by_day = limits and version.allocation == "chronological"
+                segment = (_Days if by_day else _Segment)(version, limits)
+                self.segments[place] = segment
+                self.has_days = self.has_days or isinstance(segment, _Days)
             self.open[key] = segment
         return segment
 
@@ -174,6 +193,10 @@ class _Unit:
         touched = [self.segment(key) for key in keys]
         if not touched:
             return
+        if self.limits is None:
+            for segment in touched:
+                if segment.version.tier_year_day != 1:
+                    self._check(segment.version, day)
         affected: list[_Segment] = []  # the first one touched and all behind it
         begin = start = _ZERO
         for segment in self.segments.values():
@@ -186,12 +209,17 @@ class _Unit:
             if segment.values is None:
                 segment.values = segment.rated(start)
             start += segment.total
+        if self.has_days:
+            counter = start  # what all earlier days used
+            for key, segment in zip(keys, touched, strict=True):
+                if isinstance(segment, _Days):
+                    segment.counter = counter
+                counter += sum((use[cell] for cell in use if cell[1] == key), _ZERO)
         for (supply, key, band), quantity in use.items():
             if quantity:
                 self.open[key].add(supply, band, quantity)
         for segment in affected:
-            old = segment.values
-            segment.values = new = segment.rated(begin)
+            old, new = segment.change(begin)
             begin += segment.total
             key = segment.version.key
             for cell in new if old.keys() <= new.keys() else {**new, **old}:
@@ -211,39 +239,32 @@ class _Unit:
                         )
                     )
 
-    def _check(self, version: TariffVersion) -> None:
-        if version.allocation not in _ALLOCATIONS:
-            raise ValueError(
-                f"Tariff version {version.key} allocates tiers {version.allocation!r}, which "
-                f"cannot be rated; known are {' and '.join(_ALLOCATIONS)}."
-            )
-        if version.tier_limits:
-            period = (tier_period_start(version, self.month), _period_months(version))
-        else:
-            period = (self.month, 1)
+    def _check(self, version: TariffVersion, day: date) -> None:
+        start, months = period = (tier_period_start(version, day), period_months(version))
         if self.period is None:
             self.period = period
         elif self.period != period:
             raise ValueError(
-                f"Use of {self.month:%Y-%m} under tariff version {version.key} belongs to the tier "
-                f"period of {period[1]} months from {period[0]}, not to the one of "
-                f"{self.period[1]} months from {self.period[0]}."
+                f"Use of {day:%Y-%m} under tariff version {version.key} belongs to the tier "
+                f"period of {months} months from {start}, not to the one of {self.period[1]} "
+                f"months from {self.period[0]}."
             )
 
 
 class _Segment:
     """The use of a part of a unit, and what it costs behind a given counter."""
 
-    __slots__ = ("cells", "due_before", "place", "total", "values", "version")
+    __slots__ = ("cells", "due_before", "limits", "place", "total", "values", "version")
 
-    def __init__(self, version: TariffVersion) -> None:
+    def __init__(self, version: TariffVersion, limits: tuple[Decimal, ...]) -> None:
         self.version = version
+        self.limits = limits
         self.cells: dict[tuple[int, str], Decimal] = {}
         self.total = _ZERO
         # The due at the last month end, and the part of the counter (start, quantity) it was for.
         self.due_before: Decimal | Fraction = _ZERO
         self.place: tuple[Decimal, Decimal] | None = None
-        self.values: dict[tuple[int, str, int], tuple[Decimal, Decimal]] | None = None
+        self.values: Values | None = None
 
     def add(self, supply: int, band: str, quantity: Decimal) -> None:
         if not (quantity.is_finite() and quantity >= 0):
@@ -252,22 +273,30 @@ class _Segment:
         cells[supply, band] = cells.get((supply, band), _ZERO) + quantity
         self.total += quantity
 
+    add_before = add
+
+    def change(self, start: Decimal) -> tuple[Values, Values]:
+        """Return the values before and after what was added last."""
+        old = self.values
+        self.values = self.rated(start)
+        return old, self.values
+
     def tiers(self, start: Decimal) -> list[tuple[int, Decimal]]:
         """Return (tier, quantity) for the tiers that the segment reaches, lowest first."""
         end = start + self.total
         reached = []
         lower = start
-        for tier, limit in enumerate(self.version.tier_limits, 1):
+        for tier, limit in enumerate(self.limits, 1):
             if limit > lower:
                 if end <= limit:
                     reached.append((tier, end - lower))
                     return reached
                 reached.append((tier, limit - lower))
                 lower = limit
-        reached.append((len(self.version.tier_limits) + 1, end - lower))
+        reached.append((len(self.limits) + 1, end - lower))
         return reached
 
-    def rated(self, start: Decimal) -> dict[tuple[int, str, int], tuple[Decimal, Decimal]]:
+    def rated(self, start: Decimal) -> Values:
         """Return quantity and amount, both to 12 decimals, by (supply, band, tier)."""
         total, price = self.total, self.version.price
         if not total:
@@ -321,24 +350,40 @@ class _Segment:
         return Fraction(weighted) / Fraction(self.total)
 
 
+class _Days(_Segment):
+    """The use of a version whose tiers are chronological: each day priced behind its counter."""
+
+    __slots__ = ("counter", "day", "money")
+
+    def __init__(self, version: TariffVersion, limits: tuple[Decimal, ...]) -> None:
+        super().__init__(version, limits)
+        self.values = {}
+        self.counter = _ZERO  # at the beginning of the day
+        self.day = _Segment(version, limits)
+        self.money: Decimal | Fraction = _ZERO
+
+    def add(self, supply: int, band: str, quantity: Decimal) -> None:
+        self.day.add(supply, band, quantity)
+        self.total += quantity
+
+    def add_before(self, supply: int, band: str, quantity: Decimal) -> None:
+        self.add(supply, band, quantity)
+        self.day = _Segment(self.version, self.limits)  # it counts, but its day is not known
+
+    def change(self, start: Decimal) -> tuple[Values, Values]:
+        if not self.day.cells:
+            return {}, {}
+        day, self.day = self.day, _Segment(self.version, self.limits)
+        self.money = _plus(self.money, day.due(self.counter), 1)
+        return {}, day.rated(self.counter)
+
+    def due(self, start: Decimal) -> Decimal | Fraction:
+        """Return the money of the days rated; what stood before them only counts."""
+        return self.money
+
+
 def _plus(one: Decimal | Fraction, other: Decimal | Fraction, sign: int) -> Decimal | Fraction:
     """Return one + sign x other; a Decimal only where both are."""
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return one + other if sign > 0 else one - other
     return Fraction(one) + sign * Fraction(other)
-
-
-def _period_months(version: TariffVersion) -> int:
-    if not version.tier_limits:
-        return 1
-    months = _PERIOD_MONTHS.get(version.tier_period)
-    if months is None:
-        raise ValueError(
-            f"Tariff version {version.key} has the unknown tier period {version.tier_period!r}."
-        )
-    return months
-
-
-def _months_later(first: date, months: int) -> date:
-    count = first.year * 12 + first.month - 1 + months
-    return date(count // 12, count % 12 + 1, 1)

@@ -7,7 +7,7 @@ cutting in pieces gives what cutting at once gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .rounding import EXACT, quotient_half_up
-from .tariff import TariffVersion, day_type
+from .tariff import TariffVersion
 
 REGISTER_UNIT = Decimal("0.000001")
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,10 +28,15 @@ _EDGES_KEPT = 4096
 
 
 class Point(NamedTuple):
-    """An accepted reading: the register (unit of the meter, before the multiplier) at a moment."""
+    """An accepted reading: the register (unit of the meter, before the multiplier) at a moment.
+
+    With a ``baseline`` the register begins anew: nothing between the reading before it and this one
+    is use.
+    """
 
     moment: datetime
     register: Decimal
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +95,17 @@ def split(
     zone: ZoneInfo,
     *,
     modulus: Decimal | None = None,
-    holidays: frozenset[date] = frozenset(),
+    virtual: Set[datetime] = frozenset(),
     marked_gap: timedelta = timedelta(hours=1),
 ) -> list[Cell]:
     """Cut the use between readings into one cell a (local date, version, band).
 
     ``points`` are the accepted readings in order of time, ``spans`` cover the time that belongs to
     somebody (in any order, not overlapping); use in time without a span is nobody's and is left
-    out, as is all before the first and after the last point. ``modulus`` is the value at which the
-    register starts again at zero, where that is known. Cells come in order of date; one with
-    quantity 0 says that the band was in force and nothing was used.
+    out, as is all before the first and after the last point, and what lies before a baseline.
+    ``modulus`` is the value at which the register starts again at zero, where that is known.
+    ``virtual`` are the moments of points that were not read (see ``shaping``). Cells come in order
+    of date; one with quantity 0 says that the band was in force and nothing was used.
 
     For a point b between a and c, split(a..b) and split(b..c) add up to split(a..c) exactly.
 
@@ -109,17 +115,26 @@ def split(
     """
     ordered = _checked_spans(spans)
     found: dict[tuple[date, int, str], list] = {}
+    outer = (points[0].moment, points[-1].moment) if virtual and points else ()
     with localcontext(EXACT):
         for before, read_after in pairwise(points):
             after = _risen(before, read_after, modulus)
+            if after.baseline:
+                continue
             marked = after.moment - before.moment > marked_gap
+            unread = ()
+            if virtual:
+                unread = tuple(p.moment for p in (before, after) if p.moment in virtual)
+                marked = marked or bool(unread)
             for span in ordered:
                 start = before.moment if span.start < before.moment else span.start
                 end = after.moment
                 if span.end is not None and span.end < end:
                     end = span.end
                 if start < end:
-                    _cut(found, before, after, start, end, span, zone, holidays, marked)
+                    _cut(found, before, after, start, end, span, zone, marked)
+                    if unread:
+                        _mark(found, unread, outer, start, end, span, zone)
     return [
         Cell(day, version, band, quantity, interpolated)
         for (day, version, band), (quantity, interpolated) in found.items()
@@ -134,30 +149,31 @@ def _cut(
     end: datetime,
     span: Span,
     zone: ZoneInfo,
-    holidays: frozenset[date],
     marked: bool,
 ) -> None:
     """Add the use from ``start`` to ``end``, which lie between two neighbouring readings."""
-    version = span.version
+    version, multiplier = span.version, span.multiplier
+    key = version.key
+    last_moment = after.moment
     read = start == before.moment
     register = before.register if read else interpolate(before, after, start)
     day = local_date(start, zone)
     while True:
-        for edge in edges(version, day, zone, holidays):
+        for edge in edges(version, day, zone):
             stop = edge.end
             if stop <= start:
                 continue
             last = stop >= end
             if last:
                 stop = end
-            next_read = stop == after.moment
+            next_read = stop == last_moment
             next_register = after.register if next_read else interpolate(before, after, stop)
-            quantity = (next_register - register) * span.multiplier
+            quantity = (next_register - register) * multiplier
             interpolated = marked and not (read and next_read)
-            key = (day, version.key, edge.band)
-            cell = found.get(key)
+            place = (day, key, edge.band)
+            cell = found.get(place)
             if cell is None:
-                found[key] = [quantity, interpolated]
+                found[place] = [quantity, interpolated]
             else:
                 cell[0] += quantity
                 cell[1] |= interpolated
@@ -167,30 +183,47 @@ def _cut(
         day += _DAY
 
 
-def edges(
-    version: TariffVersion,
-    date: date,
+def _mark(
+    found: dict[tuple[date, int, str], list],
+    unread: tuple[datetime, ...],
+    outer: tuple[datetime, datetime],
+    start: datetime,
+    end: datetime,
+    span: Span,
     zone: ZoneInfo,
-    holidays: frozenset[date] = frozenset(),
-) -> tuple[Edge, ...]:
+) -> None:
+    """Mark the cells between ``start`` and ``end`` that a register which was not read bounds."""
+    bounds = {span.start, span.end, *outer}
+    for moment in (start, end):
+        if moment not in unread:
+            continue
+        inside = moment if moment == start else moment - _MICROSECOND
+        day = local_date(inside, zone)
+        for edge in edges(span.version, day, zone):
+            if edge.start <= inside < edge.end:
+                if moment in bounds or moment in (edge.start, edge.end):
+                    found[day, span.version.key, edge.band][1] = True
+                break
+
+
+def edges(version: TariffVersion, date: date, zone: ZoneInfo) -> tuple[Edge, ...]:
     """Return the bands of a local date with their moments in UTC, first to last, without gaps.
 
     Bands follow the wall clock: an hour that the clock repeats has its bands twice, an hour that
     it skips has none.
     """
-    kind = day_type(date, holidays)
     kept = version._edges
-    found = kept.get((zone, date, kind))
+    found = kept.get((zone, date))
     if found is None:
-        found = _edges(version, date, kind, zone)
+        found = _edges(version, date, zone)
         if len(kept) >= _EDGES_KEPT:
             kept.clear()
-        kept[zone, date, kind] = found
+        kept[zone, date] = found
     return found
 
 
-def _edges(version: TariffVersion, day: date, kind: str, zone: ZoneInfo) -> tuple[Edge, ...]:
-    plan = version.day_plan(day.month, kind)
+def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...]:
+    plan = version.plan_of(day)
     found: list[Edge] = []
     for start, end, offset in _even_stretches(day, zone):
         # Wall-clock minutes count from the local midnight; a stretch may begin in the middle.
@@ -252,7 +285,7 @@ def _risen(before: Point, after: Point, modulus: Decimal | None) -> Point:
         raise ValueError(f"Readings are not in order of time: {before}, {after}.")
     if not (before.register.is_finite() and after.register.is_finite()):
         raise ValueError(f"A register is not a number: {before}, {after}.")
-    if after.register >= before.register:
+    if after.register >= before.register or after.baseline:
         return after
     if modulus is None:
         raise ValueError(
