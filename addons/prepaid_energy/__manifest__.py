@@ -55,6 +55,7 @@
         "views/res_users_views.xml",
         "views/res_company_views.xml",
         "views/energy_reconciliation_views.xml",
+        "views/energy_uncharged_views.xml",
         "views/energy_menus.xml",
     ],
     "demo": [

@@ -86,6 +86,7 @@ from . import energy_rating_rows
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
+from . import energy_uncharged
 from . import energy_checker
 from . import energy_checker_invoices
 from . import energy_checker_books

@@ -32,4 +32,5 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_uncharged,
 )

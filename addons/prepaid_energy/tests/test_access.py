@@ -63,6 +63,7 @@ RIGHTS = {
     "energy.finance.day": {},
     "energy.advance.month": {},
     "energy.arrears": {},
+    "energy.uncharged": {},
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
@@ -101,6 +102,7 @@ SITE_MODELS = (
     "energy.finance.day",
     "energy.advance.month",
     "energy.arrears",
+    "energy.uncharged",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -223,6 +225,7 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
+    "energy.uncharged": {"action_open", "action_open_readings"},
     "energy.usage": {"action_open_entries", "action_open_readings"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
