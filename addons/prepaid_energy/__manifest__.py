@@ -56,6 +56,8 @@
         "views/res_company_views.xml",
         "views/energy_reconciliation_views.xml",
         "views/energy_uncharged_views.xml",
+        "report/energy_explanation_report.xml",
+        "views/energy_explanation_views.xml",
         "views/energy_menus.xml",
     ],
     "demo": [

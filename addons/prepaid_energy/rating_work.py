@@ -1,18 +1,35 @@
 """What rating works on: supplies, units of rating and prices, as values."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from .engine import Point, Span
-from .local_time import local_date
+from .engine import Point, Span, local_date, local_midnight, tier_period_end, tier_period_start
+from .local_time import month_last
+
+ONE_DAY = timedelta(days=1)
+# Rate periods of lines that are charged by time rather than by use.
+STANDING, MINIMUM = "standing", "minimum"
+
+
+def plus(one, other):
+    """Return the sum of two amounts, each a Decimal or a Fraction; a Decimal where both are."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one + other
+    return Fraction(one) + Fraction(other)
 
 
 @dataclass
 class Work:
-    """A supply whose use is to be rated, and what is known of it."""
+    """A supply of an account that is rated, and what is known of it.
+
+    `since` is the earliest moment from which something changed; None where nothing did, and the
+    supply is here because others share a tier counter or a minimum charge with it.
+    """
 
     supply: int
     account: int
@@ -23,13 +40,18 @@ class Work:
     start: datetime
     end: datetime | None
     modulus: Decimal | None
-    since: datetime
+    since: datetime | None
     mark: Point | None
     chain: int | None = None
     counter: int | None = None
     counter_since: datetime | None = None
+    # (since, tariff id, multiplier, addition to tier limits), in order of time.
     terms: list = field(default_factory=list)
     points: list = field(default_factory=list)
+    # Moments of points that are estimates, and of points that nobody read (see `engine.split`).
+    estimated: set = field(default_factory=set)
+    virtual: set = field(default_factory=set)
+    spans: list = field(default_factory=list)
     cells: list = field(default_factory=list)
 
     @property
@@ -38,11 +60,82 @@ class Work:
         return self.mark is not None and self.since >= self.mark.moment
 
     @property
+    def is_over(self):
+        """All was settled up to its end, and what changed lies behind that."""
+        return (
+            self.end is not None
+            and self.mark is not None
+            and self.mark.moment >= self.end
+            and self.since > self.end
+        )
+
+    @property
     def first_day(self) -> date:
         """The first local day whose use is counted anew (or added to)."""
         if self.is_append:
             return local_date(self.mark.moment, self.zone)
         return local_date(max(self.since, self.start), self.zone)
+
+    @property
+    def last_point(self):
+        """The reading up to which the supply is settled with this, or None."""
+        if self.since is None or (not self.points and self.is_append):
+            return self.mark
+        if self.points and self.points[-1].moment >= self.start:
+            return self.points[-1]
+        return None
+
+    @property
+    def settled(self):
+        """The moment up to which the supply is settled with this, at most its end; or None."""
+        point = self.last_point
+        if point is None:
+            return None
+        return point.moment if self.end is None else min(point.moment, self.end)
+
+    def spans_between(self, start, stop, prices):
+        """Return the engine's spans of this supply inside a time, by its terms.
+
+        :raise RatingRefused: where a part of it has no price
+        """
+        spans = []
+        for position, (since, tariff, multiplier, _addition) in enumerate(self.terms):
+            low, high = max(since, self.start, start), stop
+            if position + 1 < len(self.terms):
+                high = min(high, self.terms[position + 1][0])
+            if low < high:
+                spans.extend(prices.spans(tariff, low, high, self.zone, multiplier))
+        return spans
+
+    def addition_at(self, moment):
+        """Return what is added to each tier limit, a month, by the terms at a moment."""
+        addition = Decimal(0)
+        if self.start <= moment:
+            for since, _tariff, _multiplier, added in self.terms:
+                if since <= moment:
+                    addition = added
+        return addition
+
+    def is_counted_by(self, unit):
+        """Whether a unit of this account and commodity has this supply's tier counter."""
+        if unit.supply:
+            return unit.supply in (self.chain, self.counter)
+        return not self._has_own_counter(unit.period_start)
+
+    def _has_own_counter(self, period_start):
+        """Whether its meter's counter began anew inside a tier period, be it on the first day."""
+        return bool(self.counter) and self.counter_since > local_midnight(period_start, self.zone)
+
+    def unit_key(self, version, is_per_meter, day):
+        """Return the key of the unit of rating to which a local date's use of a version belongs."""
+        start = tier_period_start(version, day)
+        if is_per_meter:
+            supply = self.chain
+        elif version.is_tiered and self._has_own_counter(start):
+            supply = self.counter
+        else:
+            supply = 0
+        return self.account, self.commodity, supply, start, tier_period_end(version, day)
 
 
 @dataclass
@@ -60,25 +153,115 @@ class Unit:
     period_end: date
     first_day: date
     days: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
+    # (is interpolated, is estimated) by (day, supply, version, band)
     flags: dict = field(default_factory=dict)
     before: list = field(default_factory=list)
+    # Standing charges: by (day, supply, version), and of the time before by month.
+    standing: dict = field(default_factory=dict)
+    standing_before: dict = field(default_factory=lambda: defaultdict(Decimal))
+    # (quantity, amount, *flags) by (day, supply, version, band, tier): as stored, as rated now.
     old: dict = field(default_factory=dict)
+    new: dict = field(default_factory=dict)
     months: dict = field(default_factory=dict)
 
     @property
     def key(self):
         return self.account, self.commodity, self.supply, self.period_start, self.period_end
 
+    def part(self, month):
+        """Return the first day of a month's part of the tier period, and the first day after it."""
+        return max(month, self.period_start), min(month_last(month) + ONE_DAY, self.period_end)
+
+    def add(self, day, supply, version, band, quantity, flags):
+        """Add use of a day."""
+        self.days[day][supply, version, band] += quantity
+        place = (day, supply, version, band)
+        known = self.flags.get(place)
+        if known is not None and known != flags:
+            flags = tuple(one or other for one, other in zip(known, flags, strict=True))
+        self.flags[place] = flags
+
+
+@dataclass
+class Month:
+    """What is due and posted for one local month of a unit; `id` None where it has no row yet."""
+
+    id: int | None
+    due: Decimal
+    posted: Decimal
+    revision: int
+    step: Decimal
+    site: int
+    company: int
+    currency: int
+    new_due: object = None
+
+
+@dataclass
+class Batch:
+    """All that is rated together.
+
+    `failures` holds a `RatingRefused` by account id; `works` and `units` are those of the others.
+    """
+
+    prices: "Prices"
+    supplies: list = field(default_factory=list)
+    works: list = field(default_factory=list)
+    units: dict = field(default_factory=dict)
+    failures: dict = field(default_factory=dict)
+    _by_account: dict = field(default_factory=lambda: defaultdict(list), repr=False)
+
+    def of(self, unit):
+        """Return all supplies of a unit's account and commodity, oldest first."""
+        if not self._by_account:
+            for work in sorted(self.supplies, key=lambda work: (work.start, work.supply)):
+                self._by_account[work.account, work.commodity].append(work)
+        return self._by_account[unit.account, unit.commodity]
+
+    def used_until(self, unit, month):
+        """Return the moment up to which use is counted in a month of a unit."""
+        first, end = unit.part(month)
+        supplies = self.of(unit)
+        first, end = (local_midnight(day, supplies[0].zone) for day in (first, end))
+        moments = [
+            min(work.settled, end)
+            for work in supplies
+            if work.settled is not None
+            and work.settled > first
+            and (not unit.supply or unit.supply in (work.chain, work.counter))
+        ]
+        return max(moments, default=None)
+
+    def refuse(self, account, failure):
+        """Set an account aside."""
+        self.failures.setdefault(account, failure)
+        self.works = [work for work in self.works if work.account != account]
+        self.units = {key: unit for key, unit in self.units.items() if unit.account != account}
+
 
 class Prices:
-    """The tariff versions and their spans that rating asks for, each looked up once a batch."""
+    """The tariff versions and their spans that rating asks for, each looked up once a batch.
 
-    def __init__(self, env):
+    :param bool cached: False where the transaction supposes what it does not commit: what is found
+        then stays out of the caches that others share
+    """
+
+    def __init__(self, env, cached=True):
         self._env = env
-        self._tariffs = env["energy.tariff"]
-        self._engine = env["energy.tariff.version"]._engine
+        versions, tariffs = env["energy.tariff.version"], env["energy.tariff"]
+        if cached:
+            self._engine = versions._engine
+            self._starts = tariffs._version_starts
+            self._scope = env["energy.rating"]._is_per_meter
+        else:
+            self._engine = lambda key: type(versions)._engine.__wrapped__(versions, key)
+            self._starts = lambda key: type(tariffs)._version_starts.__wrapped__(tariffs, key)
+            rating = env["energy.rating"]
+            self._scope = lambda key: type(rating)._is_per_meter.__wrapped__(rating, key)
         self._versions = {}
+        self._per_meter = {}
         self._spans = {}
+        self._minimum = {}
 
     def version(self, key):
         """Return an approved version as the engine's value."""
@@ -86,6 +269,20 @@ class Prices:
         if version is None:
             version = self._versions[key] = self._engine(key)
         return version
+
+    def is_per_meter(self, key):
+        """Whether the tariff of a version counts tiers per meter."""
+        if key not in self._per_meter:
+            self._per_meter[key] = self._scope(key)
+        return self._per_meter[key]
+
+    def has_minimum(self, tariff):
+        """Whether any version of a tariff has a minimum charge."""
+        if tariff not in self._minimum:
+            self._minimum[tariff] = any(
+                self.version(key).minimum for _day, key in self._starts(tariff)
+            )
+        return self._minimum[tariff]
 
     def spans(self, tariff, start, end, zone, multiplier):
         """Return the engine's spans of a tariff from `start` to `end`.
@@ -95,20 +292,42 @@ class Prices:
         key = (tariff, start, end, zone, multiplier)
         spans = self._spans.get(key)
         if spans is None:
-            priced = self._tariffs._spans(tariff, start, end, zone)
-            if not priced or priced[0][0] > start:
-                raise RatingRefused(
-                    self._env._(
-                        "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
-                        tariff=self._tariffs.browse(tariff).name,
-                        start=start,
-                    )
-                )
-            spans = self._spans[key] = [
-                Span(low, high, multiplier, self.version(version)) for low, high, version in priced
-            ]
+            spans = self._spans[key] = self._priced(tariff, start, end, zone, multiplier)
+        return spans
+
+    def _priced(self, tariff, start, end, zone, multiplier):
+        starts = self._starts(tariff)
+        moments = [local_midnight(day, zone) for day, _key in starts]
+        first = bisect_right(moments, start) - 1
+        if first < 0:
+            raise RatingRefused(
+                "price",
+                self._env._(
+                    "Tariff “%(tariff)s” has no approved price for use from %(start)s on.",
+                    tariff=self._env["energy.tariff"].browse(tariff).name,
+                    start=local_date(start, zone),
+                ),
+            )
+        spans = []
+        for position in range(first, len(starts)):
+            low = max(start, moments[position])
+            high = min(end, moments[position + 1]) if position + 1 < len(starts) else end
+            if low >= end:
+                break
+            version = self.version(starts[position][1])
+            spans.append(Span(low, high, multiplier, version))
         return spans
 
 
 class RatingRefused(Exception):
-    """Use of an account cannot be priced; the text says why and what to do."""
+    """Use of an account cannot be priced; the text says why and what to do.
+
+    :param str cause: key of the reason, see `energy.settlement.problem`
+    :param str text: the sentence, translated
+    :param int meter: id of the meter whose use it is, or None
+    """
+
+    def __init__(self, cause, text, meter=None):
+        super().__init__(text)
+        self.cause = cause
+        self.meter = meter

@@ -83,10 +83,14 @@ from . import energy_settlement_problem
 from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
+from . import energy_rating_standing
+from . import energy_rating_explanation
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
 from . import energy_uncharged
+from . import energy_explanation
+from . import energy_tariff_version_explanation
 from . import energy_checker
 from . import energy_checker_invoices
 from . import energy_checker_books

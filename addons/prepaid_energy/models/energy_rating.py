@@ -1,132 +1,249 @@
 from collections import defaultdict
 from decimal import Decimal
+from itertools import pairwise
 
-from odoo import _, models
+from odoo import _, api, models, tools
 from odoo.tools import SQL
 
 from ..bulk import values
 from ..crash_points import reached
-from ..engine import rate, round_half_up, split, tier_period_end, tier_period_start
-from ..local_time import local_midnight, month_first
-from ..rating_work import Prices, RatingRefused, Unit
+from ..engine import local_midnight, rate, round_half_up, split, unit_limits
+from ..local_time import local_date, month_first, month_last
+from ..rating_work import STANDING, Batch, Prices, RatingRefused, Unit, plus
 from .energy_wallet import Draft
 
 EXACT = Decimal("0.000000000001")
+ZERO = Decimal(0)
+NO_FLAGS = (False, False)
 
 
 class EnergyRating(models.AbstractModel):
     """The step *rate*: from accepted readings to rated use and the money due for it.
 
     All arithmetic is in `engine/`. The caller holds the locks of the accounts' wallets. The rows
-    come from and go to the database in `energy_rating_rows.py`.
+    come from and go to the database in `energy_rating_rows.py`; what is charged by time rather
+    than by use is in `energy_rating_standing.py`.
     """
 
     _name = "energy.rating"
     _description = "Rating"
 
+    @api.model
     def _rate(self, account_ids, queued):
         """Rate what is queued for some accounts and write their use.
 
         :param list account_ids: accounts whose wallets are locked
         :param dict queued: earliest changed moment of each queued meter id
-        :return: (list of `Draft` for the balances, dict of account id to the reason why its use
-            cannot be priced); nothing is written for the latter
+        :return: (list of `Draft` for the balances, dict of account id to the `RatingRefused` that
+            says why its use cannot be priced); nothing is written for the latter
         """
-        prices = Prices(self.env)
-        works = self._load_works(account_ids, queued)
-        self._load_points(works)
-        failures = {}
-        for work in works:
-            if work.account in failures or len(work.points) < 2:
+        batch = self._rated(account_ids, queued, Prices(self.env))
+        self._write(batch)
+        reached("usage_written")
+        return self._drafts(batch), batch.failures
+
+    def _rated(self, account_ids, queued, prices):
+        """Rate what is queued for some accounts. Only reads.
+
+        :rtype: Batch
+        """
+        batch = Batch(prices, supplies=self._load_works(account_ids, queued))
+        batch.works = [
+            work for work in batch.supplies if work.since is not None and not work.is_over
+        ]
+        self._load_points(batch.works)
+        for work in batch.works:
+            if work.account in batch.failures or len(work.points) < 2:
                 continue
             try:
                 first_day = work.first_day
                 work.cells = [cell for cell in self._split(work, prices) if cell.date >= first_day]
-            except (RatingRefused, ValueError) as error:
-                failures[work.account] = _(
-                    "Meter %(meter)s: %(error)s", meter=work.meter_name, error=error
-                )
-        works = [work for work in works if work.account not in failures]
-        units = self._gather(works, prices)
-        self._load_usage(units, works)
-        self._load_months(units)
-        self._load_before(units, prices)
-        lines = {key: self._rate_unit(unit, prices) for key, unit in units.items()}
-        self._write_usage(units, lines)
-        self._write_marks(works)
-        reached("usage_written")
-        return self._drafts(units), failures
+            except RatingRefused as refused:
+                batch.refuse(work.account, self._of_meter(refused, work))
+            except ValueError as error:
+                batch.refuse(work.account, self._refusal(error, work))
+        self._gather(batch)
+        self._load_usage(batch)
+        self._load_months(batch.units)
+        self._load_before(batch)
+        for unit in list(batch.units.values()):
+            if unit.account in batch.failures:
+                continue
+            try:
+                self._rate_unit(unit, batch)
+            except ValueError as error:
+                batch.refuse(unit.account, RatingRefused("problem", self._cannot(error)))
+        return batch
+
+    @api.model
+    @tools.ormcache("version_id")
+    def _is_per_meter(self, version_id):
+        """Whether the tariff of a version counts tiers per meter."""
+        return self.env["energy.tariff.version"].browse(version_id).tariff_id.tier_scope == "meter"
 
     @staticmethod
     def _split(work, prices):
         """Return the use of a supply between its points, by day, version and rate period."""
-        spans = []
-        first, last = work.points[0].moment, work.points[-1].moment
         # Only what lies between the points matters: so all meters read together ask the same.
+        first, last = work.points[0].moment, work.points[-1].moment
         stop = last if work.end is None else min(last, work.end)
-        for position, (since, tariff, multiplier) in enumerate(work.terms):
-            start = max(since, work.start, first)
-            end = stop
-            if position + 1 < len(work.terms):
-                end = min(end, work.terms[position + 1][0])
-            if start < end:
-                spans.extend(prices.spans(tariff, start, end, work.zone, multiplier))
-        if not spans and (work.end is None or work.end > first) and work.start < last:
-            raise RatingRefused(_("The supply has no tariff."))
-        return split(work.points, spans, work.zone, modulus=work.modulus)
+        work.spans = work.spans_between(first, stop, prices)
+        if not work.spans and (work.end is None or work.end > first) and work.start < last:
+            raise RatingRefused("tariff", _("The supply has no tariff."))
+        return split(work.points, work.spans, work.zone, modulus=work.modulus, virtual=work.virtual)
 
-    def _gather(self, works, prices):
-        """Put the cells of all works into their units of rating."""
-        units = {}
-        for work in works:
-            for cell in work.cells:
-                version = prices.version(cell.version)
-                unit = self._unit(units, self._unit_key(work, version, cell.date), cell.date)
-                unit.days[cell.date][work.supply, cell.version, cell.band] += cell.quantity
-                flag = (cell.date, work.supply, cell.version, cell.band)
-                unit.flags[flag] = unit.flags.get(flag, False) or cell.interpolated
-        # What is counted anew may have lost all its use of a day or a month: that is rated as well.
-        for key, day in self._load_counted(works):
-            self._unit(units, key, day)
-        return units
+    def _of_meter(self, refused, work):
+        return RatingRefused(
+            refused.cause,
+            _("Meter %(meter)s: %(error)s", meter=work.meter_name, error=refused),
+            work.meter,
+        )
+
+    def _refusal(self, error, work):
+        """Return why a supply's use cannot be split, as what a person can mend."""
+        for before, after in pairwise(work.points):
+            if after.register < before.register and not after.baseline and work.modulus is None:
+                return RatingRefused(
+                    "register",
+                    _(
+                        "Meter %(meter)s: the register falls from %(before)s to %(after)s on "
+                        "%(day)s, and its number of digits is not known.",
+                        meter=work.meter_name,
+                        before=before.register,
+                        after=after.register,
+                        day=local_date(after.moment, work.zone),
+                    ),
+                    work.meter,
+                )
+        for span in work.spans:
+            if problems := span.version.check():
+                return RatingRefused(
+                    "band",
+                    _(
+                        "Meter %(meter)s: “%(version)s” does not price all use: %(problem)s",
+                        meter=work.meter_name,
+                        version=self.env["energy.tariff.version"]
+                        .browse(span.version.key)
+                        .display_name,
+                        problem=problems[0],
+                    ),
+                    work.meter,
+                )
+        return RatingRefused(
+            "problem",
+            _("Meter %(meter)s: %(error)s", meter=work.meter_name, error=self._cannot(error)),
+            work.meter,
+        )
 
     @staticmethod
-    def _unit_key(work, version, day):
-        """Return the key of the unit of rating to which use of a local date belongs."""
-        start, end = tier_period_start(version, day), tier_period_end(version, day)
-        supply = 0
-        is_reset = work.counter and work.counter_since > local_midnight(start, work.zone)
-        if version.tier_limits and is_reset:
-            # The counter began anew inside this tier period, be it on its first day.
-            supply = work.counter
-        return work.account, work.commodity, supply, start, end
+    def _cannot(error):
+        return _("The use cannot be calculated: %s", error)
+
+    def _gather(self, batch):
+        """Put the cells of all works into their units of rating."""
+        units, prices = batch.units, batch.prices
+        for work in batch.works:
+            keys = {}
+            bounds = self._estimated_cells(work) if work.estimated else ()
+            for cell in work.cells:
+                key = keys.get((cell.version, cell.date))
+                if key is None:
+                    key = keys[cell.version, cell.date] = work.unit_key(
+                        prices.version(cell.version), prices.is_per_meter(cell.version), cell.date
+                    )
+                is_estimated = bool(bounds) and (cell.date, cell.version, cell.band) in bounds
+                self._unit(units, key, cell.date).add(
+                    cell.date,
+                    work.supply,
+                    cell.version,
+                    cell.band,
+                    cell.quantity,
+                    (cell.interpolated, is_estimated),
+                )
+            self._gather_standing(work, batch)
+            self._gather_ended(work, batch)
+        # What is counted anew may have lost all its use of a day or a month: that is rated as well.
+        for key, day in self._load_counted(batch.works):
+            self._unit(units, key, day)
+
+    @staticmethod
+    def _estimated_cells(work):
+        """Return (date, version, band) of the cells that an estimated reading bounds."""
+        return {
+            (cell.date, cell.version, cell.band)
+            for pair in pairwise(work.points)
+            if any(point.moment in work.estimated for point in pair)
+            for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
+        }
 
     @staticmethod
     def _unit(units, key, day):
         unit = units.get(key)
         if unit is None:
             unit = units[key] = Unit(*key, day)
-        unit.first_day = min(unit.first_day, day)
+        elif day < unit.first_day:
+            unit.first_day = day
         return unit
 
-    def _rate_unit(self, unit, prices):
-        """Return the unit's new usage lines and put the months' dues into the unit."""
-        days = sorted((day, dict(cells)) for day, cells in unit.days.items())
-        versions = self._versions(unit, prices)
-        is_tiered = any(version.tier_limits for version in versions.values())
-        rated = rate(versions, unit.before, days)
+    def _rate_unit(self, unit, batch):
+        """Put the unit's new lines and the months' dues into the unit."""
+        versions = self._versions(unit, batch.prices)
+        days = sorted(unit.days.items())
+        is_tiered = any(version.is_tiered for version in versions.values())
         if is_tiered:
-            for month, due in rated.due.items():
-                unit.months[month]["new_due"] = due
+            limits = {key: self._limits(unit, version, batch) for key, version in versions.items()}
+            rated = rate(versions, unit.before, days, limits)
+            lines = rated.lines
         else:
-            changed = defaultdict(Decimal)
-            for (day, *_rest), (_quantity, amount, _flag) in unit.old.items():
-                changed[month_first(day)] -= amount
-            for line in rated.lines:
-                changed[month_first(line.date)] += line.amount
-            for month, difference in changed.items():
-                unit.months[month]["new_due"] = unit.months[month]["due"] + difference
-        return rated.lines
+            # Each day by itself: so a line never depends on the days rated with it.
+            lines = [line for day in days for line in rate(versions, (), (day,), {}).lines]
+        for line in lines:
+            self._add_line(unit, line)
+        for (day, supply, version), amount in unit.standing.items():
+            unit.new[day, supply, version, STANDING, 0] = (ZERO, amount, False, False)
+        first = month_first(unit.first_day)
+        if is_tiered and not any(
+            version.allocation == "chronological" for version in versions.values()
+        ):
+            dues = defaultdict(Decimal, rated.due)
+            for month, amount in unit.standing_before.items():
+                dues[month] = plus(dues[month], amount)
+            for (day, *_rest), amount in unit.standing.items():
+                dues[month_first(day)] = plus(dues[month_first(day)], amount)
+        else:
+            # Lines do not change by what is used later: what is due changes as they do.
+            dues = {month: row.due for month, row in unit.months.items()}
+            for (day, *_rest), (_quantity, amount, *_flags) in unit.old.items():
+                dues[month_first(day)] -= amount
+            for (day, *_rest), (_quantity, amount, *_flags) in unit.new.items():
+                dues[month_first(day)] += amount
+        for month, row in unit.months.items():
+            if month >= first:
+                row.new_due = dues[month]
+        self._add_minimum(unit, batch)
+
+    @staticmethod
+    def _add_line(unit, line):
+        flags = unit.flags.get((line.date, line.supply, line.version, line.band), NO_FLAGS)
+        unit.new[line.date, line.supply, line.version, line.band, line.tier] = (
+            line.quantity,
+            line.amount,
+            *flags,
+        )
+
+    @staticmethod
+    def _limits(unit, version, batch):
+        """Return the tier limits of a unit by a version: prorated where it begins late."""
+        supplies = batch.of(unit)
+        zone = supplies[0].zone
+        first = min(work.start for work in supplies if unit.supply in (0, work.supply))
+        # The addition is what the terms say when the counter begins.
+        own = [work for work in supplies if work.is_counted_by(unit)]
+        begin = max(local_midnight(unit.period_start, zone), first)
+        own = [work for work in own if work.end is None or work.end > begin]
+        begin = max(begin, min((work.start for work in own), default=begin))
+        addition = max((work.addition_at(begin) for work in own), default=ZERO)
+        return unit_limits(version, unit.period_start, local_date(first, zone), addition)
 
     @staticmethod
     def _versions(unit, prices):
@@ -135,26 +252,26 @@ class EnergyRating(models.AbstractModel):
         keys.update(key for _month, _supply, key, _band, _quantity in unit.before)
         return {key: prices.version(key) for key in keys}
 
-    def _drafts(self, units):
+    def _drafts(self, batch):
         """Return the balance entries that bring what is posted to what is due."""
         updates, postings = [], []
-        for unit in units.values():
+        for unit in batch.units.values():
             for month, row in unit.months.items():
-                if "new_due" not in row:
+                if row.new_due is None:
                     continue
-                target = round_half_up(row["new_due"], row["step"])
-                difference = target - row["posted"]
-                revision = row["revision"] + (difference != 0)
-                due = row["new_due"]
+                target = round_half_up(row.new_due, row.step)
+                difference = target - row.posted
+                revision = row.revision + (difference != 0)
+                due = row.new_due
                 if not isinstance(due, Decimal):
                     due = round_half_up(due, EXACT)
-                updates.append((row["id"], due, target, revision))
+                updates.append((row.id, due, target, revision))
                 if difference:
                     touched = max(
                         (day for day in unit.days if month_first(day) == month),
-                        default=unit.first_day,
+                        default=min(max(unit.first_day, month), month_last(month)),
                     )
-                    postings.append((unit, month, row["id"], revision, -difference, touched))
+                    postings.append((unit, month, row.id, revision, -difference, touched))
         if updates:
             self.env.cr.execute(
                 SQL(
@@ -187,6 +304,7 @@ class EnergyRating(models.AbstractModel):
                 period_id=periods[unit.account, month],
                 unit_id=row,
                 revision=revision,
+                used_until=batch.used_until(unit, month),
             )
             for unit, month, row, revision, amount, touched in postings
         ]

@@ -7,7 +7,9 @@ from odoo.tools import SQL
 from ..bulk import values
 from ..engine import Point
 from ..local_time import local_midnight, month_first
-from ..rating_work import Work
+from ..rating_work import MINIMUM, STANDING, Month, Work
+
+ZERO = Decimal(0)
 
 # Columns of the rows that name units; see `bulk.values`.
 UNITS = {
@@ -32,6 +34,10 @@ class EnergyRating(models.AbstractModel):
     _inherit = "energy.rating"
 
     def _load_works(self, account_ids, queued):
+        """Return all supplies of some accounts with their terms; `since` of those that are queued.
+
+        :rtype: list of Work
+        """
         rows = self.env.execute_query(
             SQL(
                 """
@@ -43,50 +49,42 @@ class EnergyRating(models.AbstractModel):
               JOIN energy_property site ON site.id = s.site_id
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
               LEFT JOIN energy_supply c ON c.id = s.counter_id
-             WHERE s.account_id = ANY(%s) AND s.meter_id = ANY(%s)
+             WHERE s.account_id = ANY(%s)
              ORDER BY s.id
             """,
                 account_ids,
-                list(queued),
             )
         )
-        works = []
+        works = {}
         for row in rows:
             supply, account, meter, name, commodity, tz, start, end, digits, *rest = row
             until, register, chain, counter, counter_since = rest
-            works.append(
-                Work(
-                    supply=supply,
-                    account=account,
-                    meter=meter,
-                    meter_name=name,
-                    commodity=commodity,
-                    zone=ZoneInfo(tz),
-                    start=start,
-                    end=end,
-                    modulus=Decimal(10) ** digits if digits else None,
-                    since=queued[meter],
-                    mark=Point(until, Decimal(register)) if until else None,
-                    chain=chain or supply,
-                    counter=counter,
-                    counter_since=counter_since,
-                )
+            works[supply] = Work(
+                supply=supply,
+                account=account,
+                meter=meter,
+                meter_name=name,
+                commodity=commodity,
+                zone=ZoneInfo(tz),
+                start=start,
+                end=end,
+                modulus=Decimal(10) ** digits if digits else None,
+                since=queued.get(meter),
+                mark=Point(until, Decimal(register)) if until else None,
+                chain=chain or supply,
+                counter=counter,
+                counter_since=counter_since,
             )
-        works = [
-            work
-            for work in works
-            if not (work.end is not None and work.is_append and work.mark.moment >= work.end)
-        ]
-        by_supply = {work.supply: work for work in works}
-        for supply, since, tariff, multiplier in self.env.execute_query(
+        for supply, since, tariff, multiplier, addition in self.env.execute_query(
             SQL(
-                "SELECT supply_id, since, tariff_id, multiplier::text FROM energy_supply_term"
+                "SELECT supply_id, since, tariff_id, multiplier::text,"
+                "       COALESCE(limit_addition, 0)::text FROM energy_supply_term"
                 " WHERE supply_id = ANY(%s) ORDER BY supply_id, since",
-                list(by_supply),
+                list(works),
             )
         ):
-            by_supply[supply].terms.append((since, tariff, Decimal(multiplier)))
-        return works
+            works[supply].terms.append((since, tariff, Decimal(multiplier), Decimal(addition)))
+        return list(works.values())
 
     def _load_points(self, works):
         """Fetch the accepted readings that bound what is to be rated.
@@ -109,10 +107,11 @@ class EnergyRating(models.AbstractModel):
             )
             for work in works
         ]
-        for supply, moment, total in self.env.execute_query(
+        for supply, moment, total, is_baseline, is_estimate in self.env.execute_query(
             SQL(
                 """
-                SELECT v.supply, r.moment, r.total::text
+                SELECT v.supply, r.moment, r.total::text, COALESCE(r.is_baseline, FALSE),
+                       r.source = 'estimate'
                   FROM %s
                   JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                        AND r.moment >= CASE WHEN v.is_mark THEN v.low ELSE COALESCE(
@@ -135,7 +134,10 @@ class EnergyRating(models.AbstractModel):
                 ),
             )
         ):
-            by_supply[supply].points.append(Point(moment, Decimal(total)))
+            work = by_supply[supply]
+            work.points.append(Point(moment, Decimal(total), is_baseline))
+            if is_estimate:
+                work.estimated.add(moment)
 
     def _load_counted(self, works):
         """Return where use was counted that is counted anew.
@@ -165,21 +167,23 @@ class EnergyRating(models.AbstractModel):
         )
         return [(tuple(key), day) for _supply, *key, day in rows]
 
-    def _load_usage(self, units, works):
+    def _load_usage(self, batch):
         """Add what was counted before and still stands to the units' days."""
+        units = batch.units
         if not units:
             return
-        recounted = {work.supply: work.first_day for work in works if not work.is_append}
+        recounted = {work.supply: work.first_day for work in batch.works if not work.is_append}
         rows = self.env.execute_query(
             SQL(
                 """
             SELECT %s, x.local_date, x.supply_id,
                    x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
-                   x.is_interpolated
+                   COALESCE(x.is_interpolated, FALSE), COALESCE(x.is_estimated, FALSE)
               FROM %s
               JOIN energy_rating_unit g ON %s
                    AND g.month >= date_trunc('month', v.first_day)::date
-              JOIN energy_usage x ON x.unit_id = g.id AND x.local_date >= v.first_day
+              JOIN energy_usage x ON x.unit_id = g.id
+                   AND (x.local_date >= v.first_day OR x.band = %s)
              ORDER BY x.local_date
             """,
                 KEY,
@@ -189,129 +193,148 @@ class EnergyRating(models.AbstractModel):
                     first_day="date",
                 ),
                 SAME_UNIT,
+                MINIMUM,
             )
         )
-        for *key, day, supply, version, band, tier, quantity, amount, interpolated in rows:
+        for *key, day, supply, version, band, tier, quantity, amount, read, estimated in rows:
             unit = units[tuple(key)]
             quantity, amount = Decimal(quantity), Decimal(amount)
-            unit.old[day, supply, version, band, tier] = (quantity, amount, interpolated)
+            unit.old[day, supply, version, band, tier] = (quantity, amount, read, estimated)
             if supply in recounted and day >= recounted[supply]:
                 continue
-            unit.days[day][supply, version, band] += quantity
-            flag = (day, supply, version, band)
-            unit.flags[flag] = unit.flags.get(flag, False) or interpolated
+            if tier:
+                unit.add(day, supply, version, band, quantity, (read, estimated))
+            elif band == STANDING:
+                unit.standing[day, supply, version] = amount
 
     def _load_months(self, units):
-        """Fetch the posting rows of the units, made where they are missing."""
-        needed = sorted(
-            {
-                (*unit.key, month_first(day))
-                for unit in units.values()
-                for day in (*unit.days, unit.first_day)
-            }
-        )
-        if not needed:
+        """Fetch the posting rows of the units; where one is missing it stands without an id."""
+        if not units:
             return
-        self._fetch_months(units)
-        missing = [key for key in needed if key[-1] not in units[key[:-1]].months]
-        if not missing:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-            INSERT INTO energy_rating_unit (account_id, site_id, company_id, currency_id, commodity,
-                                            supply_id, period_start, period_end, month, due,
-                                            posted, revision)
-            SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, NULLIF(v.supply, 0),
-                   v.period_start, v.period_end, v.month, 0, 0, 0
-              FROM %s JOIN energy_account a ON a.id = v.account
-            """,
-                values(missing, **UNITS, month="date"),
-            )
-        )
-        self._fetch_months(units)
-
-    def _fetch_months(self, units):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT %s, g.month, g.id, g.due::text, g.posted::text, g.revision, c.rounding::text,
-                   g.site_id, g.company_id, g.currency_id
-              FROM %s
-              JOIN energy_rating_unit g ON %s
-              JOIN res_currency c ON c.id = g.currency_id
+            SELECT %s, g.month, g.id, g.due::text, g.posted::text, g.revision
+              FROM %s JOIN energy_rating_unit g ON %s
             """,
                 KEY,
                 values(list(units), **UNITS),
                 SAME_UNIT,
             )
         )
-        for *key, month, row, due, posted, revision, step, site, company, currency in rows:
-            units[tuple(key)].months[month] = {
-                "id": row,
-                "due": Decimal(due),
-                "posted": Decimal(posted),
-                "revision": revision,
-                "step": Decimal(step).normalize(),
-                "site": site,
-                "company": company,
-                "currency": currency,
-            }
+        accounts = {
+            row[0]: row
+            for row in self.env.execute_query(
+                SQL(
+                    """
+                SELECT a.id, c.rounding::text, a.site_id, a.company_id, a.currency_id
+                  FROM energy_account a JOIN res_currency c ON c.id = a.currency_id
+                 WHERE a.id = ANY(%s)
+                """,
+                    list({unit.account for unit in units.values()}),
+                )
+            )
+        }
+        facts = {
+            account: (Decimal(step).normalize(), site, company, currency)
+            for account, step, site, company, currency in accounts.values()
+        }
+        for *key, month, row, due, posted, revision in rows:
+            unit = units[tuple(key)]
+            unit.months[month] = Month(
+                row, Decimal(due), Decimal(posted), revision, *facts[unit.account]
+            )
+        for unit in units.values():
+            days = (unit.first_day, *unit.days, *(day for day, *_rest in unit.standing))
+            for month in {month_first(day) for day in days} - unit.months.keys():
+                unit.months[month] = Month(None, ZERO, ZERO, 0, *facts[unit.account])
 
-    def _load_before(self, units, prices):
+    def _make_months(self, units):
+        """Make the posting rows that are missing."""
+        missing = {
+            (*unit.key, month): row
+            for unit in units.values()
+            for month, row in unit.months.items()
+            if row.id is None
+        }
+        if not missing:
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+            INSERT INTO energy_rating_unit AS g
+                   (account_id, site_id, company_id, currency_id, commodity, supply_id,
+                    period_start, period_end, month, due, posted, revision)
+            SELECT a.id, a.site_id, a.company_id, a.currency_id, v.commodity, NULLIF(v.supply, 0),
+                   v.period_start, v.period_end, v.month, 0, 0, 0
+              FROM %s JOIN energy_account a ON a.id = v.account
+            RETURNING %s, g.month, g.id
+            """,
+                values(sorted(missing), **UNITS, month="date"),
+                KEY,
+            )
+        )
+        for *key, row in self.env.cr.fetchall():
+            missing[tuple(key)].id = row
+
+    def _load_before(self, batch):
         """Fetch the cumulated use before their first day in work of the units that have tiers."""
         tiered = [
             unit
-            for unit in units.values()
-            if any(version.tier_limits for version in self._versions(unit, prices).values())
+            for unit in batch.units.values()
+            if any(version.is_tiered for version in self._versions(unit, batch.prices).values())
         ]
         if not tiered:
             return
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT %s, g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text
+            SELECT %s, g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text,
+                   sum(x.amount)::text
               FROM %s
               JOIN energy_rating_unit g ON %s
               JOIN energy_usage x ON x.unit_id = g.id AND x.local_date < v.first_day
+                   AND x.band <> %s
              GROUP BY %s, g.month, x.supply_id, x.version_id, x.band
              ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
             """,
                 KEY,
                 values([(*unit.key, unit.first_day) for unit in tiered], **UNITS, first_day="date"),
                 SAME_UNIT,
+                MINIMUM,
                 KEY,
             )
         )
-        for *key, month, supply, version, band, quantity in rows:
-            units[tuple(key)].before.append((month, supply, version, band, Decimal(quantity)))
+        for *key, month, supply, version, band, quantity, amount in rows:
+            unit = batch.units[tuple(key)]
+            if band == STANDING:
+                unit.standing_before[month] += Decimal(amount)
+            else:
+                unit.before.append((month, supply, version, band, Decimal(quantity)))
 
-    def _write_usage(self, units, lines):
+    def _write(self, batch):
+        """Bring usage and marks to what was rated."""
+        self._make_months(batch.units)
+        self._write_usage(batch.units)
+        self._write_marks(batch.works)
+
+    def _write_usage(self, units):
         """Bring the usage rows to what was rated: changed ones only."""
         changed, gone = [], []
-        supplies = {}
-        for key, unit in units.items():
-            new = {}
-            for line in lines[key]:
-                flag = unit.flags.get((line.date, line.supply, line.version, line.band), False)
-                new[line.date, line.supply, line.version, line.band, line.tier] = (
-                    line.quantity,
-                    line.amount,
-                    flag,
-                )
+        for unit in units.values():
+            old, new = unit.old, unit.new
             for cell, figures in new.items():
-                if unit.old.get(cell) != figures:
+                if old.get(cell) != figures:
                     day, supply, version, band, tier = cell
                     month = unit.months[month_first(day)]
-                    supplies[supply] = None
                     changed.append(
                         (
                             supply,
                             unit.account,
-                            month["id"],
-                            month["site"],
-                            month["company"],
-                            month["currency"],
+                            month.id,
+                            month.site,
+                            month.company,
+                            month.currency,
                             unit.commodity,
                             day,
                             band,
@@ -320,7 +343,7 @@ class EnergyRating(models.AbstractModel):
                             *figures,
                         )
                     )
-            gone.extend(cell for cell in unit.old.keys() - new.keys())
+            gone.extend(cell for cell in old.keys() - new.keys())
         if gone:
             self.env.cr.execute(
                 SQL(
@@ -345,11 +368,12 @@ class EnergyRating(models.AbstractModel):
                     """
                 INSERT INTO energy_usage (supply_id, account_id, unit_id, site_id, company_id,
                        currency_id, commodity, local_date, band, tier, version_id, quantity,
-                       amount, is_interpolated, meter_id)
+                       amount, is_interpolated, is_estimated, meter_id)
                 SELECT v.*, s.meter_id FROM %s JOIN energy_supply s ON s.id = v.supply
                     ON CONFLICT (supply_id, local_date, band, tier, version_id) DO UPDATE
                    SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount,
-                       is_interpolated = EXCLUDED.is_interpolated
+                       is_interpolated = EXCLUDED.is_interpolated,
+                       is_estimated = EXCLUDED.is_estimated
                 """,
                     values(
                         changed,
@@ -366,18 +390,26 @@ class EnergyRating(models.AbstractModel):
                         version="int",
                         quantity="numeric",
                         amount="numeric",
-                        flag="boolean",
+                        is_interpolated="boolean",
+                        is_estimated="boolean",
                     ),
                 )
             )
         self.env["energy.usage"].invalidate_model(flush=False)
 
     def _write_marks(self, works):
-        rows = [
-            (work.supply, work.points[-1].moment, work.points[-1].register)
-            for work in works
-            if work.points
-        ]
+        """Note up to where each supply is settled; nowhere where all its readings went away."""
+        rows, gone = [], []
+        for work in works:
+            point = work.last_point
+            if point is not None:
+                rows.append((work.supply, point.moment, point.register))
+            elif work.mark is not None:
+                gone.append(work.supply)
+        if gone:
+            self.env.cr.execute(
+                SQL("DELETE FROM energy_supply_mark WHERE supply_id = ANY(%s)", gone)
+            )
         if rows:
             self.env.cr.execute(
                 SQL(

@@ -12,6 +12,7 @@ from . import (
     test_closing,
     test_counter,
     test_exchange,
+    test_explain,
     test_finance_reports,
     test_invoice_charts,
     test_invoice_life,

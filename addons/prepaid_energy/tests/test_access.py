@@ -126,6 +126,7 @@ WIZARDS = (
     "energy.top.up",
     "energy.meter.addition",
     "energy.daily.closing",
+    "energy.explanation",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -138,6 +139,12 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.explanation": {
+        "action_print",
+        "action_open_entry",
+        "action_open_usage",
+        "action_open_readings",
+    },
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
     "energy.account.change": {
@@ -194,7 +201,7 @@ PUBLIC = {
     "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
-    "energy.rating.unit": {"action_open_usage"},
+    "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
@@ -226,7 +233,7 @@ PUBLIC = {
     },
     "energy.statement": {"action_print"},
     "energy.uncharged": {"action_open", "action_open_readings"},
-    "energy.usage": {"action_open_entries", "action_open_readings"},
+    "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
         "action_open_usage",
@@ -235,6 +242,7 @@ PUBLIC = {
         "action_open_payment",
         "action_print_receipt",
         "action_reverse",
+        "action_explain",
     },
 }
 

@@ -57,10 +57,11 @@ class TestUncharged(EnergyCase):
         self.assertEqual((row.since, row.quantity), (START + 2 * HOUR, 7.5))
         self.assertFalse(row.until)
         self.assertFalse(row.account_id)
+        other = self.make_meter("N3 other")
         # The next customer begins at 130: what ran before belongs to nobody.
         self.read(meter, START + 4 * HOUR, "130")
         self.open_account(
-            meter, start=START + 4 * HOUR, register=130, room_ids=[Command.clear()]
+            meter, start=START + 4 * HOUR, register=130, room_ids=[Command.set(other.property_id.ids)]
         )
         self.read(meter, START + 5 * HOUR, "150")
         self.settle()
