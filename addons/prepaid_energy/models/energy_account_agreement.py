@@ -29,12 +29,6 @@ PLACEHOLDERS = (
 )
 
 
-def price_text(price):
-    """Return a price with the decimals that it has, at least two and at most six."""
-    whole, decimals = f"{price:.6f}".split(".")
-    return f"{whole}.{decimals.rstrip('0'):0<2}"
-
-
 class EnergyAccount(models.Model):
     """The supply agreement: filled in from a template, printed, kept signed."""
 
@@ -126,7 +120,7 @@ class EnergyAccount(models.Model):
 
         :param tariffs: recordset of `energy.tariff`
         :return: list of dict: tariff, date (Date, effective from), bands (recordset), rows: list of
-            (tier label, list of prices as text by band)
+            (tier label, list of prices as text by band), charges: list of texts
         """
         today = self.site_id._today()
         found = []
@@ -136,34 +130,13 @@ class EnergyAccount(models.Model):
             if not starts:
                 continue
             version = self.env["energy.tariff.version"].browse((present or [starts[0][1]])[-1])
-            prices = {(price.band_id, price.tier): price.price for price in version.price_ids}
-            tiers = version.tier_ids.sorted("number")
-            rows = []
-            lower = 0
-            unit = UNITS[tariff.commodity]
-            for number in tiers.mapped("number") or [1]:
-                limit = tiers.filtered(lambda tier, n=number: tier.number == n).limit
-                if not tiers:
-                    label = _("All use")
-                elif limit:
-                    label = _(
-                        "%(lower)s to %(upper)s %(unit)s a month",
-                        lower=f"{lower:g}",
-                        upper=f"{limit:g}",
-                        unit=unit,
-                    )
-                else:
-                    label = _("above %(lower)s %(unit)s a month", lower=f"{lower:g}", unit=unit)
-                lower = limit
-                rows.append(
-                    (label, [price_text(prices[band, number]) for band in version.band_ids])
-                )
             found.append(
                 {
                     "tariff": tariff,
                     "date": version.date_from,
-                    "bands": version.band_ids,
-                    "rows": rows,
+                    "bands": version._sorted_bands(),
+                    "rows": version._price_sheet(),
+                    "charges": version._charge_sheet(),
                 }
             )
         return found

@@ -315,7 +315,7 @@ class EnergyBillingPeriod(models.Model):
                 """
             SELECT u.unit_id, g.month, u.supply_id, u.version_id, u.band, u.tier,
                    sum(u.quantity)::text, sum(u.amount)::text, sum(u.billed_quantity)::text,
-                   sum(u.billed_amount)::text, sum(u.cents)::text, min(p.price)::text
+                   sum(u.billed_amount)::text, sum(u.cents)::text, COALESCE(min(p.gross), 0)::text
               FROM (SELECT unit_id, supply_id, version_id, band, tier, quantity, amount,
                            0 AS billed_quantity, 0 AS billed_amount, 0 AS cents
                       FROM energy_usage WHERE unit_id = ANY(%(units)s)
@@ -325,7 +325,10 @@ class EnergyBillingPeriod(models.Model):
                       FROM energy_billing_line WHERE unit_id = ANY(%(units)s)) u
               JOIN energy_rating_unit g ON g.id = u.unit_id
               LEFT JOIN energy_tariff_band b ON b.version_id = u.version_id AND b.key = u.band
-              LEFT JOIN energy_tariff_price p ON p.band_id = b.id AND p.tier = u.tier
+              LEFT JOIN energy_tariff_version v ON v.id = u.version_id
+              -- the first tier of a version with a free quantity costs nothing and has no price
+              LEFT JOIN energy_tariff_price p ON p.band_id = b.id
+                    AND p.tier = u.tier - (v.free_quantity > 0)::int
              GROUP BY u.unit_id, g.month, u.supply_id, u.version_id, u.band, u.tier
              ORDER BY u.unit_id, u.supply_id, u.version_id, u.band, u.tier
             """,

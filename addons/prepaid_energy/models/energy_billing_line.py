@@ -90,8 +90,8 @@ class EnergyBillingLine(models.Model):
         if first.band:
             bands = dict(self._fields["band"]._description_selection(self.env))
             heading.append(bands[first.band])
-            if first.version_id.tier_ids:
-                heading.append(self.env._("tier %s", first.tier))
+            if first.version_id.tier_ids or first.version_id.free_quantity:
+                heading.append(first.version_id._tier_text(first.tier))
             if first.month < month_first(first.period_id.date_from):
                 heading.append(self.env._("late for %s", f"{first.month:%Y-%m}"))
         meters = [

@@ -85,3 +85,34 @@ class EnergySettlementQueue(models.Model):
         )
         self.invalidate_model(flush=False)
         self.env.ref("prepaid_energy.ir_cron_settle")._trigger()
+
+    @api.model
+    def _add_days(self, tariffs, day):
+        """Queue what tariffs priced from a local date on, because the kind of a day changed.
+
+        :param tariffs: `energy.tariff`
+        :param date day: first local date whose prices changed
+        """
+        self.env["energy.supply.term"].flush_model()
+        self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """
+            INSERT INTO energy_settlement_queue (meter_id, since)
+            SELECT s.meter_id, min(GREATEST(s.start_at, t.since, d.since))
+              FROM energy_supply_term t
+              JOIN energy_supply s ON s.id = t.supply_id
+              JOIN energy_property site ON site.id = s.site_id
+              JOIN energy_supply_mark k ON k.supply_id = s.id
+             CROSS JOIN LATERAL (
+                   SELECT %s::timestamp AT TIME ZONE site.tz AT TIME ZONE 'UTC' AS since) d
+             WHERE t.tariff_id = ANY(%s) AND k.settled_until > d.since
+               AND k.settled_until > t.since
+             GROUP BY s.meter_id
+            """,
+                day,
+                tariffs.ids,
+            )
+        )
+        self.invalidate_model(flush=False)
+        self.env.ref("prepaid_energy.ir_cron_settle")._trigger()

@@ -106,6 +106,7 @@ class EnergyTariff(models.Model):
     source_date = fields.Date(help="Date of the notice or contract.")
     source_url = fields.Char(string="Source Link")
     note = fields.Html(help="Remarks.")
+    waiting_count = fields.Integer(string="Versions to Approve", compute="_compute_waiting_count")
     version_ids = fields.One2many("energy.tariff.version", "tariff_id", string="Versions")
     current_version_id = fields.Many2one(
         "energy.tariff.version", compute="_compute_current_version_id"
@@ -120,6 +121,13 @@ class EnergyTariff(models.Model):
                 lambda version: version.state == "approved" and version.date_from <= today
             )
             tariff.current_version_id = valid.sorted("date_from")[-1:]
+
+    @api.depends("version_ids.state")
+    def _compute_waiting_count(self):
+        for tariff in self:
+            tariff.waiting_count = len(
+                tariff.version_ids.filtered(lambda version: version.state == "submitted")
+            )
 
     _check_tier_year_day = models.Constraint(
         "CHECK (tier_year_day BETWEEN 1 AND 28)",
@@ -149,6 +157,78 @@ class EnergyTariff(models.Model):
                         tariff.name,
                     )
                 )
+
+    def write(self, vals):
+        """What versions were submitted with stays; an approved one is cached with it."""
+        decided = {}
+        for tariff in self:
+            settled = tariff.version_ids.filtered(lambda version: version.state != "draft")
+            if settled and not settled._used():
+                decided[tariff] = tariff._basis()
+        result = super().write(vals)
+        for tariff, basis in decided.items():
+            if tariff._basis() != basis:
+                raise ValidationError(
+                    _(
+                        "Versions of tariff “%s” are submitted or approved with its commodity, "
+                        "company, tiers, calendar and kind of prices as they are. Set them back "
+                        "to draft first.",
+                        tariff.name,
+                    )
+                )
+        return result
+
+    @api.constrains("calendar_id")
+    def _check_calendar_kept(self):
+        for tariff in self:
+            if any(version._depends_on_days() for version in tariff.version_ids._used()):
+                raise ValidationError(
+                    _(
+                        "Use has been priced by the day calendar of tariff “%s”: it stays. Change "
+                        "the days in the calendar, or make a new tariff.",
+                        tariff.name,
+                    )
+                )
+
+    def _basis(self):
+        """Return what the prices of this tariff's versions are approved with."""
+        self.ensure_one()
+        return [self[name] for name in (*UNCHANGED, "calendar_id")]
+
+    @api.model
+    def _priced_by_days(self, domain):
+        """Return the tariffs of a domain whose approved prices differ by day type."""
+        # sudo: calendars belong to people who need not see tariffs, and to all companies
+        tariffs = self.sudo().with_context(active_test=False)
+        return tariffs.search(
+            [
+                *domain,
+                ("version_ids.state", "=", "approved"),
+                ("version_ids.window_ids.day_type", "!=", "all"),
+            ]
+        )
+
+    @api.model
+    def _of_calendars(self, calendars):
+        """Return the tariffs that these day calendars price."""
+        return self._priced_by_days([("calendar_id", "in", calendars.ids)])
+
+    @api.model
+    def _of_leave(self, leave):
+        """Return the tariffs for which a leave of a calendar or a company is a day of its own."""
+        if leave.calendar_id:
+            return self._of_calendars(leave.calendar_id)
+        companies = [("company_id", "=", leave.company_id.id)] if leave.company_id else []
+        return self._priced_by_days([("calendar_id", "!=", False), *companies])
+
+    def _days_changed(self, day):
+        """Rate again what these tariffs price from a local date on.
+
+        :param date day:
+        """
+        self.env.registry.clear_cache()
+        # sudo: the queue belongs to the flow
+        self.env["energy.settlement.queue"].sudo()._add_days(self, day)
 
     @api.model
     @tools.ormcache("tariff_id")

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 KEYS = [
     ("sharp", "Critical peak"),
@@ -29,7 +29,9 @@ class EnergyTariffBand(models.Model):
         "follow it.",
     )
     ratio = fields.Float(
-        digits=(10, 6), help="Times the base price: 1.7 where peak costs 1.7 times the flat price."
+        digits=(10, 6),
+        default=1,
+        help="Times the base price: 1.7 where peak costs 1.7 times the flat price.",
     )
     adder = fields.Float(
         digits=(16, 6), help="Added to the derived price; may be negative: −0.25 in the valley."
@@ -39,3 +41,10 @@ class EnergyTariffBand(models.Model):
     )
 
     _key_uniq = models.UniqueIndex("(version_id, key)", "A version has one rate period of a kind.")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """A new rate period has a cell in the price table for each tier."""
+        bands = super().create(vals_list)
+        bands.version_id._complete_cells()
+        return bands

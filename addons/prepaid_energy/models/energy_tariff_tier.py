@@ -38,3 +38,22 @@ class EnergyTariffTier(models.Model):
     def _compute_display_name(self):
         for tier in self:
             tier.display_name = self.env._("Tier %s", tier.number)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """A new tier has a cell in the price table for each rate period."""
+        tiers = super().create(vals_list)
+        tiers.version_id._complete_cells()
+        return tiers
+
+    def write(self, vals):
+        result = super().write(vals)
+        if {"number", "version_id"} & vals.keys():
+            self.version_id._complete_cells()
+        return result
+
+    def unlink(self):
+        versions = self.version_id
+        result = super().unlink()
+        versions.exists()._complete_cells()
+        return result

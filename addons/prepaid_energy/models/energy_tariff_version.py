@@ -1,20 +1,29 @@
-from decimal import Decimal
-
-from odoo import _, api, fields, models, tools
+from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ..engine import TariffVersion, Window
-
-ALL_MONTHS = frozenset(range(1, 13))
-ALL_DAYS = frozenset({"workday", "weekend", "holiday"})
+# What an author types; it stays from the moment the version is submitted.
+CONTENT = {
+    "tariff_id",
+    "date_from",
+    "tax_rate",
+    "tier_pricing",
+    "free_quantity",
+    "per_day",
+    "per_month",
+    "minimum",
+    "base_price",
+    "fixed_price",
+    "price_decimals",
+}
 
 
 class EnergyTariffVersion(models.Model):
-    """The rate periods, tiers and prices of a tariff from a date on; immutable once used."""
+    """The rate periods, tiers and prices of a tariff from a date on; immutable once submitted."""
 
     _name = "energy.tariff.version"
     _description = "Tariff version"
+    _inherit = ["mail.thread"]
     _order = "tariff_id, date_from desc"
     _check_company_auto = True
 
@@ -23,22 +32,28 @@ class EnergyTariffVersion(models.Model):
     )
     company_id = fields.Many2one(related="tariff_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="tariff_id.currency_id")
-    date_from = fields.Date(string="Effective From", required=True)
+    commodity = fields.Selection(related="tariff_id.commodity")
+    date_from = fields.Date(string="Effective From", required=True, tracking=True)
     state = fields.Selection(
         [("draft", "Draft"), ("submitted", "Submitted"), ("approved", "Approved")],
         required=True,
         default="draft",
         copy=False,
-        help="Only approved versions price anything.",
+        tracking=True,
+        help="Only approved versions price anything. From being submitted on a version stays as "
+        "it is; back in draft, it can be changed again.",
     )
-    submitted_by_id = fields.Many2one("res.users", readonly=True, copy=False, ondelete="restrict")
-    approved_by_id = fields.Many2one("res.users", readonly=True, copy=False, ondelete="restrict")
     is_used = fields.Boolean(compute="_compute_is_used")
     tax_included = fields.Boolean(related="tariff_id.tax_included")
     tax_rate = fields.Float(
         string="Tax Rate (%)",
         digits=(6, 4),
-        help="Added to prices without tax; kept as it is when the version is approved.",
+        compute="_compute_tax_rate",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Added to prices without tax, and shown as part of prices with tax. Proposed from the "
+        "tax of the product as which the commodity is billed; stays as it is with the version.",
     )
     tier_pricing = fields.Selection(
         [("prices", "A price a rate period"), ("adder", "An adder for all rate periods")],
@@ -49,7 +64,10 @@ class EnergyTariffVersion(models.Model):
         "the same in every rate period.",
     )
     free_quantity = fields.Float(
-        digits=(16, 3), help="Quantity of each tier period that costs nothing, before the tiers."
+        digits=(16, 3),
+        help="The first so many kWh or m³ of each tier period cost nothing. Limits of tiers count "
+        "from the beginning of the period: a free quantity of 50 and a first limit of 200 leave "
+        "150 at the price of the first tier.",
     )
     per_day = fields.Float(
         string="Standing Charge per Day",
@@ -82,12 +100,9 @@ class EnergyTariffVersion(models.Model):
     )
     fee_ids = fields.One2many("energy.tariff.fee", "version_id", string="Fees", copy=True)
     band_ids = fields.One2many("energy.tariff.band", "version_id", string="Rate Periods", copy=True)
-    window_ids = fields.One2many("energy.tariff.window", "version_id", string="Windows", copy=True)
+    window_ids = fields.One2many("energy.tariff.window", "version_id", string="Windows")
     tier_ids = fields.One2many("energy.tariff.tier", "version_id", string="Tiers", copy=True)
-    price_ids = fields.One2many("energy.tariff.price", "version_id", string="Prices", copy=True)
-    problems = fields.Text(
-        compute="_compute_problems", help="What keeps this version from being approved."
-    )
+    price_ids = fields.One2many("energy.tariff.price", "version_id", string="Prices")
 
     _date_uniq = models.UniqueIndex("(tariff_id, date_from)", "A tariff has one version a date.")
     _check_amounts = models.Constraint(
@@ -110,26 +125,25 @@ class EnergyTariffVersion(models.Model):
         for version in self:
             version.is_used = version in used
 
-    @api.depends(
-        "tariff_id.tier_period",
-        "tariff_id.allocation",
-        "band_ids.name",
-        "band_ids.is_rest",
-        "window_ids.band_id",
-        "window_ids.hour_from",
-        "window_ids.hour_to",
-        "window_ids.day_type",
-        "window_ids.month_from",
-        "window_ids.month_to",
-        "window_ids.sequence",
-        "tier_ids.limit",
-        "price_ids.price",
-        "price_ids.tier",
-        "price_ids.band_id",
-    )
-    def _compute_problems(self):
+    @api.depends("tariff_id")
+    def _compute_tax_rate(self):
+        """Propose the rate of the taxes on the company's invoices for the commodity."""
         for version in self:
-            version.problems = "\n".join(version._problems()) or False
+            tariff = version.tariff_id
+            # sudo: who prices energy need not see the books' products
+            product = (
+                self.env["energy.billing.product"]
+                .sudo()
+                .search(
+                    [
+                        ("company_id", "=", tariff.company_id.id),
+                        ("category", "=", tariff.commodity),
+                    ]
+                )
+                .product_id
+            )
+            taxes = product.taxes_id._filter_taxes_by_company(tariff.company_id)
+            version.tax_rate = sum(taxes.flatten_taxes_hierarchy().mapped("amount"))
 
     def _used(self):
         """Return those of these versions that have priced use."""
@@ -144,102 +158,14 @@ class EnergyTariffVersion(models.Model):
         )
         return self.browse(row[0] for row in rows)
 
-    def _problems(self):
-        """Return every reason, as a sentence, why this version cannot price use."""
-        self.ensure_one()
-        if not self.band_ids:
-            return [_("There is no rate period. A flat tariff has one, valid at all times.")]
-        if len(self.band_ids.filtered("is_rest")) > 1:
-            return [_("Only one rate period can take the rest of the day.")]
-        if len(set(self.band_ids.mapped("name"))) < len(self.band_ids):
-            return [_("Two rate periods have the same name.")]
-        return self._build().check()
-
-    def _build(self):
-        """Return this version as the engine's value."""
-        self.ensure_one()
-        bands = self.band_ids.sorted(lambda band: (band.sequence, band.id))
-        limits = [tier.limit for tier in self.tier_ids.sorted("number")][:-1]
-        rest = bands.filtered("is_rest") or (bands if len(bands) == 1 else bands.browse())
-        return TariffVersion(
-            key=self._origin.id or 0,
-            bands=tuple(band.key for band in bands),
-            windows=tuple(
-                window._build()
-                for window in self.window_ids.sorted(lambda window: (window.sequence, window.id))
-            ),
-            rest_band=rest.key or None,
-            tier_limits=tuple(Decimal(f"{limit:.3f}") for limit in limits),
-            prices={
-                (price.band_id.key, price.tier): Decimal(f"{price.price:.6f}")
-                for price in self.price_ids
-            },
-            tier_period=self.tariff_id.tier_period,
-            allocation=self.tariff_id.allocation,
-        )
-
-    @api.model
-    @tools.ormcache("version_id")
-    def _engine(self, version_id):
-        """Return an approved version as the engine's value; cached, approved ones do not change.
-
-        :param int version_id:
-        :rtype: TariffVersion
-        """
-        return self.browse(version_id)._build()
-
-    def action_approve(self):
-        """Put these versions in force."""
-        self.state = "approved"
-
-    def action_draft(self):
-        """Take unused versions out of force to edit them."""
-        self.state = "draft"
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        versions = super().create(vals_list)
-        versions._check_approvable()
-        return versions
-
     def write(self, vals):
-        """Approved versions are cached by date and may have priced use: they stay as they are."""
-        if {"tariff_id", "date_from"} & vals.keys():
+        """What an author types stays from being submitted on."""
+        if CONTENT & vals.keys():
             self._check_editable()
-        if vals.get("state") == "draft" and self._used():
-            raise UserError(
-                _(
-                    "A version that has priced use cannot be changed. "
-                    "Make a new version with its own date."
-                )
-            )
-        result = super().write(vals)
-        if "state" in vals:
-            self._check_approvable()
-            self.env.registry.clear_cache()
-        if vals.get("state") == "approved":
-            # sudo: the queue belongs to the flow
-            self.env["energy.settlement.queue"].sudo()._add_version(self)
-        return result
-
-    def _check_approvable(self):
-        """Refuse to put a version in force that cannot price every minute and tier.
-
-        :raise UserError: naming the version and what is wrong
-        """
-        for version in self.filtered(lambda version: version.state == "approved"):
-            problems = version._problems()
-            if problems:
-                raise UserError(
-                    _(
-                        "“%(version)s” cannot be approved:\n%(problems)s",
-                        version=version.display_name,
-                        problems="\n".join(problems),
-                    )
-                )
+        return super().write(vals)
 
     def _check_editable(self):
-        """Refuse to change a part of an approved version.
+        """Refuse to change a version, or a part of it, that is not a draft.
 
         :raise UserError: naming the version
         """
@@ -251,29 +177,35 @@ class EnergyTariffVersion(models.Model):
                         version.display_name,
                     )
                 )
+            if version.state == "submitted":
+                raise UserError(
+                    _(
+                        "“%s” is submitted and waits for its approval. Set it back to draft first.",
+                        version.display_name,
+                    )
+                )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_approved(self):
         self._check_editable()
 
     def copy_data(self, default=None):
-        """A copy begins the day after the version it is made from."""
+        """A copy begins the day after the version it is made from, if not told otherwise."""
         default = dict(default or {})
         copies = super().copy_data(default)
-        for version, values in zip(self, copies, strict=True):
-            values.setdefault("date_from", False)
-            if "date_from" not in default:
+        if "date_from" not in default:
+            for version, values in zip(self, copies, strict=True):
                 values["date_from"] = fields.Date.add(version.date_from, days=1)
         return copies
 
-
-def build_window(band, month_from, month_to, day_type, start_minute, end_minute):
-    """Return the engine's window for a season (both months included), a day type and a time."""
-    if month_from <= month_to:
-        months = frozenset(range(month_from, month_to + 1))
-    else:
-        months = ALL_MONTHS - frozenset(range(month_to + 1, month_from))
-    days = ALL_DAYS if day_type == "all" else frozenset({day_type})
-    return Window(
-        band=band, months=months, day_types=days, start_minute=start_minute, end_minute=end_minute
-    )
+    def copy(self, default=None):
+        """Copy windows and prices too: those of a rate period to the one that was made from it."""
+        copies = super().copy(default)
+        for version, copied in zip(self, copies, strict=True):
+            bands = {band.key: band.id for band in copied.band_ids}
+            for parts in (version.window_ids, version.price_ids):
+                rows = parts.copy_data()
+                for part, row in zip(parts, rows, strict=True):
+                    row.update(version_id=copied.id, band_id=bands[part.band_id.key])
+                parts.create(rows)
+        return copies

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from .energy_tariff_part import MONTHS
-from .energy_tariff_version import build_window
+from .energy_tariff_version_engine import build_window
 
 
 class EnergyTariffWindow(models.Model):

@@ -35,6 +35,10 @@ class ResCompany(models.Model):
         help="The counter takes money of cashiers with an open shift only.",
     )
 
+    energy_tariff_second_person = fields.Boolean(
+        string="Tariffs Need a Second Person",
+        help="Whoever submitted a version of a tariff does not approve it.",
+    )
     energy_gap_shape = fields.Selection(
         [("linear", "Evenly"), ("comparable", "Like comparable days before")],
         string="Spread Gaps",

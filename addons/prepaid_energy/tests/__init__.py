@@ -34,4 +34,5 @@ from . import (
     test_statement,
     test_supply,
     test_uncharged,
+    test_tariff_engine,
 )

@@ -6,7 +6,12 @@ from unittest.mock import patch
 import psycopg2
 from odoo.tests import tagged
 
-from ..models import energy_meter_control, energy_rating, energy_reading, energy_tariff_version
+from ..models import (
+    energy_meter_control,
+    energy_rating,
+    energy_reading,
+    energy_tariff_version_engine,
+)
 from .common import START, EnergyCase
 
 # What money depends on; Odoo only logs a warning where it could not create one.
@@ -82,7 +87,7 @@ ENGINE_CALLS = (
     (energy_rating, "round_half_up"),
     (energy_reading, "judge"),
     (energy_meter_control, "decide"),
-    (energy_tariff_version, "TariffVersion"),
+    (energy_tariff_version_engine, "TariffVersion"),
 )
 
 
