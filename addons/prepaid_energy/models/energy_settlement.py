@@ -45,8 +45,10 @@ class EnergySettlement(models.AbstractModel):
         if not queue:
             return 0, self._has_more(accounts)
         failures = self._work_off(queue, accounts, wallets)
-        for account, message in failures.items():
-            self.env["energy.settlement.problem"]._record(account, message)
+        for account, refused in failures.items():
+            self.env["energy.settlement.problem"]._record(
+                account, str(refused), refused.cause, refused.meter
+            )
         self.env["energy.room"]._tell()
         return len(accounts), self._has_more(accounts)
 
@@ -62,13 +64,13 @@ class EnergySettlement(models.AbstractModel):
         accounts = sorted({state[3] for state in locked.values()})
         failures = self._work_off(self._queued(accounts), accounts, locked)
         if failures:
-            raise UserError("\n".join(failures.values()))
+            raise UserError("\n".join(map(str, failures.values())))
         self.env["energy.room"]._tell()
 
     def _work_off(self, queue, accounts, wallets):
         """Rate and post what is queued, decide, and empty the queue of it.
 
-        :return: dict of account id to the reason why its use cannot be priced
+        :return: dict of account id to the `RatingRefused` that says why its use cannot be priced
         """
         meters = {}
         for _row, meter, since in queue:

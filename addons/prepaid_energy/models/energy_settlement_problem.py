@@ -2,6 +2,14 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
+CAUSES = [
+    ("price", "No price"),
+    ("tariff", "No tariff"),
+    ("band", "No rate period"),
+    ("register", "Register falls"),
+    ("problem", "Cannot be settled"),
+]
+
 
 class EnergySettlementProblem(models.Model):
     """An account whose use cannot be priced now, and why; settled again when that is mended."""
@@ -18,6 +26,10 @@ class EnergySettlementProblem(models.Model):
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="account_id.company_id", store=True, index=True)
     message = fields.Char(required=True, readonly=True)
+    cause = fields.Selection(CAUSES, required=True, readonly=True, default="problem")
+    meter_id = fields.Many2one(
+        "energy.meter", readonly=True, index="btree_not_null", ondelete="cascade"
+    )
     first_at = fields.Datetime(string="Since", required=True, readonly=True)
     last_at = fields.Datetime(string="Last Tried", required=True, readonly=True)
     tries = fields.Integer(required=True, readonly=True, default=1)
@@ -25,23 +37,31 @@ class EnergySettlementProblem(models.Model):
     _account_uniq = models.UniqueIndex("(account_id)", "An account has one problem at a time.")
 
     @api.model
-    def _record(self, account_id, message):
+    def _record(self, account_id, message, cause="problem", meter_id=None):
         """Note why an account cannot be settled and set its queue aside for a while.
 
         The pause doubles with each failure up to six hours.
+
+        :param str cause: key of `CAUSES`
+        :param int meter_id: the meter whose use it is, where it is one
         """
         self.env.cr.execute(
             SQL(
                 """
             INSERT INTO energy_settlement_problem
-                   (account_id, site_id, company_id, message, first_at, last_at, tries)
-            SELECT id, site_id, company_id, %(message)s, energy_now(), energy_now(), 1
+                   (account_id, site_id, company_id, message, cause, meter_id, first_at, last_at,
+                    tries)
+            SELECT id, site_id, company_id, %(message)s, %(cause)s, %(meter)s, energy_now(),
+                   energy_now(), 1
               FROM energy_account WHERE id = %(account)s
                 ON CONFLICT (account_id) DO UPDATE
-               SET message = EXCLUDED.message, last_at = EXCLUDED.last_at,
+               SET message = EXCLUDED.message, cause = EXCLUDED.cause,
+                   meter_id = EXCLUDED.meter_id, last_at = EXCLUDED.last_at,
                    tries = energy_settlement_problem.tries + 1
             """,
                 message=message,
+                cause=cause,
+                meter=meter_id,
                 account=account_id,
             )
         )

@@ -71,17 +71,18 @@ class TestExchange(EnergyCase):
         # 40 kWh in tiers of their own, at 0.50
         self.assertEqual(self.money(), "-65.00")
         self.read(self.new, START + 12 * DAY, "125")
-        # 120 by the new meter: 100 x 0.50 + 20 x 1.00 = 70.00, and the old one's 45.00
-        self.assertEqual(self.money(), "-115.00")
+        # 120 by the new meter. From 7 March on the limit is 100 x 25 / 31 = 80.645:
+        # 80.645 x 0.50 + 39.355 x 1.00 = 79.68, and the old one's 45.00
+        self.assertEqual(self.money(), "-124.68")
         supply = self.account.supply_ids.sorted("start_at")[-1]
         self.assertEqual(supply.counter_id, supply)
         # The month ends the tiers of both: April begins at zero.
         self.read(self.new, START + 31 * DAY, "125")
         self.read(self.new, START + 35 * DAY, "185")
-        self.assertEqual(self.money(), "-145.00")
+        self.assertEqual(self.money(), "-154.68")
         # A late reading of the old meter's time finds the old tiers.
         self.read(self.old, START + 2 * DAY, "1020")
-        self.assertEqual(self.money(), "-145.00")
+        self.assertEqual(self.money(), "-154.68")
 
     def test_use_charged_beyond_a_past_moment_comes_back(self):
         self.read(self.old, START + 40 * DAY, "1200")

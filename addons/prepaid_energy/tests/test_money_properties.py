@@ -497,18 +497,18 @@ class TestRatingProperties(PropertyCase, EnergyCase):
             self.assertEqual(f"{account.balance:.2f}", "-0.20")
             self.assertEqual(set(self.entries(account)), {"-0.01"})
 
-        line = 'target = round_half_up(row["new_due"], row["step"])'
+        line = "target = round_half_up(row.new_due, row.step)"
         self.holds(
             check,
             (
                 RATING._drafts,
                 line,
-                'target = row["posted"] + round_half_up(row["new_due"] - row["due"], row["step"])',
+                "target = row.posted + round_half_up(row.new_due - row.due, row.step)",
             ),
             (
                 RATING._drafts,
                 line,
-                'target = row["posted"] + Decimal("0.01")',
+                'target = row.posted + Decimal("0.01")',
             ),
         )
 
@@ -558,8 +558,8 @@ class TestRatingProperties(PropertyCase, EnergyCase):
             check,
             (
                 RATING._drafts,
-                'difference = target - row["posted"]',
-                'difference = max(target - row["posted"], Decimal(0))',
+                "difference = target - row.posted",
+                "difference = max(target - row.posted, Decimal(0))",
             ),
             (RATING._drafts, 'note=f"{month:%Y-%m}"', 'note=""'),
             (
@@ -589,7 +589,7 @@ class TestRatingProperties(PropertyCase, EnergyCase):
                 "WHERE q.id = ANY(%s) AND NOT EXISTS",
                 "WHERE q.id = ANY(%s) AND FALSE AND NOT EXISTS",
             ),
-            (RATING._drafts, 'difference = target - row["posted"]', "difference = target"),
+            (RATING._drafts, "difference = target - row.posted", "difference = target"),
         )
 
 

@@ -85,7 +85,7 @@ ENGINE_CALLS = (
     (energy_rating, "split"),
     (energy_rating, "rate"),
     (energy_rating, "round_half_up"),
-    (energy_reading, "judge"),
+    (energy_reading_acceptance, "judge"),
     (energy_meter_control, "decide"),
     (energy_tariff_version_engine, "TariffVersion"),
 )
