@@ -1,11 +1,13 @@
 """`./dev test`: everything that CI runs, on a fresh database.
 
-Lint, then an installation of the add-ons with demo data whose log must be clean, then one pytest
-run over the pure tests, Odoo's tests and the whole-system tests. It ends in pytest's closing line.
-Further options go to pytest: `./dev test -x -k wallet`.
+Lint, then an installation of the add-ons with demo data whose log must be clean, then pytest over
+the pure tests and Odoo's tests, and beside it over the whole-system tests. It ends in a line that
+sums both up. Further options go to one pytest run over all: `./dev test -x -k wallet`.
 """
 
 import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
 
 from . import (
     databases,
@@ -23,18 +25,70 @@ from .progress import Refusal, say, step
 # Has the add-ons installed, with demo data; the whole-system tests copy it too.
 TEMPLATE = "energy_test_template"
 DATABASE = "energy_test"
-FOLDERS = ("tests/pure", "addons", "tests/system")
+INNER = ("tests/pure", "addons")
+SYSTEM = "tests/system"
+FOLDERS = (*INNER, SYSTEM)
+RESULTS = folders.MADE / "test-results.xml"
+ODOO_OPTIONS = (
+    f"--odoo-database={DATABASE}",
+    "--odoo-http",
+    "--odoo-log-level=warn",
+    "--odoo-extra=max-cron-threads=0",
+)
 
 
-def _pytest(extra: list[str]) -> int:
-    where = [folder for folder in FOLDERS if (folders.ROOT / folder).is_dir()]
-    command = [
-        str(folders.PYTHON), "-m", "pytest", f"--odoo-database={DATABASE}", "--odoo-http",
-        "--odoo-log-level=warn", "--odoo-extra=max-cron-threads=0",
-        f"--junit-xml={folders.MADE / 'test-results.xml'}", *where, *(extra or ["--every-folder"]),
-    ]  # fmt: skip
-    environment = odoo_command.environment({"ENERGY_TEST_TEMPLATE": TEMPLATE})
-    return subprocess.call(command, cwd=folders.ROOT, env=environment)
+def _command(where: tuple[str, ...], results: Path) -> list[str]:
+    return [str(folders.PYTHON), "-m", "pytest", f"--junit-xml={results}", *where]
+
+
+def _one_after_the_other(extra: list[str]) -> int:
+    """Run what the options choose in one pytest run."""
+    command = [*_command(FOLDERS, RESULTS), *ODOO_OPTIONS, *extra]
+    return subprocess.call(command, cwd=folders.ROOT, env=_environment())
+
+
+def _side_by_side() -> int:
+    """Run all tests, the whole-system ones beside the others: each waits on the other's cores."""
+    own = {name: RESULTS.with_name(f"test-results-{name}.xml") for name in ("inner", "system")}
+    log = folders.LOG / "system-tests.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    system = [*_command((SYSTEM,), own["system"]), "-p", "no:odoo", "--every-folder"]
+    inner = [*_command(INNER, own["inner"]), *ODOO_OPTIONS, "--every-folder"]
+    with log.open("w") as output:
+        beside = subprocess.Popen(
+            system, cwd=folders.ROOT, env=_environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            code = subprocess.call(inner, cwd=folders.ROOT, env=_environment())
+            code = beside.wait() or code
+        finally:
+            # Only where this run is interrupted.
+            if beside.poll() is None:
+                beside.terminate()
+                beside.wait()
+    say(log.read_text())
+    _sum_up(list(own.values()))
+    return code
+
+
+def _environment() -> dict[str, str]:
+    return odoo_command.environment({"ENERGY_TEST_TEMPLATE": TEMPLATE})
+
+
+def _sum_up(parts: list[Path]) -> None:
+    """Write one file of results, and say what all runs came to."""
+    root = ElementTree.Element("testsuites")
+    for part in parts:
+        if part.exists():
+            root.extend(ElementTree.parse(part).getroot().iter("testsuite"))
+    ElementTree.ElementTree(root).write(RESULTS, encoding="utf-8", xml_declaration=True)
+    sums = {
+        name: sum(int(suite.get(name, 0)) for suite in root)
+        for name in ("tests", "failures", "errors", "skipped")
+    }
+    passed = sums["tests"] - sums["failures"] - sums["errors"] - sums["skipped"]
+    others = [f"{sums[name]} {name}" for name in ("failures", "errors", "skipped") if sums[name]]
+    say(f"=== {', '.join([*others, f'{passed} passed'])} ===")
 
 
 def main(arguments: list[str]) -> int:
@@ -54,6 +108,6 @@ def main(arguments: list[str]) -> int:
             translations.check(TEMPLATE)
         databases.copy(TEMPLATE, DATABASE, throw_away=True)
         try:
-            return _pytest(arguments)
+            return _one_after_the_other(arguments) if arguments else _side_by_side()
         finally:
             databases.drop(DATABASE)

@@ -15,7 +15,9 @@ from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
+from .registers import band_steps, split_by_registers
 from .rounding import largest_remainder, round_half_up, share_signed
+from .shaping import estimate, shaped
 from .splitting import (
     Cell,
     Edge,
@@ -53,9 +55,11 @@ __all__ = [
     "TierSeason",
     "Verdict",
     "Window",
+    "band_steps",
     "chinese_amount",
     "decide",
     "edges",
+    "estimate",
     "interpolate",
     "judge",
     "largest_remainder",
@@ -67,8 +71,10 @@ __all__ = [
     "rate",
     "round_half_up",
     "settle_open",
+    "shaped",
     "share_signed",
     "split",
+    "split_by_registers",
     "standing",
     "tier_period_end",
     "tier_period_start",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from .registers import Registers, band_steps
 from .splitting import Point
 
 # A fall may be a rollover without a known maximum power only while the wrapped use stays below
@@ -22,12 +23,17 @@ class Limits:
     ``modulus`` is the value at which the register starts again at zero (six integer digits:
     1000000); ``multiplier`` turns a register difference into use; ``max_power`` is use an hour (kW,
     m3/h), after the multiplier. None means not known.
+
+    Band registers may miss the total's step by ``band_unit`` (their last digit) for each of them
+    and for the total, and by ``band_part`` of it, as they are not read at the very same moment.
     """
 
     modulus: Decimal | None
     multiplier: Decimal
     max_power: Decimal | None
     clock_tolerance: timedelta = timedelta(minutes=5)
+    band_unit: Decimal = Decimal("0.01")
+    band_part: Decimal = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,9 @@ class Verdict:
 
     ``reason`` is "" or the code of a held reading: "not_a_number" (or wider than the register),
     "negative", "future", "fell", "too_fast", "between" (a late reading that does not lie between
-    its neighbours). ``expected`` is what would have been believed, as figures: "100 - 105.5".
+    its neighbours), "multiplier" (the meter shows another ratio), "bands" (the band registers do
+    not add up to the total's step). ``expected`` is what would have been believed, as figures:
+    "100 - 105.5".
     """
 
     state: str
@@ -55,12 +63,18 @@ def judge(
     same: Point | None,
     limits: Limits,
     now: datetime,
+    *,
+    multiplier: Decimal | None = None,
+    bands: Registers | None = None,
+    previous_bands: Registers | None = None,
 ) -> Verdict:
     """Judge a reading against its accepted neighbours in time.
 
     ``previous`` and ``following`` are the accepted readings next before and after ``moment``,
     ``same`` the one at that very moment: it stays, whatever comes. A first reading is a baseline;
-    with a ``following`` baseline nothing is compared.
+    with a ``following`` baseline nothing is compared. ``multiplier`` is the ratio read with the
+    value, ``bands`` the band registers, and ``previous_bands`` those of ``previous``; None where
+    none were read.
     """
     _check_order(moment, previous, following, same)
     if not register.is_finite():
@@ -75,19 +89,40 @@ def judge(
         return Verdict("held", "not_a_number", f"< {_figure(limits.modulus)}")
     if moment > now + limits.clock_tolerance:
         return Verdict("held", "future", f"≤ {now + limits.clock_tolerance:%Y-%m-%d %H:%M:%S} UTC")
+    if multiplier is not None and multiplier != limits.multiplier:
+        return Verdict("held", "multiplier", _figure(limits.multiplier))
     reading = Point(moment, register)
     if following is not None and following.baseline:
         following = None
     if previous is not None and following is not None:
-        return _judge_between(previous, reading, following, limits)
-    if previous is not None:
-        return _judge_step(
+        verdict = _judge_between(previous, reading, following, limits)
+    elif previous is not None:
+        verdict = _judge_step(
             previous, reading, limits, "fell", lambda: _reach_after(previous, moment, limits)
         )
-    if following is not None:
+    elif following is not None:
         return _judge_step(
             reading, following, limits, "between", lambda: _reach_before(following, moment, limits)
         )
+    else:
+        return ACCEPTED
+    if verdict is ACCEPTED and bands and previous_bands:
+        return _judge_bands(previous, reading, previous_bands, bands, limits)
+    return verdict
+
+
+def _judge_bands(
+    previous: Point, reading: Point, low: Registers, high: Registers, limits: Limits
+) -> Verdict:
+    step = _use(previous, reading, limits)
+    slack = limits.band_unit * (len(high) + 1) + limits.band_part * step
+    expected = f"Σ {_figure(step)} ± {_figure(_floor(Fraction(slack)))}"
+    try:
+        steps = band_steps(low, high, limits.modulus)
+    except ValueError:
+        return Verdict("held", "bands", expected)
+    if abs(step - sum(steps.values())) > slack:
+        return Verdict("held", "bands", expected)
     return ACCEPTED
 
 

@@ -113,12 +113,12 @@ def split(
     register without a known modulus (naming both points), overlapping spans, and a version
     without a band at some minute.
     """
-    ordered = _checked_spans(spans)
+    ordered = checked_spans(spans)
     found: dict[tuple[date, int, str], list] = {}
     outer = (points[0].moment, points[-1].moment) if virtual and points else ()
     with localcontext(EXACT):
         for before, read_after in pairwise(points):
-            after = _risen(before, read_after, modulus)
+            after = risen(before, read_after, modulus)
             if after.baseline:
                 continue
             marked = after.moment - before.moment > marked_gap
@@ -246,19 +246,28 @@ def _even_stretches(day: date, zone: ZoneInfo) -> list[tuple[datetime, datetime,
     stretches = []
     while start < end:
         offset = _offset(start, zone)
-        stop = end
-        if _offset(end - _MICROSECOND, zone) != offset:
-            low, high = start, end
-            while high - low > _MICROSECOND:
-                middle = low + (high - low) // 2
-                if _offset(middle, zone) == offset:
-                    low = middle
-                else:
-                    high = middle
-            stop = high
+        stop = change_of_clock(start, end, zone)
         stretches.append((start, stop, offset))
         start = stop
     return stretches
+
+
+def change_of_clock(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first moment after ``start`` with another offset from UTC, ``end`` at the latest.
+
+    There may be one change between the two.
+    """
+    offset = _offset(start, zone)
+    if _offset(end - _MICROSECOND, zone) == offset:
+        return end
+    low, high = start, end
+    while high - low > _MICROSECOND:
+        middle = low + (high - low) // 2
+        if _offset(middle, zone) == offset:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
@@ -279,7 +288,7 @@ def local_date(moment: datetime, zone: ZoneInfo) -> date:
     return moment.replace(tzinfo=UTC).astimezone(zone).date()
 
 
-def _risen(before: Point, after: Point, modulus: Decimal | None) -> Point:
+def risen(before: Point, after: Point, modulus: Decimal | None) -> Point:
     """Return the later point, its register raised by the modulus where it rolled over."""
     if before.moment >= after.moment:
         raise ValueError(f"Readings are not in order of time: {before}, {after}.")
@@ -297,7 +306,8 @@ def _risen(before: Point, after: Point, modulus: Decimal | None) -> Point:
     return Point(after.moment, after.register + modulus)
 
 
-def _checked_spans(spans: Sequence[Span]) -> Sequence[Span]:
+def checked_spans(spans: Sequence[Span]) -> Sequence[Span]:
+    """Return spans in order of time. Raises ValueError where two overlap."""
     if len(spans) < 2:
         return spans
     ordered = sorted(spans, key=lambda span: span.start)
