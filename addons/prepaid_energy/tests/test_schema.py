@@ -9,7 +9,7 @@ from odoo.tests import tagged
 from ..models import (
     energy_meter_control,
     energy_rating,
-    energy_reading,
+    energy_reading_acceptance,
     energy_tariff_version_engine,
 )
 from .common import START, EnergyCase
