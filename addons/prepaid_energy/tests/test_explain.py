@@ -305,6 +305,49 @@ class TestExplain(ExplainCase):
         self.assertEqual((counter["limits"], counter["tariff_limits"]), ((100,), (310,)))
         self.assertEqual((counter["days"], counter["whole"]), (10, 31))
 
+    def test_a_price_is_shown_with_its_parts(self):
+        tariff = self.env["energy.tariff"].create(
+            {
+                "name": "Water in parts",
+                "commodity": "water",
+                "company_id": self.company.id,
+                "tax_included": False,
+            }
+        )
+        version = self.env["energy.tariff.version"].create(
+            {
+                "tariff_id": tariff.id,
+                "date_from": "2020-01-01",
+                "tax_rate": 3,
+                "tier_pricing": "adder",
+                "band_ids": [Command.create({"name": "All", "key": "flat", "is_rest": True})],
+                "tier_ids": [
+                    Command.create({"number": 1, "limit": 10}),
+                    Command.create({"number": 2, "adder": 2}),
+                ],
+                "fee_ids": [Command.create({"name": "Sewage", "amount": 1.36, "share": 90})],
+            }
+        )
+        version.price_ids.filtered(lambda row: row.tier == 1).price = 2.07
+        version.action_approve()
+        meter = self.make_meter("X13", commodity="water")
+        account = self.open_account(meter, tariff=tariff)
+        self.read(meter, START + HOUR, "15")
+        self.settle()
+        # (2.07 + 0.9 x 1.36) x 1.03 = 3.39282; 2 more: 5.45282; 10 and 5 of them: 61.1923
+        self.assertEqual(self.entries(account), ["-61.19"])
+        explained = self.explain(account)
+        first, second = explained["versions"][version.id]["prices"]
+        self.assertEqual((first["price"], second["price"]), (Decimal("3.392820"), Decimal("5.452820")))
+        for price in (first, second):
+            self.assertEqual(sum(part["amount"] for part in price["parts"]), price["price"])
+        self.assertEqual(
+            [(part["name"], f"{part['amount']:.5f}") for part in second["parts"]],
+            [("price", "2.07000"), ("tier adder", "2.00000"), ("Sewage", "1.22400"), ("tax 3 %", "0.15882")],
+        )
+        page = self.env["energy.explanation"].browse(account.entry_ids[:1].action_explain()["res_id"])
+        self.assertIn("Sewage 1.2240", str(page.body))
+
     def test_late_reading_is_shown_as_a_correction(self):
         tariff = self.make_tariff(
             "Peak and valley",
