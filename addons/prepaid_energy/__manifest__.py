@@ -58,6 +58,7 @@
         "views/energy_uncharged_views.xml",
         "report/energy_explanation_report.xml",
         "views/energy_explanation_views.xml",
+        "views/energy_price_consequence_views.xml",
         "views/energy_menus.xml",
     ],
     "demo": [

@@ -98,6 +98,10 @@ from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
 from . import energy_uncharged
+from . import energy_rating_difference
+from . import energy_price_consequence
+from . import energy_price_consequence_line
+from . import energy_tariff_version_consequence
 from . import energy_explanation
 from . import energy_tariff_version_explanation
 from . import energy_checker

@@ -23,6 +23,7 @@ from . import (
     test_opening,
     test_operation,
     test_partial,
+    test_price_consequence,
     test_receipt,
     test_reconciliation,
     test_room_list,

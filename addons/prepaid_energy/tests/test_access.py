@@ -64,6 +64,8 @@ RIGHTS = {
     "energy.advance.month": {},
     "energy.arrears": {},
     "energy.uncharged": {},
+    "energy.price.consequence": {},
+    "energy.price.consequence.line": {},
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
@@ -103,6 +105,7 @@ SITE_MODELS = (
     "energy.advance.month",
     "energy.arrears",
     "energy.uncharged",
+    "energy.price.consequence.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -118,6 +121,7 @@ COMPANY_MODELS = (
     "energy.shift",
     "energy.credit.level",
     "energy.agreement.template",
+    "energy.price.consequence",
 )
 WIZARDS = (
     "energy.statement",
@@ -242,6 +246,7 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
+    "energy.price.consequence": {"action_confirm", "action_cancel", "action_open_lines"},
     "energy.uncharged": {"action_open", "action_open_readings"},
     "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},
@@ -346,6 +351,16 @@ class AccessCase(EnergyCase):
                 "supply_id": account.supply_ids.id,
                 "new_meter_id": cls.on_site(account.site_id, f"{meter.name} new").id,
                 "reason": "Defect",
+            }
+        )
+        cls.env["energy.price.consequence"].create(
+            {
+                "kind": "tariff",
+                "company_id": account.company_id.id,
+                "tariff_id": tariff.id,
+                "line_ids": [
+                    Command.create({"account_id": account.id, "site_id": account.site_id.id})
+                ],
             }
         )
         cls.furnish_reports(account)
