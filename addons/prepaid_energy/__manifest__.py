@@ -19,6 +19,7 @@
         "wizard/energy_top_up_views.xml",
         "wizard/energy_meter_addition_views.xml",
         "wizard/energy_statement_views.xml",
+        "wizard/energy_tariff_choice_views.xml",
         "report/energy_statement_report.xml",
         "views/energy_settlement_problem_views.xml",
         "views/energy_room_views.xml",

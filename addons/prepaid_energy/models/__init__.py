@@ -21,6 +21,7 @@ from . import energy_tariff_fee
 from . import energy_tariff_tier
 from . import energy_tariff_window
 from . import energy_tariff_price
+from . import energy_tariff_template
 from . import energy_tariff_problem
 from . import resource_calendar
 from . import resource_calendar_leaves
@@ -112,6 +113,7 @@ from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
 from . import energy_demo
+from . import energy_demo_tariffs
 from . import energy_demo_office
 from . import account_chart_template
 from . import account_payment

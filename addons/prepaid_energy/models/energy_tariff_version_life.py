@@ -132,6 +132,8 @@ class EnergyTariffVersion(models.Model):
                     approved_at=now,
                     weekend=calendar._energy_weekend() if calendar else "56",
                 )
+            # `write` hands states over to this method: what is behind it writes them.
+            # pylint: disable-next=super-method-mismatch
             super(EnergyTariffVersion, version).write(values)
         self.env.registry.clear_cache()
         if state == "approved":

@@ -36,4 +36,5 @@ from . import (
     test_supply,
     test_uncharged,
     test_tariff_engine,
+    test_tariff_templates,
 )

@@ -55,6 +55,7 @@ RIGHTS = {
     "energy.tariff.window": {"finance": "rwcu", "manager": "rwcu"},
     "energy.tariff.fee": {"finance": "rwcu", "manager": "rwcu"},
     "energy.tariff.price": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.template": {},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
@@ -123,7 +124,10 @@ COMPANY_MODELS = (
     "energy.agreement.template",
     "energy.price.consequence",
 )
+# Wizards of a company, which know no site.
+COMPANY_WIZARDS = ("energy.tariff.choice",)
 WIZARDS = (
+    *COMPANY_WIZARDS,
     "energy.statement",
     "energy.operation",
     "energy.operation.line",
@@ -225,6 +229,7 @@ PUBLIC = {
     },
     "energy.settlement.problem": {"action_try_again"},
     "energy.supply": {"action_set_tariff", "action_replace_meter"},
+    "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",
         "action_approve",
@@ -394,7 +399,8 @@ class AccessCase(EnergyCase):
         return self.env(user=user, context={"allowed_company_ids": user.company_ids.ids})
 
     def sample(self, model):
-        return self.env[model].search([("company_id", "=", self.company.id)], limit=1)
+        domain = [("company_id", "=", self.company.id)] if "company_id" in self.env[model] else []
+        return self.env[model].search(domain, limit=1)
 
     def operate(self, who, action, meters, **values):
         """Carry an operation out over the wizard, as the web client or an RPC call would."""
@@ -778,7 +784,7 @@ class TestSites(AccessCase):
             )
             text = " ".join(rules.mapped("domain_force"))
             self.assertIn("company_ids", text, model)
-            if model not in COMPANY_MODELS:
+            if model not in (*COMPANY_MODELS, *COMPANY_WIZARDS):
                 self.assertIn("user.energy_site_ids", text, model)
 
     def test_records_are_not_made_on_other_sites(self):

@@ -4,6 +4,7 @@ from . import (
     energy_operation,
     energy_operation_line,
     energy_statement,
+    energy_tariff_choice,
     energy_top_up,
     energy_top_up_question,
 )
