@@ -6,8 +6,11 @@ from odoo import _, fields
 from odoo.exceptions import UserError
 
 from .engine import round_half_up
+from .rating_work import MINIMUM, STANDING
 
 PRICE = Decimal("0.000001")
+# Units of what is charged by time rather than by use, by rate period of the billed line.
+UNITS = {STANDING: "uom.product_uom_day", MINIMUM: "uom.product_uom_unit"}
 
 
 class InvoiceWork:
@@ -61,6 +64,8 @@ class InvoiceWork:
                 values = self._priced(
                     category, position, _decimal(group[0].price, 6), quantity, gross
                 )
+                if unit := UNITS.get(group[0].band):
+                    values["product_uom_id"] = self.env.ref(unit).id
                 values["name"] = group._invoice_text(values.pop("product"))
                 values["analytic_distribution"] = {str(place._analytic_account().id): 100}
                 commands.append(fields.Command.create(values))

@@ -7,6 +7,8 @@ from odoo.tools import SQL
 
 from ..engine import round_half_up
 from ..local_time import month_last
+from ..rating_work import MINIMUM, STANDING
+from .energy_meter import UNITS
 from .energy_wallet_entry import CHARGED
 
 
@@ -118,7 +120,7 @@ class EnergyAccount(models.Model):
             statements[account.id].earned = -_money(amount, account.currency_id)
         frozen = periods.filtered(lambda period: period.state != "open")
         for line in self.env["energy.billing.line"].search(
-            [("period_id", "in", frozen.ids)], order="period_id, month, meter_id, band, tier, id"
+            [("period_id", "in", frozen.ids)], order="period_id, month, id"
         ):
             statement = statements[line.account_id.id]
             if line.kind == "use":
@@ -134,7 +136,7 @@ class EnergyAccount(models.Model):
         bands = dict(line._fields["band"]._description_selection(self.env))
         return {
             "meter": line.meter_id.name,
-            "commodity": line.meter_id.commodity,
+            "unit": self._unit_text(line.meter_id, line.band),
             "band": bands.get(line.band, ""),
             "tier": line.tier,
             "month": line.month,
@@ -145,13 +147,20 @@ class EnergyAccount(models.Model):
             "amount": _money(line.amount, line.currency_id),
         }
 
+    def _unit_text(self, meter, band):
+        """Return what a quantity of use counts, or of what is charged by time."""
+        if band == STANDING:
+            return self.env._("days")
+        return "" if band == MINIMUM else UNITS[meter.commodity]
+
     def _add_running(self, statements, periods):
         """Add the use of periods that still run, and their charges."""
         rows = self.env.execute_query_dict(
             SQL(
                 """
             SELECT x.account_id, x.meter_id, x.band, x.tier, g.month, c.rounding::text AS step,
-                   sum(x.quantity)::text AS quantity, sum(x.amount)::text AS amount
+                   sum(CASE WHEN x.tier = 0 THEN 1 ELSE x.quantity END)::text AS quantity,
+                   sum(x.amount)::text AS amount
               FROM energy_billing_period p
               JOIN energy_rating_unit g ON g.account_id = p.account_id
                    AND g.month = date_trunc('month', p.date_from)::date
@@ -160,7 +169,7 @@ class EnergyAccount(models.Model):
               JOIN res_currency c ON c.id = x.currency_id
              WHERE p.id = ANY(%s)
              GROUP BY x.account_id, x.meter_id, x.band, x.tier, g.month, c.rounding
-             ORDER BY x.account_id, x.meter_id, x.band, x.tier
+             ORDER BY x.account_id, x.meter_id, x.tier = 0, x.band, x.tier
             """,
                 periods.ids,
             )
@@ -171,7 +180,7 @@ class EnergyAccount(models.Model):
             statements[row["account_id"]].use.append(
                 {
                     "meter": meter.name,
-                    "commodity": meter.commodity,
+                    "unit": self._unit_text(meter, row["band"]),
                     "band": bands[row["band"]],
                     "tier": row["tier"],
                     "month": row["month"],

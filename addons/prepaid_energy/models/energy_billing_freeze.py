@@ -7,11 +7,13 @@ from odoo.tools import SQL
 
 from ..bulk import copy_rows, values
 from ..engine import round_half_up, share_signed
-from ..local_time import month_first
+from ..local_time import month_first, month_last
+from ..rating_work import MINIMUM, STANDING, Prices
 from .energy_service_fee import SUFFIX
 from .energy_wallet import Draft
 
 QUANTITY = Decimal("0.001")
+PRICE = Decimal("0.000001")
 COLUMNS = (
     "period_id",
     "account_id",
@@ -271,7 +273,8 @@ class EnergyBillingPeriod(models.Model):
                 if not quantity and not cents:
                     continue
                 fact = facts[supply]
-                spans[supply, cell["month"]] = period
+                if tier:
+                    spans[supply, cell["month"]] = period
                 rows.append(
                     {
                         "period_id": period_id,
@@ -298,7 +301,8 @@ class EnergyBillingPeriod(models.Model):
                 )
         registers = self.env["energy.billing.line"]._registers(spans)
         for row in rows:
-            first, last = registers.get((row["supply_id"], row["month"]), (None, None))
+            place = (row["supply_id"], row["month"]) if row["tier"] else None
+            first, last = registers.get(place, (None, None))
             has_registers = first is not None and last is not None
             row["register_from"] = first if has_registers else None
             row["register_to"] = last if has_registers else None
@@ -308,6 +312,8 @@ class EnergyBillingPeriod(models.Model):
     def _fetch_parts(self, unit_ids):
         """Return the use to date of units, what was billed of it, and its price.
 
+        The quantity of a standing charge is its days, that of a minimum charge 1.
+
         :return: dict of unit id to dict of (supply, version, band, tier) to its figures
         """
         rows = self.env.execute_query(
@@ -315,8 +321,9 @@ class EnergyBillingPeriod(models.Model):
                 """
             SELECT u.unit_id, g.month, u.supply_id, u.version_id, u.band, u.tier,
                    sum(u.quantity)::text, sum(u.amount)::text, sum(u.billed_quantity)::text,
-                   sum(u.billed_amount)::text, sum(u.cents)::text, COALESCE(min(p.gross), 0)::text
-              FROM (SELECT unit_id, supply_id, version_id, band, tier, quantity, amount,
+                   sum(u.billed_amount)::text, sum(u.cents)::text
+              FROM (SELECT unit_id, supply_id, version_id, band, tier,
+                           CASE WHEN tier = 0 THEN 1 ELSE quantity END AS quantity, amount,
                            0 AS billed_quantity, 0 AS billed_amount, 0 AS cents
                       FROM energy_usage WHERE unit_id = ANY(%(units)s)
                      UNION ALL
@@ -324,20 +331,16 @@ class EnergyBillingPeriod(models.Model):
                            quantity, amount_exact, amount
                       FROM energy_billing_line WHERE unit_id = ANY(%(units)s)) u
               JOIN energy_rating_unit g ON g.id = u.unit_id
-              LEFT JOIN energy_tariff_band b ON b.version_id = u.version_id AND b.key = u.band
-              LEFT JOIN energy_tariff_version v ON v.id = u.version_id
-              -- the first tier of a version with a free quantity costs nothing and has no price
-              LEFT JOIN energy_tariff_price p ON p.band_id = b.id
-                    AND p.tier = u.tier - (v.free_quantity > 0)::int
              GROUP BY u.unit_id, g.month, u.supply_id, u.version_id, u.band, u.tier
-             ORDER BY u.unit_id, u.supply_id, u.version_id, u.band, u.tier
+             ORDER BY u.unit_id, u.supply_id, u.version_id, u.tier = 0, u.band, u.tier
             """,
                 units=unit_ids,
             )
         )
+        prices = Prices(self.env)
         parts = defaultdict(dict)
         for unit, month, supply, version, band, tier, *figures in rows:
-            quantity, amount, billed_quantity, billed_amount, cents, price = map(Decimal, figures)
+            quantity, amount, billed_quantity, billed_amount, cents = map(Decimal, figures)
             parts[unit][supply, version, band, tier] = {
                 "month": month,
                 "quantity": quantity,
@@ -345,9 +348,19 @@ class EnergyBillingPeriod(models.Model):
                 "billed_quantity": billed_quantity,
                 "billed_amount": billed_amount,
                 "cents": cents,
-                "price": price,
+                "price": self._price(prices.version(version), band, tier, month, amount),
             }
         return parts
+
+    @staticmethod
+    def _price(version, band, tier, month, amount):
+        """Return the gross price of a unit: of a kWh or m³, a day, or the minimum charge itself."""
+        if band == STANDING:
+            days = month_last(month).day
+            return round_half_up(version.per_day + version.per_month / days, PRICE)
+        if band == MINIMUM:
+            return round_half_up(amount, PRICE)
+        return version.price(band, tier)
 
     def _fetch_facts(self, parts):
         supplies = sorted({supply for cells in parts.values() for supply, *_rest in cells})

@@ -53,7 +53,12 @@ class EnergyBillingLine(models.Model):
     price = fields.Float(
         string="Price per Unit", digits=(16, 6), required=True, readonly=True, aggregator=False
     )
-    quantity = fields.Float(digits=(20, 3), required=True, readonly=True)
+    quantity = fields.Float(
+        digits=(20, 3),
+        required=True,
+        readonly=True,
+        help="kWh or m³; days of a standing charge; 1 of a charge.",
+    )
     amount_exact = fields.Float(
         string="Amount (Exact)", digits=(24, 12), required=True, readonly=True
     )
@@ -90,14 +95,17 @@ class EnergyBillingLine(models.Model):
         if first.band:
             bands = dict(self._fields["band"]._description_selection(self.env))
             heading.append(bands[first.band])
-            if first.version_id.tier_ids or first.version_id.free_quantity:
-                heading.append(first.version_id._tier_text(first.tier))
+            version = first.version_id
+            if first.tier and (version.tier_ids or version.free_quantity):
+                heading.append(version._tier_text(first.tier))
             if first.month < month_first(first.period_id.date_from):
                 heading.append(self.env._("late for %s", f"{first.month:%Y-%m}"))
         meters = [
             f"{line.meter_id.name}: {line.register_from:.3f} – {line.register_to:.3f}"
-            for line in self
             if line.has_registers
+            else line.meter_id.name
+            for line in self
+            if line.has_registers or (line.band and not line.tier)
         ]
         return "\n".join([", ".join(heading), *meters])
 

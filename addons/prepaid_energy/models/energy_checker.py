@@ -5,6 +5,17 @@ from odoo.tools import SQL
 
 from ..engine import round_half_up
 
+# The accepted registers of supplies up to their mark, each with the one before it.
+STEPS = """
+    SELECT s.id AS supply, r.total, COALESCE(r.is_baseline, FALSE) AS is_baseline,
+           lag(r.total) OVER (PARTITION BY s.id ORDER BY r.moment) AS before
+      FROM energy_supply s
+      JOIN energy_supply_mark k ON k.supply_id = s.id
+      JOIN energy_reading_data r ON r.meter_id = s.meter_id AND r.state = 'accepted'
+           AND r.moment BETWEEN s.start_at AND LEAST(k.settled_until, s.end_at)
+     WHERE s.id = ANY(%s)
+"""
+
 
 class EnergyChecker(models.AbstractModel):
     """Checks what must always hold. Every test suite ends by running it; so does a daily job.
@@ -162,22 +173,27 @@ class EnergyChecker(models.AbstractModel):
              WHERE NOT EXISTS (
                    SELECT 1 FROM energy_settlement_queue q WHERE q.meter_id = s.meter_id)
         """)
-        differing = {}
+        differing, multipliers = {}, {}
         for supply, name, counted, last, first, multiplier, digits in rows:
             shown = (Decimal(last) - Decimal(first)) * Decimal(multiplier)
             if Decimal(counted) != shown:
                 turn = Decimal(multiplier) * 10**digits if digits else Decimal(0)
                 differing[supply] = (name, Decimal(counted), shown, turn)
-        falls = self._falls(list(differing))
+                multipliers[supply] = Decimal(multiplier)
+        falls, jumps = self._falls(list(differing)), self._jumps(list(differing))
+        for supply, (name, counted, shown, turn) in differing.items():
+            skipped = Decimal(jumps.get(supply, 0)) * multipliers[supply]
+            shown += falls.get(supply, 0) * turn - skipped
+            differing[supply] = (name, counted, shown)
         findings = [
             self.env._(
                 "Meter %(meter)s: its registers show %(shown)s, %(counted)s is counted.",
                 meter=name,
-                shown=shown + falls.get(supply, 0) * turn,
+                shown=shown,
                 counted=counted,
             )
-            for supply, (name, counted, shown, turn) in differing.items()
-            if counted != shown + falls.get(supply, 0) * turn
+            for name, counted, shown in differing.values()
+            if counted != shown
         ]
         return len(rows), findings
 
@@ -185,16 +201,21 @@ class EnergyChecker(models.AbstractModel):
         """Return how often the accepted registers of supplies fell up to their mark, by supply."""
         return dict(
             self._pairs(
-                """
-            SELECT r.supply, count(*) FROM (
-                SELECT s.id AS supply, r.total, lag(r.total) OVER (
-                       PARTITION BY s.id ORDER BY r.moment) AS before
-                  FROM energy_supply s
-                  JOIN energy_supply_mark k ON k.supply_id = s.id
-                  JOIN energy_reading_data r ON r.meter_id = s.meter_id AND r.state = 'accepted'
-                       AND r.moment BETWEEN s.start_at AND LEAST(k.settled_until, s.end_at)
-                 WHERE s.id = ANY(%s)) r
-             WHERE r.total < r.before GROUP BY r.supply
+                f"""
+            SELECT r.supply, count(*) FROM ({STEPS}) r
+             WHERE r.total < r.before AND NOT r.is_baseline GROUP BY r.supply
+        """,
+                supply_ids,
+            )
+        )
+
+    def _jumps(self, supply_ids):
+        """Return by how much registers changed where they began anew, by supply, as text."""
+        return dict(
+            self._pairs(
+                f"""
+            SELECT r.supply, sum(r.total - r.before)::text FROM ({STEPS}) r
+             WHERE r.is_baseline GROUP BY r.supply
         """,
                 supply_ids,
             )
@@ -252,11 +273,11 @@ class EnergyChecker(models.AbstractModel):
         """Accepted registers never fall, but where they start again at zero"""
         rows = self._pairs("""
             SELECT m.name, r.moment FROM (
-                SELECT meter_id, moment, total, lag(total) OVER (
-                       PARTITION BY meter_id ORDER BY moment) AS before
+                SELECT meter_id, moment, total, COALESCE(is_baseline, FALSE) AS is_baseline,
+                       lag(total) OVER (PARTITION BY meter_id ORDER BY moment) AS before
                   FROM energy_reading_data WHERE state = 'accepted') r
               JOIN energy_meter m ON m.id = r.meter_id
-             WHERE r.total < r.before AND m.register_digits = 0
+             WHERE r.total < r.before AND m.register_digits = 0 AND NOT r.is_baseline
         """)
         return self._count("energy_reading_data", "state = 'accepted'"), [
             self.env._(

@@ -1,9 +1,6 @@
-from zoneinfo import ZoneInfo
-
 from odoo import _, api, fields, models, tools
 from odoo.exceptions import ValidationError
 
-from ..local_time import local_midnight
 from .energy_meter import COMMODITIES
 from .energy_tariff_part import MONTHS
 
@@ -238,26 +235,3 @@ class EnergyTariff(models.Model):
             [("tariff_id", "=", tariff_id), ("state", "=", "approved")], order="date_from"
         )
         return tuple((version.date_from, version.id) for version in versions)
-
-    @api.model
-    def _spans(self, tariff_id, start, end, zone: ZoneInfo):
-        """Return which version prices which part of a time.
-
-        :param int tariff_id:
-        :param datetime start: naive UTC
-        :param datetime end: naive UTC, or None for open
-        :return: list of (start, end or None, version id), contiguous; time before the first
-            version is missing from it
-        """
-        starts = [
-            (local_midnight(date, zone), version)
-            for date, version in self._version_starts(tariff_id)
-        ]
-        spans = []
-        for position, (since, version) in enumerate(starts):
-            until = starts[position + 1][0] if position + 1 < len(starts) else None
-            first = max(start, since)
-            last = min((moment for moment in (end, until) if moment is not None), default=None)
-            if last is None or first < last:
-                spans.append((first, last, version))
-        return spans

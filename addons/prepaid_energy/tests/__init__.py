@@ -24,6 +24,8 @@ from . import (
     test_operation,
     test_partial,
     test_price_consequence,
+    test_rating_charges,
+    test_rating_units,
     test_receipt,
     test_reconciliation,
     test_room_list,

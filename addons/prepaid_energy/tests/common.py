@@ -75,6 +75,8 @@ class EnergyCase(TransactionCase):
         commodity="electricity",
         date_from="2020-01-01",
         allocation="to_date",
+        charges=None,
+        **terms,
     ):
         """Make an approved tariff.
 
@@ -82,6 +84,8 @@ class EnergyCase(TransactionCase):
         :param limits: upper limits of all tiers but the last
         :param windows: tuples (key, hour from, hour to)
         :param str rest: key of the rate period that takes the rest of the day
+        :param dict charges: further values of the version
+        :param terms: further values of the tariff
         """
         tariff = cls.env["energy.tariff"].create(
             {
@@ -89,17 +93,28 @@ class EnergyCase(TransactionCase):
                 "commodity": commodity,
                 "company_id": cls.company.id,
                 "allocation": allocation,
+                **terms,
             }
         )
-        cls.add_version(tariff, prices, limits, windows, rest, date_from)
+        cls.add_version(tariff, prices, limits, windows, rest, date_from, charges)
         return tariff
 
     @classmethod
-    def add_version(cls, tariff, prices, limits=(), windows=(), rest=None, date_from="2020-01-01"):
+    def add_version(
+        cls,
+        tariff,
+        prices,
+        limits=(),
+        windows=(),
+        rest=None,
+        date_from="2020-01-01",
+        charges=None,
+    ):
         version = cls.env["energy.tariff.version"].create(
             {
                 "tariff_id": tariff.id,
                 "date_from": date_from,
+                **(charges or {}),
                 "band_ids": [
                     Command.create(
                         {"name": key, "key": key, "is_rest": key == rest or len(prices) == 1}
