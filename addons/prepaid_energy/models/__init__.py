@@ -94,12 +94,12 @@ from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
 from . import energy_rating_standing
+from . import energy_rating_preview
 from . import energy_rating_explanation
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
 from . import energy_uncharged
-from . import energy_rating_difference
 from . import energy_price_consequence
 from . import energy_price_consequence_line
 from . import energy_tariff_version_consequence

@@ -304,9 +304,9 @@ class EnergyExplanation(models.TransientModel):
             and {
                 "name": request.name,
                 "kind": request.kind,
-                "reason": dict(
-                    request._fields["reason"]._description_selection(self.env)
-                ).get(request.reason, ""),
+                "reason": dict(request._fields["reason"]._description_selection(self.env)).get(
+                    request.reason, ""
+                ),
                 "remark": request.remark or "",
                 "asked_by": request.requested_by_id.name,
                 "asked_at": request.requested_at,

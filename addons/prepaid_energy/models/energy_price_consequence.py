@@ -1,4 +1,3 @@
-from contextlib import closing
 from decimal import Decimal
 
 from odoo import _, api, fields, models
@@ -63,7 +62,9 @@ class EnergyPriceConsequence(models.Model):
     account_count = fields.Integer(string="Accounts Changed", compute="_compute_totals")
     refused_count = fields.Integer(string="Accounts Not Priced", compute="_compute_totals")
     amount = fields.Monetary(
-        string="Difference", compute="_compute_totals", help="What customers pay more; a minus: less."
+        string="Difference",
+        compute="_compute_totals",
+        help="What customers pay more; a minus: less.",
     )
     more = fields.Monetary(string="Charged", compute="_compute_totals")
     less = fields.Monetary(string="Paid Back", compute="_compute_totals")
@@ -252,21 +253,21 @@ class EnergyPriceConsequence(models.Model):
         queued = {}
         for _account, meter, since in rows:
             queued[meter] = min(since, queued.get(meter, since))
-        accounts = sorted({row[0] for row in rows})
+        accounts = {row[0] for row in rows}
+        refused = {}
         rating = self.env["energy.rating"]
         # Before and after, so that what waits to be settled anyway is not taken for a consequence.
-        present, _refused = rating._differences(accounts, queued)
-        with closing(self.env.cr.savepoint()):
-            self._suppose()
-            supposed, refused = rating._differences(accounts, queued)
-        keys = {**present, **supposed}
-        return (
-            {key: supposed.get(key, ZERO) - present.get(key, ZERO) for key in keys if key[0] not in refused},
-            refused,
-        )
+        present = rating._preview(queued)
+        supposed = rating._preview(queued, self._suppose, refused)
+        found = {}
+        for account in accounts - refused.keys():
+            before, after = present.get(account, {}), supposed.get(account, {})
+            for month in {**before, **after}:
+                found[account, month] = after.get(month, ZERO) - before.get(month, ZERO)
+        return found, {account: str(refused[account]) for account in accounts & refused.keys()}
 
     def _suppose(self):
-        """Put the price in force, until the savepoint around is rolled back."""
+        """Put the price in force; whoever calls this undoes it."""
         if self.kind == "version":
             for version in self.version_ids:
                 calendar = version.tariff_id.calendar_id
@@ -290,7 +291,6 @@ class EnergyPriceConsequence(models.Model):
             except UserError:
                 # Refused for this meter: confirming says so, and it stays as it is.
                 continue
-        self.env.flush_all()
 
     @api.model
     def _cron_compute(self):

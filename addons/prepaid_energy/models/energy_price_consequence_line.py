@@ -1,5 +1,6 @@
 from odoo import fields, models
 
+
 class EnergyPriceConsequenceLine(models.Model):
     """What a late price changes for an account in a month."""
 

@@ -60,7 +60,9 @@ class EnergyRating(models.AbstractModel):
         supplies = unit.account_id.supply_ids.filtered(lambda s: s.commodity == unit.commodity)
         works = self._load_works(unit.account_id.ids, dict.fromkeys(supplies.meter_id.ids, start))
         works = [
-            replace(work, mark=None, since=work.since if work.end is None or work.end > start else None)
+            replace(
+                work, mark=None, since=work.since if work.end is None or work.end > start else None
+            )
             for work in works
             if work.commodity == unit.commodity
         ]

@@ -18,7 +18,7 @@ CAUSES = [
     ("price", "No price"),
     ("tariff", "No tariff"),
     ("band", "No rate period"),
-    ("policy", "No credit policy"),
+    ("register", "Register falls"),
     ("problem", "Cannot be settled"),
     ("waiting", "Not settled yet"),
     ("no_account", "No account"),
@@ -33,7 +33,7 @@ RESPONSIBLE = {
     "price": "manager",
     "tariff": "manager",
     "band": "manager",
-    "policy": "finance",
+    "register": "engineer",
     "problem": "engineer",
     "waiting": "nobody",
     "no_account": "operator",
@@ -45,7 +45,6 @@ RESPONSIBLE = {
 ROLES = [
     ("operator", "Operator"),
     ("engineer", "Engineer"),
-    ("finance", "Finance"),
     ("manager", "Manager"),
     ("nobody", "Nobody"),
 ]
@@ -64,7 +63,7 @@ class EnergyUncharged(models.Model):
         "energy.meter": ["property_id", "commodity", "active", "driver", "register_digits"],
         "energy.meter.status": ["meter_id", "read_at"],
         "energy.property": ["building_id"],
-        "energy.settlement.problem": ["account_id", "message", "first_at"],
+        "energy.settlement.problem": ["account_id", "cause", "message"],
         "energy.settlement.queue": ["meter_id", "since"],
         "energy.supply": [
             "account_id",
@@ -128,7 +127,7 @@ class EnergyUncharged(models.Model):
             "price": _("Approve a tariff version that begins early enough; it is charged then."),
             "tariff": _("Set the meter's tariff from the beginning of its supply."),
             "band": _("Complete the rate periods of the tariff version."),
-            "policy": _("Choose the credit policy of the account."),
+            "register": _("Enter the meter's number of digits, or correct the reading."),
             "problem": _("See the reason; then try again."),
             "waiting": _("Nothing: it is settled shortly."),
             "no_account": _("Open an account for the room, or switch the supply off."),
@@ -197,7 +196,7 @@ class EnergyUncharged(models.Model):
         return SQL(
             """
             SELECT s.id::bigint * %(step)s + 1,
-                   CASE WHEN p.id IS NULL THEN 'waiting' ELSE %(cause)s END,
+                   COALESCE(p.cause, 'waiting'),
                    s.meter_id, s.id, s.account_id, COALESCE(k.settled_until, s.start_at), r.moment,
                    NULL::bigint, r.total, NULL,
                    CASE WHEN r.moment > COALESCE(k.settled_until, s.start_at) THEN %(used)s END,
@@ -213,14 +212,9 @@ class EnergyUncharged(models.Model):
                AND (p.id IS NOT NULL OR r.moment > COALESCE(k.settled_until, s.start_at))
             """,
             step=STEP,
-            cause=self._problem_cause(),
             latest=_latest(now, "COALESCE(s.end_at, 'infinity')"),
             used=_used("COALESCE(k.register, s.opening_register)", "r.total", "s.id"),
         )
-
-    @staticmethod
-    def _problem_cause():
-        return SQL("'problem'")
 
     def _vacant(self, now):
         """What ran after the end of a supply, until the next one or until now."""
@@ -365,7 +359,7 @@ class EnergyUncharged(models.Model):
         record = self.meter_id
         if self.cause in ("price", "band") and self.supply_id.tariff_id:
             record = self.supply_id.tariff_id
-        elif self.cause in ("policy", "draft"):
+        elif self.cause == "draft":
             record = self.account_id
         elif self.cause == "tariff":
             record = self.supply_id

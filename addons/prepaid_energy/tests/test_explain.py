@@ -50,7 +50,9 @@ class ExplainCase(EnergyCase):
                 self.assertAlmostEqual(
                     line["amount_to_date"], line["to_date"] * line["price"], delta=NEAR
                 )
-        self.assertEqual(used, sum(line["quantity"] for line in lines if explained["since"]) or used)
+        self.assertEqual(
+            used, sum(line["quantity"] for line in lines if explained["since"]) or used
+        )
         total = sum(line["amount_to_date"] for line in lines)
         self.assertAlmostEqual(total, explained["due"], delta=NEAR)
         self.assertLessEqual(abs(explained["rounded"] - explained["due"]), Decimal("0.005"))
@@ -168,7 +170,10 @@ class TestExplain(ExplainCase):
         # 0.25 x 40 = 10 kWh at 0.60
         explained = self.explain(account)
         self.assertTrue(explained["is_equal"])
-        self.assertEqual(self.lines(explained), [("flat", 1, *["10.000000", "0.000000"], "10.000000", "6.000000")])
+        self.assertEqual(
+            self.lines(explained),
+            [("flat", 1, *["10.000000", "0.000000"], "10.000000", "6.000000")],
+        )
         self.assertEqual(explained["supplies"][0]["multipliers"], [(START, Decimal(40))])
         self.assertEqual(explained["supplies"][0]["end"]["register"], Decimal("100.25"))
         self.assertEqual(explained["counter"], [])
@@ -197,7 +202,9 @@ class TestExplain(ExplainCase):
         april_first = START + timedelta(days=31)
         self.assertEqual((end["moment"], end["register"]), (april_first, Decimal("744")))
         self.assertFalse(end["is_read"])
-        self.assertEqual((end["before"], end["after"]), (START + timedelta(days=30), START + timedelta(days=32)))
+        self.assertEqual(
+            (end["before"], end["after"]), (START + timedelta(days=30), START + timedelta(days=32))
+        )
         self.assertEqual(
             self.lines(march),
             [
@@ -235,7 +242,10 @@ class TestExplain(ExplainCase):
         self.assertEqual((counter["before"], counter["after"]), (80, 200))
         # Both tiers are shared 120 : 80.
         self.assertEqual(
-            [(line["meter"], *figures) for line, figures in zip(explained["lines"], self.lines(explained), strict=True)],
+            [
+                (line["meter"], *figures)
+                for line, figures in zip(explained["lines"], self.lines(explained), strict=True)
+            ],
             [
                 ("X4", "flat", 1, "60.000000", "60.000000", "0.000000", "0.000000"),
                 ("X4", "flat", 2, "60.000000", "0.000000", "60.000000", "60.000000"),
@@ -338,14 +348,23 @@ class TestExplain(ExplainCase):
         self.assertEqual(self.entries(account), ["-61.19"])
         explained = self.explain(account)
         first, second = explained["versions"][version.id]["prices"]
-        self.assertEqual((first["price"], second["price"]), (Decimal("3.392820"), Decimal("5.452820")))
+        self.assertEqual(
+            (first["price"], second["price"]), (Decimal("3.392820"), Decimal("5.452820"))
+        )
         for price in (first, second):
             self.assertEqual(sum(part["amount"] for part in price["parts"]), price["price"])
         self.assertEqual(
             [(part["name"], f"{part['amount']:.5f}") for part in second["parts"]],
-            [("price", "2.07000"), ("tier adder", "2.00000"), ("Sewage", "1.22400"), ("tax 3 %", "0.15882")],
+            [
+                ("price", "2.07000"),
+                ("tier adder", "2.00000"),
+                ("Sewage", "1.22400"),
+                ("tax 3 %", "0.15882"),
+            ],
         )
-        page = self.env["energy.explanation"].browse(account.entry_ids[:1].action_explain()["res_id"])
+        page = self.env["energy.explanation"].browse(
+            account.entry_ids[:1].action_explain()["res_id"]
+        )
         self.assertIn("Sewage 1.2240", str(page.body))
 
     def test_late_reading_is_shown_as_a_correction(self):

@@ -47,6 +47,8 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
         return [self.entries(account) for account in self.accounts]
 
     def check_listed_then_posted_once(self):
+        # What was read and not settled yet is a consequence by the change of its price only.
+        self.read(self.accounts[0].supply_ids.meter_id, START + 30 * DAY + HOUR, "301")
         before = self.posted()
         version = self.version()
         consequence = self.ask(version)
@@ -54,12 +56,14 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
         self.assertEqual(consequence.state, "shown")
         self.assertEqual(
             [(line.account_id, round(line.amount, 2)) for line in consequence.line_ids],
-            [(self.accounts[1], 40.0), (self.accounts[0], 20.0)],
+            [(self.accounts[1], 40.0), (self.accounts[0], 20.1)],
         )
         self.assertEqual((consequence.account_count, consequence.affected_count), (2, 3))
-        self.assertAlmostEqual(consequence.amount, 60.0)
-        self.settle()
+        self.assertAlmostEqual(consequence.amount, 60.1)
         # Nothing is posted, and nothing is in force.
+        self.assertEqual(self.posted(), before)
+        self.settle()
+        before[0].append("-0.60")
         self.assertEqual(self.posted(), before)
         self.assertEqual(version.state, "draft")
         self.assertEqual(len(self.flat_tariff._version_starts(self.flat_tariff.id)), 1)
@@ -69,7 +73,7 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
         after = self.posted()
         self.assertEqual(
             [entries[len(old) :] for entries, old in zip(after, before, strict=True)],
-            [["-20.00"], ["-40.00"], []],
+            [["-20.10"], ["-40.00"], []],
         )
         # Running it again adds nothing.
         self.env["energy.settlement.queue"]._add_version(version)
@@ -87,9 +91,11 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
         self.holds(
             self.check_listed_then_posted_once,
             # what is supposed stays in force
-            (model._differences, "with closing(self.env.cr.savepoint()):", "if True:"),
+            (rating._preview, "savepoint.rollback()", "pass"),
             # it is not supposed at all
-            (model._differences, "self._suppose()", "pass"),
+            (model._differences, "self._suppose, refused", "None, refused"),
+            # what waits to be settled anyway is taken for a consequence
+            (model._differences, "rating._preview(queued)", "{}"),
             # approved without being asked
             (version._consequences, "if shown or not waiting:", "if True:"),
             # what was posted already is posted again

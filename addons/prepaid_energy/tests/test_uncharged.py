@@ -1,10 +1,12 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import psycopg2
 from odoo import Command
 from odoo.tests import tagged
 
 from .common import START, EnergyCase
+from .planting import planted
 
 HOUR = timedelta(hours=1)
 
@@ -16,9 +18,7 @@ class TestUncharged(EnergyCase):
     def rows(self, **values):
         self.env.invalidate_all()
         found = self.env["energy.uncharged"].search([("company_id", "=", self.company.id)])
-        return found.filtered(
-            lambda row: all(row[name] == value for name, value in values.items())
-        )
+        return found.filtered(lambda row: all(row[name] == value for name, value in values.items()))
 
     def test_nothing_is_left_over_where_all_is_charged(self):
         meter = self.make_meter("N1")
@@ -61,7 +61,10 @@ class TestUncharged(EnergyCase):
         # The next customer begins at 130: what ran before belongs to nobody.
         self.read(meter, START + 4 * HOUR, "130")
         self.open_account(
-            meter, start=START + 4 * HOUR, register=130, room_ids=[Command.set(other.property_id.ids)]
+            meter,
+            start=START + 4 * HOUR,
+            register=130,
+            room_ids=[Command.set(other.property_id.ids)],
         )
         self.read(meter, START + 5 * HOUR, "150")
         self.settle()
@@ -140,3 +143,121 @@ class TestUncharged(EnergyCase):
             [("company_id", "=", self.company.id)], ["cause", "site_id"], ["__count"]
         )
         self.assertEqual(groups, [("held", self.site, 2)])
+
+
+@tagged("post_install", "-at_install")
+class TestCauses(EnergyCase):
+    """Use that cannot be priced is held and told once, at no price; it is charged by itself."""
+
+    def hold(self, meter, account, cause, hours):
+        """Use comes that cannot be priced: it waits, with its cause."""
+        before = self.entries(account)
+        for hour in hours:
+            self.read(meter, START + hour * HOUR, str(100 + 10 * hour))
+            self.env.cr.execute("UPDATE energy_settlement_queue SET not_before = NULL")
+            self.settle()
+        self.assertEqual(self.entries(account), before)
+        problem = self.env["energy.settlement.problem"].search([("account_id", "=", account.id)])
+        self.assertEqual((len(problem), problem.cause), (1, cause))
+        self.assertEqual(problem.tries, len(hours))
+        row = self.env["energy.uncharged"].search([("meter_id", "=", meter.id)])
+        self.assertEqual(row.mapped("cause"), [cause])
+        self.assertEqual(row.message, problem.message)
+        self.assertEqual(row.account_id, account)
+        self.assertTrue(row.to_do)
+        self.assertTrue(row.action_open()["res_model"])
+        return row
+
+    def released(self, meter, account, *charged):
+        """The cause is gone: what waited is charged at the next settling."""
+        self.settle()
+        self.assertEqual(self.entries(account), list(charged))
+        self.assertFalse(self.env["energy.settlement.problem"].search([]))
+        self.assertFalse(self.env["energy.uncharged"].search([("meter_id", "=", meter.id)]))
+
+    def test_missing_price(self):
+        tariff = self.make_tariff("Later", {"flat": ["0.60"]})
+        meter = self.make_meter("M1")
+        account = self.open_account(meter, tariff=tariff, register=100)
+        tariff.version_ids.action_draft()
+        row = self.hold(meter, account, "price", (1, 2, 3))
+        self.assertEqual((row.quantity, row.since, row.until), (30, START, START + 3 * HOUR))
+        self.assertEqual(row.action_open()["res_model"], "energy.tariff")
+        tariff.version_ids.action_approve()
+        self.released(meter, account, "-18.00")
+
+    def test_missing_tariff(self):
+        meter = self.make_meter("M2")
+        account = self.open_account(meter, register=100)
+        self.settle()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "DELETE FROM energy_supply_term WHERE supply_id = %s", [account.supply_ids.id]
+        )
+        self.env.invalidate_all()
+        row = self.hold(meter, account, "tariff", (1, 2))
+        self.assertEqual(row.quantity, 20)
+        # What sets the tariff again: the first terms of the supply.
+        self.env["energy.supply.term"].create(
+            {
+                "supply_id": account.supply_ids.id,
+                "since": START,
+                "tariff_id": self.flat_tariff.id,
+            }
+        )
+        self.env["energy.settlement.problem"].search([]).action_try_again()
+        self.env.flush_all()
+        self.released(meter, account, "-12.00")
+
+    def test_missing_band(self):
+        tariff = self.make_tariff(
+            "Hole",
+            {"peak": ["1.00"], "valley": ["0.50"]},
+            windows=[("peak", 8, 22)],
+            rest="valley",
+        )
+        meter = self.make_meter("M3")
+        account = self.open_account(meter, tariff=tariff, register=100)
+        self.env.flush_all()
+        # A defect that no form lets through.
+        rest = tariff.version_ids.band_ids.filtered("is_rest")
+        self.env.cr.execute("UPDATE energy_tariff_band SET is_rest = FALSE WHERE id = %s", rest.ids)
+        self.env.invalidate_all()
+        self.env.registry.clear_cache()
+        row = self.hold(meter, account, "band", (1,))
+        self.assertEqual(row.quantity, 10)
+        tariff.version_ids.action_draft()
+        rest.is_rest = True
+        tariff.version_ids.action_approve()
+        self.released(meter, account, "-5.00")
+
+    def test_missing_policy_is_refused_by_the_database(self):
+        account = self.open_account(self.make_meter("M4"))
+        with self.refused(psycopg2.IntegrityError):
+            self.env.cr.execute(
+                "UPDATE energy_account SET credit_policy_id = NULL WHERE id = %s", account.ids
+            )
+        with self.refused(psycopg2.IntegrityError):
+            self.policy.unlink()
+
+    def test_what_is_held_is_found_by_the_report(self):
+        """Planted defects: what hides a cause from the report makes its test fail."""
+        model = type(self.env["energy.uncharged"])
+        for check, defect in (
+            (
+                self.test_missing_price,
+                (model._unsettled, "a.state <> 'draft'", "a.state = 'closed'"),
+            ),
+            (
+                self.test_missing_price,
+                (model._unsettled, "COALESCE(p.cause, 'waiting')", "'waiting'"),
+            ),
+        ):
+            with (
+                self.subTest(defect=defect[2]),
+                self.assertRaises(AssertionError),
+                self.env.cr.savepoint(),
+                planted(*defect),
+            ):
+                check()
+            self.env.invalidate_all()
