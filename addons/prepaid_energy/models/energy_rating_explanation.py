@@ -209,7 +209,7 @@ class EnergyRating(models.AbstractModel):
         }
 
     def _clock_of(self, work, moment):
-        """Return what puts the use of a supply into rate periods: "platform" time or the "meter"."""
+        """Return what puts use into rate periods: "platform" time, or the "meter"."""
         terms = self.env["energy.supply"].browse(work.supply).term_ids.sorted("since")
         return (terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]).band_source
 

@@ -26,6 +26,7 @@ class EnergyUsage(models.Model):
     )
     meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
+    building_id = fields.Many2one(related="meter_id.property_id.building_id")
     unit_id = fields.Many2one(
         "energy.rating.unit",
         string="Rating Unit",

@@ -36,7 +36,7 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
-    test_uncharged,
     test_tariff_engine,
     test_tariff_templates,
+    test_uncharged,
 )

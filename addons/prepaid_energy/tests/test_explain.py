@@ -5,6 +5,7 @@ from odoo import Command
 from odoo.tests import new_test_user, tagged
 
 from .common import START, EnergyCase
+from .planting import PropertyCase
 
 HOUR = timedelta(hours=1)
 NEAR = Decimal("0.000000001")
@@ -16,7 +17,7 @@ def shanghai(month, day, hour=0, minute=0):
     return datetime(2026, month, day, hour, minute) - ZONE
 
 
-class ExplainCase(EnergyCase):
+class ExplainCase(PropertyCase, EnergyCase):
     def explain(self, account, position=-1, kind="use"):
         """Return how an account's entry of a kind was made; its figures fit each other."""
         entries = self.env["energy.wallet.entry"].search(
@@ -63,8 +64,11 @@ class ExplainCase(EnergyCase):
     def lines(self, explained):
         """Return (rate period, tier, to date, before, quantity, amount) with six decimals."""
         return [
-            (line["band"], line["tier"])
-            + tuple(f"{line[name]:.6f}" for name in ("to_date", "before", "quantity", "amount"))
+            (
+                line["band"],
+                line["tier"],
+                *(f"{line[name]:.6f}" for name in ("to_date", "before", "quantity", "amount")),
+            )
             for line in explained["lines"]
         ]
 
@@ -85,6 +89,25 @@ class TestExplain(ExplainCase):
 
     def test_the_example_of_the_manual(self):
         """docs/rating.md, line by line."""
+        explanation = type(self.env["energy.explanation"])
+        rating = type(self.env["energy.rating"])
+        self.holds(
+            self.check_the_example,
+            # what is posted before is not taken off
+            (explanation._explain_use, "rounded - posted_before,", "rounded,"),
+            # readings after the entry count
+            (rating._recount, "works, until, prices)", "works, unit._moments()[1], prices)"),
+            # what stood before is left out
+            (rating._explained_lines, "quantity - quantity_before", "quantity"),
+            # a price of another tier
+            (rating._explained_lines, ".price(band, tier)", ".price(band, 1)"),
+            # the register is that of the reading before
+            (rating._stretches, "(high := _raised(work, stop))", "(high := _raised(work, start))"),
+            # the multiplier is forgotten
+            (rating._stretches, "(high - low) * span.multiplier", "(high - low) * 2"),
+        )
+
+    def check_the_example(self):
         meter = self.make_meter("X1")
         start = shanghai(5, 1)
         self.set_clock(start)
@@ -159,6 +182,7 @@ class TestExplain(ExplainCase):
         self.assertEqual(explained["posted_before"], Decimal("120.18"))
         self.assertEqual(explained["difference"], Decimal("20.24"))
         self.assertEqual(explained["correction"], 0)
+        self.assertTrue(self.explain(account, 0)["is_equal"])
 
     def test_flat_price_and_multiplier(self):
         meter = self.make_meter("X2")
