@@ -37,6 +37,12 @@ class EnergyExplanation(models.TransientModel):
 
     @api.depends("entry_key")
     @api.depends_context("lang")
+    def _compute_display_name(self):
+        for explanation in self:
+            explanation.display_name = explanation.entry_id.display_name
+
+    @api.depends("entry_key")
+    @api.depends_context("lang")
     def _compute_body(self):
         for explanation in self:
             explanation.body = self.env["ir.qweb"]._render(
@@ -105,7 +111,13 @@ class EnergyExplanation(models.TransientModel):
             whole, mark, decimals = text.rpartition(point or ".")
             if not mark:
                 return text
-            return f"{whole}{mark}{decimals[:least]}{decimals[least:].rstrip('0')}"
+            decimals = decimals[:least] + decimals[least:].rstrip("0")
+            return f"{whole}{mark}{decimals}" if decimals else whole
+
+        def clock(value):
+            """Write a time of day at which something ends: midnight as 24:00."""
+            text = format_datetime(self.env, value, tz=zone, dt_format="HH:mm")
+            return "24:00" if text == "00:00" else text
 
         return {
             "number": number,
@@ -115,7 +127,7 @@ class EnergyExplanation(models.TransientModel):
             "moment": lambda value: format_datetime(
                 self.env, value, tz=zone, dt_format="yyyy-MM-dd HH:mm"
             ),
-            "clock": lambda value: format_datetime(self.env, value, tz=zone, dt_format="HH:mm"),
+            "clock": clock,
             "bands": dict(usage["band"]._description_selection(self.env)),
             "sources": dict(reading["source"]._description_selection(self.env)),
             "states": dict(reading["state"]._description_selection(self.env)),

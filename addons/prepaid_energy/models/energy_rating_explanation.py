@@ -250,6 +250,7 @@ class EnergyRating(models.AbstractModel):
         if any(point.baseline for point in work.points if begin < point.moment <= end):
             return []
         found = []
+        read = {point.moment for point in work.points} - work.virtual
         for span in work.spans_between(begin, end, prices):
             low, high = span.start, span.end
             day = local_date(low, work.zone)
@@ -269,6 +270,7 @@ class EnergyRating(models.AbstractModel):
                 "band": band,
                 "version": span.version.key,
                 "multiplier": span.multiplier,
+                "is_read": (start in read, stop in read),
                 "register_from": (low := _raised(work, start)),
                 "register_to": (high := _raised(work, stop)),
                 "quantity": (high - low) * span.multiplier,
