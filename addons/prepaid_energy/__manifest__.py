@@ -50,6 +50,7 @@
         "views/energy_usage_views.xml",
         "views/energy_rating_unit_views.xml",
         "views/energy_tariff_views.xml",
+        "views/resource_calendar_leaves_views.xml",
         "views/energy_credit_policy_views.xml",
         "views/energy_agreement_template_views.xml",
         "views/energy_command_views.xml",

@@ -15,7 +15,7 @@ def copy_rows(cr, table: str, columns: tuple[str, ...], rows) -> None:
     :param rows: iterable of tuples; None is NULL, everything else is written as its text
     """
     texts = [_fields(column) for column in zip(*rows, strict=True)]
-    lines = map("\t".join, zip(*texts, strict=True))
+    lines = [*map("\t".join, zip(*texts, strict=True)), ""]
     cr.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", io.StringIO("\n".join(lines)))
 
 

@@ -107,8 +107,8 @@ class Population:
             " opening_register) SELECT account, meter, %(company)s, %(site)s, %(start)s, 0"
             " FROM unnest(%(accounts)s, %(meters)s) AS v(account, meter)",
             "INSERT INTO energy_supply_term (supply_id, company_id, site_id, since, tariff_id,"
-            " multiplier) SELECT id, company_id, site_id, start_at,"
-            " (%(tariffs)s)[1 + meter_id %% 3], 1 FROM energy_supply"
+            " multiplier, band_source) SELECT id, company_id, site_id, start_at,"
+            " (%(tariffs)s)[1 + meter_id %% 3], 1, 'platform' FROM energy_supply"
             " WHERE account_id = ANY(%(accounts)s)",
             "INSERT INTO energy_supply_mark (supply_id, settled_until, register)"
             " SELECT id, start_at, 0 FROM energy_supply WHERE account_id = ANY(%(accounts)s)",

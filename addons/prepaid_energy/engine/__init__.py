@@ -17,7 +17,7 @@ from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
 from .registers import band_steps, split_by_registers
 from .rounding import largest_remainder, round_half_up, share_signed
-from .shaping import estimate, shaped
+from .shaping import estimate, frozen_since, shaped
 from .splitting import (
     Cell,
     Edge,
@@ -60,6 +60,7 @@ __all__ = [
     "decide",
     "edges",
     "estimate",
+    "frozen_since",
     "interpolate",
     "judge",
     "largest_remainder",

@@ -225,7 +225,7 @@ def edges(version: TariffVersion, date: date, zone: ZoneInfo) -> tuple[Edge, ...
 def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...]:
     plan = version.plan_of(day)
     found: list[Edge] = []
-    for start, end, offset in _even_stretches(day, zone):
+    for start, end, offset in even_stretches(day, zone):
         # Wall-clock minutes count from the local midnight; a stretch may begin in the middle.
         origin = datetime.combine(day, _MIDNIGHT) - offset
         for first, after_last, band in plan:
@@ -240,8 +240,8 @@ def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...
     return tuple(found)
 
 
-def _even_stretches(day: date, zone: ZoneInfo) -> list[tuple[datetime, datetime, timedelta]]:
-    """Return the parts of a local date (UTC start, UTC end) in which the offset stays the same."""
+def even_stretches(day: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime, timedelta]]:
+    """Return the parts of a local date with one offset from UTC: (UTC start, UTC end, offset)."""
     start, end = local_midnight(day, zone), local_midnight(day + _DAY, zone)
     stretches = []
     while start < end:

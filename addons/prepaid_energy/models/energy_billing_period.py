@@ -1,3 +1,5 @@
+from datetime import date, timedelta
+
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
@@ -92,44 +94,59 @@ class EnergyBillingPeriod(models.Model):
         """
         if not months:
             return {}
-        firsts = values(sorted(months), account="int", first="date")
-        wanted = SQL(
-            """
-            SELECT v.account, v.first, GREATEST(v.first, (
-                   SELECT max(date_to) + 1 FROM energy_billing_period
-                    WHERE account_id = v.account AND state <> 'open')) AS begin
-              FROM %s
-            """,
-            firsts,
-        )
-        # An upsert takes a number also where it inserts nothing: ask first.
-        found = SQL(
-            """
-            SELECT w.account, w.first, p.id FROM (%s) w
-              JOIN energy_billing_period p ON p.account_id = w.account AND p.date_from = w.begin
-            """,
-            wanted,
-        )
-        rows = self.env.execute_query(found)
-        if len(rows) < len(months):
+        begins, found = self._periods_for(months)
+        missing = [month for month in months if month not in found]
+        if missing:
             self.env.cr.execute(
                 SQL(
                     """
                 INSERT INTO energy_billing_period
                        (account_id, company_id, site_id, date_from, date_to, state,
                         create_uid, create_date, write_uid, write_date)
-                SELECT DISTINCT a.id, a.company_id, a.site_id, w.begin,
-                       (date_trunc('month', w.begin) + interval '1 month - 1 day')::date, 'open',
+                SELECT DISTINCT a.id, a.company_id, a.site_id, v.begin,
+                       (date_trunc('month', v.begin) + interval '1 month - 1 day')::date, 'open',
                        %(user)s, energy_real_now(), %(user)s, energy_real_now()
-                  FROM (%(wanted)s) w JOIN energy_account a ON a.id = w.account
+                  FROM %(begins)s JOIN energy_account a ON a.id = v.account
                     ON CONFLICT (account_id, date_from) DO NOTHING
                 """,
                     user=self.env.uid,
-                    wanted=wanted,
+                    begins=values(
+                        [(month[0], begins[month]) for month in missing],
+                        account="int",
+                        begin="date",
+                    ),
                 )
             )
-            rows = self.env.execute_query(found)
-        return {(account, first): period for account, first, period in rows}
+            found = self._periods_for(months)[1]
+        return found
+
+    def _periods_for(self, months):
+        """Return where the periods for these months begin, and the ids of those that are there."""
+        last_frozen, ids = {}, {}
+        for account, period, date_from, date_to, state in self.env.execute_query(
+            SQL(
+                """
+            SELECT account_id, id, date_from, date_to, state FROM energy_billing_period
+             WHERE account_id = ANY(%s) AND date_to >= %s
+            """,
+                list({account for account, _first in months}),
+                min(first for _account, first in months),
+            )
+        ):
+            ids[account, date_from] = period
+            if state != "open" and date_to > last_frozen.get(account, date.min):
+                last_frozen[account] = date_to
+        begins = {}
+        for account, first in months:
+            frozen = last_frozen.get(account)
+            begins[account, first] = (
+                first if frozen is None or frozen < first else frozen + timedelta(days=1)
+            )
+        return begins, {
+            month: ids[month[0], begin]
+            for month, begin in begins.items()
+            if (month[0], begin) in ids
+        }
 
     def action_freeze_and_invoice(self):
         """Freeze these periods, with the open ones before them, and invoice them."""

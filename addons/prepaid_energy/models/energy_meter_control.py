@@ -1,6 +1,6 @@
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
@@ -36,8 +36,7 @@ DECISIONS = [
 CUT_ORDER_LIFE = timedelta(hours=24)
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """A meter in service with what its supply is decided on."""
 
     meter: int
@@ -150,9 +149,7 @@ class EnergyMeterControl(models.Model):
                    site.supply_state AS site_state, COALESCE(room.is_trial, FALSE) AS in_trial,
                    COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE)
                        AS is_fresh,
-                   EXISTS (SELECT 1 FROM energy_reading_data h
-                            WHERE h.meter_id = m.id AND h.state = 'held'
-                              AND h.moment > COALESCE(k.settled_until, '-infinity')) AS has_held,
+                   k.settled_until,
                    COALESCE(m.can_switch, FALSE) AS can_switch, a.payment_mode, c.decision,
                    c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
@@ -176,11 +173,31 @@ class EnergyMeterControl(models.Model):
                 where,
             )
         )
-        return [self._situation(row) for row in rows]
+        held = self._held([row["meter"] for row in rows])
+        terms = {}
+        return [self._situation(row, held, terms) for row in rows]
+
+    def _held(self, meter_ids):
+        """Return the moment of the last held reading of the meters that have one."""
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT meter_id, max(moment) FROM energy_reading_data"
+                    " WHERE state = 'held' AND meter_id = ANY(%s) GROUP BY meter_id",
+                    meter_ids,
+                )
+            )
+        )
 
     @staticmethod
-    def _situation(row):
+    def _situation(row, held, terms):
+        """Return a row as a situation; `terms` holds what is the same for many accounts."""
         decided = row["decided_balance"]
+        figures = (row["cut_off"], row["restore"], row["overdraft"], row["step"])
+        if figures not in terms:
+            cut_off, restore, overdraft, step = map(Decimal, figures)
+            terms[figures] = Terms(cut_off, restore, overdraft, step.normalize())
+        held_at, settled_until = held.get(row["meter"]), row["settled_until"]
         return Situation(
             meter=row["meter"],
             account=row["account"],
@@ -188,12 +205,7 @@ class EnergyMeterControl(models.Model):
             granted=row["is_granted"],
             decision=row["decision"],
             decided_balance=Decimal(decided) if decided is not None else None,
-            terms=Terms(
-                Decimal(row["cut_off"]),
-                Decimal(row["restore"]),
-                Decimal(row["overdraft"]),
-                Decimal(row["step"]).normalize(),
-            ),
+            terms=terms[figures],
             facts=Facts(
                 balance=Decimal(row["balance"]),
                 mode=row["mode"],
@@ -203,7 +215,7 @@ class EnergyMeterControl(models.Model):
                 site_state=row["site_state"],
                 in_trial=row["in_trial"],
                 fresh=row["is_fresh"],
-                held=row["has_held"],
+                held=held_at is not None and (settled_until is None or held_at > settled_until),
                 switchable=row["can_switch"],
                 postpaid=row["payment_mode"] == "postpaid",
             ),

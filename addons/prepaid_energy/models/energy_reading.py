@@ -120,8 +120,8 @@ class EnergyReading(models.Model):
 
             CREATE UNIQUE INDEX IF NOT EXISTS energy_reading_data_accepted_uniq
                 ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
-            CREATE INDEX IF NOT EXISTS energy_reading_data_held_idx
-                ON energy_reading_data (meter_id, moment) WHERE state = 'held';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_aside_idx
+                ON energy_reading_data (meter_id, moment) WHERE state <> 'accepted';
 
             CREATE OR REPLACE FUNCTION energy_reading_partition(first date) RETURNS void
             LANGUAGE plpgsql AS $$

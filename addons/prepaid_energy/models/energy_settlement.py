@@ -1,4 +1,5 @@
 import logging
+from collections import Counter
 from contextlib import closing
 from decimal import Decimal
 
@@ -13,9 +14,14 @@ from .energy_wallet import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 400
+# Balances settled in one transaction, which should take no longer than 0.2 s.
+BATCH = 800
+# A meter may be queued several times: how many rows of the queue are looked at for each one.
+ROWS_A_METER = 4
+MOST_WORKERS = 8
 MOST_CONFLICTS = 20
 CRON_SECONDS = 30
+SECONDS_BETWEEN_TELLING = 1
 
 
 class EnergySettlement(models.AbstractModel):
@@ -30,13 +36,14 @@ class EnergySettlement(models.AbstractModel):
     _description = "Settlement"
 
     @api.model
-    def _settle(self, limit=BATCH, account_ids=None):
+    def _settle(self, limit=BATCH, account_ids=None, tell=True):
         """Settle some accounts of the queue in the present transaction.
 
         Must be the first thing the transaction does. The caller commits.
 
-        :param int limit: the most accounts
+        :param int limit: the most balances; None for all
         :param list account_ids: only these, or None
+        :param bool tell: whether room lists on screens are told; else the caller does it later
         :return: (number of accounts settled, whether more is queued)
         """
         wallets = self._lock_due(limit, account_ids)
@@ -49,7 +56,8 @@ class EnergySettlement(models.AbstractModel):
             self.env["energy.settlement.problem"]._record(
                 account, str(refused), refused.cause, refused.meter
             )
-        self.env["energy.room"]._tell()
+        if tell:
+            self.env["energy.room"]._tell()
         return len(accounts), self._has_more(accounts)
 
     @api.model
@@ -73,7 +81,7 @@ class EnergySettlement(models.AbstractModel):
         :return: dict of account id to the `RatingRefused` that says why its use cannot be priced
         """
         meters = {}
-        for _row, meter, since in queue:
+        for _row, meter, since, _concerned in queue:
             meters[meter] = min(since, meters.get(meter, since))
         drafts, failures = self.env["energy.rating"]._rate(accounts, meters)
         self.env["energy.wallet"]._post(drafts, wallets)
@@ -83,59 +91,76 @@ class EnergySettlement(models.AbstractModel):
         self._finish(queue, settled)
         return failures
 
-    def _lock_due(self, limit, account_ids):
+    def _lock_due(self, limit, account_ids=None):
         """Lock the wallets of the accounts that are next in the queue.
 
         :return: as `energy.wallet._lock`
         """
-        chosen = SQL("AND s.account_id = ANY(%s)", account_ids) if account_ids else SQL("")
+        if account_ids:
+            return self._lock_next(None, account_ids)
+        # Where others are at the head of the queue, look further back.
+        return self._lock_next(limit) or self._lock_next(limit, heads=MOST_WORKERS)
+
+    def _lock_next(self, limit, account_ids=None, heads=1):
+        """Lock the wallets of accounts among the next rows of the queue, in the order of ids.
+
+        :param int heads: how many times `limit` meters are looked at
+        :return: as `energy.wallet._lock`; accounts of which a wallet is locked elsewhere are left
+            out
+        """
+        chosen, among = SQL("TRUE"), SQL("")
+        if account_ids:
+            chosen = SQL(
+                "q.meter_id IN (SELECT meter_id FROM energy_supply WHERE account_id = ANY(%s))",
+                account_ids,
+            )
+            among = SQL("AND s.account_id = ANY(%s)", account_ids)
         self.env.cr.execute(
             SQL(
                 """
-            WITH head AS (
-                SELECT meter_id, since FROM energy_settlement_queue
-                 WHERE not_before IS NULL OR not_before <= energy_now()
-                 ORDER BY id LIMIT %(rows)s),
+            WITH head AS MATERIALIZED (
+                SELECT h.meter_id, min(h.since) AS since FROM (
+                       SELECT q.id, q.meter_id, q.since FROM energy_settlement_queue q
+                        WHERE (q.not_before IS NULL OR q.not_before <= energy_now()) AND %(chosen)s
+                        ORDER BY q.id LIMIT %(rows)s) h
+                 GROUP BY h.meter_id ORDER BY min(h.id) LIMIT %(meters)s),
             due AS (
                 SELECT s.account_id FROM head q
                   JOIN energy_supply s ON s.meter_id = q.meter_id
-                       AND (s.end_at IS NULL OR s.end_at > q.since)
-                  JOIN energy_account a ON a.id = s.account_id AND a.state <> 'draft'
-                 WHERE TRUE %(chosen)s)
+                       AND (s.end_at IS NULL OR s.end_at > q.since) %(among)s
+                  JOIN energy_account a ON a.id = s.account_id AND a.state <> 'draft')
             SELECT w.id, w.balance::text, w.last_number, w.head, w.account_id, w.site_id,
-                   w.company_id, w.currency_id
+                   w.company_id, w.currency_id,
+                   (SELECT count(*) FROM energy_wallet o WHERE o.account_id = w.account_id)
               FROM energy_wallet w WHERE w.account_id IN (SELECT account_id FROM due)
-             ORDER BY w.id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+             ORDER BY w.id LIMIT %(limit)s FOR NO KEY UPDATE OF w SKIP LOCKED
             """,
-                rows=limit * 4 if not account_ids else 1000000,
                 chosen=chosen,
+                among=among,
+                rows=limit and limit * heads * ROWS_A_METER,
+                meters=limit and limit * heads,
                 limit=limit,
             )
         )
-        wallets = {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
-        if not wallets:
-            return wallets
-        counts = {}
-        for state in wallets.values():
-            counts[state[3]] = counts.get(state[3], 0) + 1
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT account_id, count(*) FROM energy_wallet WHERE account_id = ANY(%s)"
-                " GROUP BY account_id",
-                list(counts),
-            )
-        )
-        whole = {account for account, count in rows if counts[account] == count}
-        return {wallet: state for wallet, state in wallets.items() if state[3] in whole}
+        locked = self.env.cr.fetchall()
+        counts = Counter(row[4] for row in locked)
+        return {row[0]: [Decimal(row[1]), *row[2:8]] for row in locked if counts[row[4]] == row[8]}
 
     def _queued(self, accounts):
-        """Return the queue rows (id, meter, since) that concern these accounts or nobody."""
+        """Return what is queued for the meters that serve, or served, these accounts.
+
+        :return: list of (row id, meter, since, accounts concerned: those served after `since`)
+        """
         return self.env.execute_query(
             SQL(
                 """
-            SELECT q.id, q.meter_id, q.since FROM energy_settlement_queue q
-             WHERE EXISTS (SELECT 1 FROM energy_supply s WHERE s.meter_id = q.meter_id
-                              AND s.account_id = ANY(%s))
+            SELECT q.id, q.meter_id, q.since, COALESCE(array_agg(s.account_id) FILTER (
+                       WHERE a.state <> 'draft' AND (s.end_at IS NULL OR s.end_at > q.since)), '{}')
+              FROM energy_settlement_queue q
+              JOIN energy_supply s ON s.meter_id = q.meter_id
+              JOIN energy_account a ON a.id = s.account_id
+             WHERE q.meter_id IN (SELECT meter_id FROM energy_supply WHERE account_id = ANY(%s))
+             GROUP BY q.id
             """,
                 accounts,
             )
@@ -143,28 +168,24 @@ class EnergySettlement(models.AbstractModel):
 
     def _finish(self, queue, settled):
         """Delete the queue rows all of whose accounts were settled here."""
+        done = set(settled)
         self.env.cr.execute(
             SQL(
                 """
-            DELETE FROM energy_settlement_queue q
-             WHERE q.id = ANY(%s) AND NOT EXISTS (
-                   SELECT 1 FROM energy_supply s JOIN energy_account a ON a.id = s.account_id
-                    WHERE s.meter_id = q.meter_id AND a.state <> 'draft'
-                      AND (s.end_at IS NULL OR s.end_at > q.since)
-                      AND NOT (s.account_id = ANY(%s)))
+            WITH mended AS (DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s))
+            DELETE FROM energy_settlement_queue WHERE id = ANY(%s)
             """,
-                [row for row, _meter, _since in queue],
                 settled,
+                [row for row, _meter, _since, concerned in queue if done.issuperset(concerned)],
             )
-        )
-        self.env.cr.execute(
-            SQL("DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s)", settled)
         )
         self.env["energy.settlement.problem"].invalidate_model(flush=False)
 
     def _has_more(self, accounts):
         """Say whether more is due; drop what concerns meters that serve nobody."""
-        if not accounts:
+        dropped = 0
+        if len(accounts) <= BATCH // 8:
+            # They may stand before others in the queue.
             self.env.cr.execute("""
                 DELETE FROM energy_settlement_queue q
                  WHERE NOT EXISTS (SELECT 1 FROM energy_supply s
@@ -172,8 +193,9 @@ class EnergySettlement(models.AbstractModel):
                                     WHERE s.meter_id = q.meter_id AND a.state <> 'draft'
                                       AND (s.end_at IS NULL OR s.end_at > q.since))
             """)
-            # They may have stood before others in the queue.
-            return bool(self.env.cr.rowcount)
+            dropped = self.env.cr.rowcount
+        if not accounts:
+            return bool(dropped)
         self.env.cr.execute(
             "SELECT 1 FROM energy_settlement_queue"
             " WHERE not_before IS NULL OR not_before <= energy_now() LIMIT 1"
@@ -189,14 +211,16 @@ class EnergySettlement(models.AbstractModel):
         :param float deadline: `clock.monotonic()` at which to stop, or None
         :return: number of accounts settled
         """
-        total, conflicts, limit = 0, 0, BATCH
+        total, conflicts = 0, 0
+        told, is_untold = 0.0, False
         registry = Registry(self.env.cr.dbname)
         while deadline is None or clock.monotonic() < deadline:
             # Another process may have approved a tariff since.
             registry.check_signaling()
+            tell = clock.monotonic() - told >= SECONDS_BETWEEN_TELLING
             try:
                 with closing(registry.cursor()) as cr:
-                    count, has_more = self._in(cr)._settle(limit)
+                    count, has_more = self._in(cr)._settle(BATCH, tell=tell)
                     reached("before_commit")
                     cr.commit()  # pylint: disable=invalid-commit
                     reached("after_commit")
@@ -206,36 +230,53 @@ class EnergySettlement(models.AbstractModel):
                     raise
                 continue
             except Exception as error:
-                _logger.info(
-                    "Settling %s accounts failed, trying them one by one", limit, exc_info=True
-                )
-                count, has_more = self._settle_singly(registry), True
+                _logger.info("Settling %s accounts failed, trying parts", BATCH, exc_info=True)
+                count, has_more, tell = self._settle_parts(registry), True, False
                 if not count:
                     raise error
             conflicts = 0
             total += count
+            if count and tell:
+                told, is_untold = clock.monotonic(), False
+            elif count:
+                is_untold = True
             if not has_more:
                 break
+        if is_untold:
+            with closing(registry.cursor()) as cr:
+                self._in(cr).env["energy.room"]._tell()
+                cr.commit()  # pylint: disable=invalid-commit
         return total
 
     def _in(self, cr):
         return self.with_env(self.env(cr=cr))
 
-    def _settle_singly(self, registry):
-        """Settle the accounts at the head of the queue one by one, setting failing ones aside."""
+    def _settle_parts(self, registry):
+        """Settle the accounts at the head of the queue in ever smaller parts.
+
+        A part that fails is halved; an account that fails alone is set aside.
+
+        :return: number of accounts that were tried
+        """
         with closing(registry.cursor()) as cr:
-            accounts = sorted({state[3] for state in self._in(cr)._lock_due(BATCH, None).values()})
-        for account in accounts:
+            accounts = sorted({state[3] for state in self._in(cr)._lock_due(BATCH).values()})
+        parts = [accounts]
+        while parts:
+            part = parts.pop()
             try:
                 with closing(registry.cursor()) as cr:
-                    self._in(cr)._settle(1, [account])
+                    self._in(cr)._settle(None, part, tell=False)
                     cr.commit()  # pylint: disable=invalid-commit
             except CONFLICTS:
                 continue
             except Exception as error:
-                _logger.exception("Account %s cannot be settled; it is set aside", account)
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                    continue
+                _logger.exception("Account %s cannot be settled; it is set aside", part[0])
                 with closing(registry.cursor()) as cr:
-                    self._in(cr).env["energy.settlement.problem"]._record(account, str(error))
+                    self._in(cr).env["energy.settlement.problem"]._record(part[0], str(error))
                     cr.commit()  # pylint: disable=invalid-commit
         return len(accounts)
 

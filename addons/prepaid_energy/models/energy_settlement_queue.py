@@ -7,28 +7,35 @@ from ..bulk import copy_rows
 class EnergySettlementQueue(models.Model):
     """What is to be rated: a meter, from a moment on.
 
-    Collecting only inserts, settling only deletes; so neither ever waits for the other.
+    Collecting only inserts, settling only deletes; so neither ever waits for the other. As for
+    readings, there is no foreign key to the meter: it would cost as much as the row itself, and
+    settling drops what concerns meters that serve nobody.
     """
 
     _name = "energy.settlement.queue"
     _description = "To be settled"
+    _auto = False
     _log_access = False
     _order = "id"
     _rec_name = "meter_id"
 
-    meter_id = fields.Many2one(
-        "energy.meter", required=True, readonly=True, ondelete="cascade", index=True
-    )
+    meter_id = fields.Many2one("energy.meter", required=True, readonly=True)
     site_id = fields.Many2one(related="meter_id.site_id")
     company_id = fields.Many2one(related="meter_id.company_id")
     since = fields.Datetime(required=True, readonly=True)
     not_before = fields.Datetime(readonly=True, help="Set aside until then after a failure.")
 
     def init(self):
-        self.env.cr.execute(
-            "ALTER TABLE energy_settlement_queue ALTER COLUMN id TYPE bigint;"
-            "ALTER SEQUENCE energy_settlement_queue_id_seq AS bigint"
-        )
+        self.env.cr.execute("""
+            CREATE TABLE IF NOT EXISTS energy_settlement_queue (
+                id bigserial PRIMARY KEY,
+                meter_id integer NOT NULL,
+                since timestamp NOT NULL,
+                not_before timestamp
+            );
+            CREATE INDEX IF NOT EXISTS energy_settlement_queue_meter_idx
+                ON energy_settlement_queue (meter_id);
+        """)
 
     @api.model
     def _add(self, rows):

@@ -64,12 +64,7 @@ class EnergyTariffVersion(models.Model):
     )
     hints = fields.Text(compute="_compute_checks", help="Worth knowing before it is approved.")
     coverage = fields.Char(compute="_compute_coverage")
-    plan = fields.Json(
-        string="Picture of the Year",
-        compute="_compute_plan",
-        exportable=False,
-        help="Which rate period is in force when, a bar for each season and kind of day.",
-    )
+    plan = fields.Json(string="Picture of the Year", compute="_compute_plan", exportable=False)
     price_columns = fields.Json(compute="_compute_price_columns", exportable=False)
 
     @api.depends(*PLAN, *PRICES)

@@ -444,5 +444,5 @@ def entry_hash(head, row):
     :param str head: hash of the entry before, empty for the first
     :param tuple row: the entry's values in the order of `ENTRY_COLUMNS`, without the hash
     """
-    text = "|".join([head, *("" if value is None else str(value) for value in row)])
+    text = "|".join([head, *["" if value is None else str(value) for value in row]])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -236,6 +236,7 @@ PUBLIC = {
         "action_refuse",
         "action_draft",
         "action_derive_prices",
+        "action_new_version",
         "action_open_meters",
         "action_open_holders",
         "copy_data",

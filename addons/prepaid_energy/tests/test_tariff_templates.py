@@ -6,8 +6,9 @@ from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import new_test_user, tagged
 
-from .. import tariff_templates
+from .. import tariff_money, tariff_templates
 from .common import START, EnergyCase
+from .planting import PropertyCase
 
 
 def local(year, month, day):
@@ -38,7 +39,7 @@ class TemplateCase(EnergyCase):
 
 
 @tagged("post_install", "-at_install")
-class TestTariffTemplates(TemplateCase):
+class TestTariffTemplates(PropertyCase, TemplateCase):
     """Every template becomes a tariff that prices use, or lacks nothing but its prices."""
 
     def test_every_template_becomes_a_tariff(self):
@@ -152,13 +153,21 @@ class TestTariffTemplates(TemplateCase):
     def test_peak_and_valley_follow_from_base_and_ratio(self):
         """粤发改价格〔2021〕331号: 1.7 : 1 : 0.38 in fen to two decimals; published prices."""
         version = self.from_template("cn_guangdong_business")
-        for base, prices in (
-            (0.6542, {"sharp": "1.3902", "peak": "1.1121", "flat": "0.6542", "valley": "0.2486"}),
-            (0.6002, {"sharp": "1.2754", "peak": "1.0203", "flat": "0.6002", "valley": "0.2281"}),
-        ):
-            version.base_price = base
-            version.action_derive_prices()
-            self.assertEqual(self.first_tier(version), prices)
+
+        def check():
+            for base, peak, valley in ((0.6542, "1.1121", "0.2486"), (0.6002, "1.0203", "0.2281")):
+                version.base_price = base
+                version.action_derive_prices()
+                prices = self.first_tier(version)
+                self.assertEqual((prices["peak"], prices["valley"]), (peak, valley))
+                self.assertEqual(prices["flat"], f"{base:.4f}")
+            self.assertEqual(prices["sharp"], "1.2754")  # 0.6002 x 1.7 x 1.25 = 1.275425
+
+        self.holds(
+            check,
+            (tariff_money.derived_price, "ROUND_HALF_UP", "'ROUND_DOWN'"),
+            (tariff_money.derived_price, "EXACT.multiply(base, ratio)", "base"),
+        )
         version.action_approve()
         shenzhen = self.from_template("cn_shenzhen_household")
         self.assertEqual(
