@@ -174,6 +174,7 @@ class EnergyRating(models.AbstractModel):
             for pair in pairwise(work.points)
             if any(point.moment in work.estimated for point in pair)
             for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
+            if cell.quantity
         }
 
     @staticmethod

@@ -27,6 +27,7 @@ from . import (
     test_price_consequence,
     test_rating_charges,
     test_rating_preview,
+    test_rating_properties,
     test_rating_recount,
     test_rating_units,
     test_reading_neighbours,
