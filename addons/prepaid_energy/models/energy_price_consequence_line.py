@@ -26,5 +26,5 @@ class EnergyPriceConsequenceLine(models.Model):
     amount = fields.Monetary(
         string="Difference", readonly=True, help="What the customer pays more; a minus: less."
     )
-    weight = fields.Float(string="Size", readonly=True, aggregator=False)
+    weight = fields.Monetary(string="Size", readonly=True, aggregator=False)
     message = fields.Char(string="Cannot Be Priced", readonly=True)

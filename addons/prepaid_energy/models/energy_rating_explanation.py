@@ -194,10 +194,11 @@ class EnergyRating(models.AbstractModel):
         first = max((n for n, term in enumerate(terms) if term[0] <= begin), default=0)
         cells = self._cells_between(work, begin, unit.month, prices)
         sources = self._sources(work.meter, points[0].moment, points[-1].moment)
+        clock = self._clock_of(work, begin)
         return {
             "supply": work.supply,
             "meter": work.meter_name,
-            "clock": self._clock_of(work, begin),
+            "clock": clock,
             "start": _register(work, begin, sources),
             "end": _register(work, last, sources),
             "multipliers": [(term[0], term[2]) for term in terms[first:]],
@@ -205,7 +206,7 @@ class EnergyRating(models.AbstractModel):
             "estimates": len([moment for moment in inside if moment in work.estimated]),
             "cells": cells,
             "quantity": sum((cell["quantity"] for cell in cells), ZERO),
-            "stretches": self._stretches(work, begin, last, prices),
+            "stretches": self._stretches(work, begin, last, prices) if clock != "meter" else [],
         }
 
     def _clock_of(self, work, moment):
@@ -333,12 +334,13 @@ def _register(work, moment, sources):
     register = _raised(work, moment)
     if work.modulus:
         register %= work.modulus
-    before = max(point.moment for point in work.points if point.moment <= moment)
-    after = min(point.moment for point in work.points if point.moment >= moment)
+    read = [point.moment for point in work.points if point.moment not in work.virtual]
+    before = max((known for known in read if known <= moment), default=moment)
+    after = min((known for known in read if known >= moment), default=moment)
     return {
         "moment": moment,
         "register": register,
-        "is_read": before == after,
+        "is_read": moment in read,
         "source": sources.get(moment),
         "before": before,
         "after": after,

@@ -198,7 +198,7 @@ PUBLIC = {
         "action_open_payments",
         "action_print_receipt",
     },
-    "energy.billing.line": {"action_open_period"},
+    "energy.billing.line": {"action_open_period", "action_explain"},
     "energy.billing.period": {
         "action_freeze_and_invoice",
         "action_open_invoice",
