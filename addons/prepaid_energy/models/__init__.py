@@ -93,6 +93,7 @@ from . import energy_settlement_problem
 from . import energy_meter_exchange
 from . import energy_rating
 from . import energy_rating_rows
+from . import energy_rating_registers
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation

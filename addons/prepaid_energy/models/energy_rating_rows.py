@@ -75,15 +75,17 @@ class EnergyRating(models.AbstractModel):
                 counter=counter,
                 counter_since=counter_since,
             )
-        for supply, since, tariff, multiplier, addition in self.env.execute_query(
+        for supply, since, tariff, multiplier, addition, source in self.env.execute_query(
             SQL(
                 "SELECT supply_id, since, tariff_id, multiplier::text,"
-                "       COALESCE(limit_addition, 0)::text FROM energy_supply_term"
+                "       COALESCE(limit_addition, 0)::text, band_source FROM energy_supply_term"
                 " WHERE supply_id = ANY(%s) ORDER BY supply_id, since",
                 list(works),
             )
         ):
             works[supply].terms.append((since, tariff, Decimal(multiplier), Decimal(addition)))
+            if source == "meter":
+                works[supply].by_meter.add(since)
         return list(works.values())
 
     def _load_points(self, works):

@@ -346,3 +346,40 @@ class TestRatingRecount(PropertyCase, RatingCase):
         self.reads(meter, (10, "90"))
         self.assertEqual(mark.exists().settled_until, START + timedelta(days=6))
         self.assertEqual(self.due(account), {"2026-03": "30.00"})
+
+    def test_bands_as_the_meter_counted_them(self):
+        """T7: the registers' steps share the total's; what they lack goes to the rest."""
+        tariff = self.make_tariff(
+            "Meter",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 20)],
+            rest="valley",
+        )
+        meter = self.make_meter("V16")
+        account = self.open_account(meter, tariff=tariff, activate=False)
+        account.supply_ids.term_ids.band_source = "meter"
+        account.action_activate()
+        # Of 24 kWh the plan would put half into each band; the meter counted 20 peak, and 3.99
+        # valley: the rest of 0.01 is valley as well.
+        for moment, total, peak, valley in (
+            (1, "24", "20", "3.99"),
+            (2, "48", "25", "22.99"),
+        ):
+            bands = (None, Decimal(peak), None, Decimal(valley))
+            self.set_clock(self.day(moment))
+            self.env["energy.reading"]._ingest(
+                [(meter.id, self.day(moment), Decimal(total), bands, "poll")]
+            )
+        self.settle()
+        # The opening reading has no band registers: the first day by the plan, 12 + 6.
+        # The second day: 5 x 1.00 + 19 x 0.50
+        self.assertEqual(
+            [line[3:] for line in self.lines(account, "peak", "valley")],
+            [
+                ("12.000", "12.000000"),
+                ("12.000", "6.000000"),
+                ("5.000", "5.000000"),
+                ("19.000", "9.500000"),
+            ],
+        )
+        self.assertEqual(self.due(account), {"2026-03": "32.50"})
