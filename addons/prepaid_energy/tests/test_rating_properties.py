@@ -144,7 +144,11 @@ class TestRatingOrder(PropertyCase, RatingCase):
                 "first = local_midnight(unit.period_start, zone)",
             ),
             (Rows._load_before, "x.local_date < v.first_day", "x.local_date <= v.first_day"),
-            (Rows._load_usage, "x.local_date >= v.first_day OR", "x.local_date > v.first_day OR"),
+            (
+                Rows._load_usage,
+                'SQL("x.local_date >= v.first_day")',
+                'SQL("x.local_date > v.first_day")',
+            ),
         )
 
     def test_tiers_of_a_year_by_month(self):
