@@ -144,11 +144,6 @@ class TestRatingOrder(PropertyCase, RatingCase):
                 "first = local_midnight(unit.period_start, zone)",
             ),
             (Rows._load_before, "x.local_date < v.first_day", "x.local_date <= v.first_day"),
-            (
-                Rows._load_usage,
-                'SQL("x.local_date >= v.first_day")',
-                'SQL("x.local_date > v.first_day")',
-            ),
         )
 
     def test_tiers_of_a_year_by_month(self):
