@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from .acceptance import Limits, judge
+from .acceptance import Limits, Verdict, judge
 from .splitting import Point
 
 # Reasons of held readings that may hold no longer once a neighbour is another one.
@@ -287,7 +287,7 @@ class History:
     def _fits(self, row: Row, previous: Row | None) -> bool:
         return self._verdict(row, previous, None).state == "accepted"
 
-    def _verdict(self, row: Row, previous: Row | None, following: Row | None):
+    def _verdict(self, row: Row, previous: Row | None, following: Row | None) -> Verdict:
         return judge(
             row.point.register,
             row.moment,
