@@ -31,7 +31,6 @@ from . import (
     test_reading_neighbours,
     test_reading_review,
     test_reading_sheet,
-    test_reading_neighbours,
     test_receipt,
     test_reconciliation,
     test_room_list,

@@ -580,7 +580,7 @@ class TestProperties(ReviewCase):
 
         self.holds(
             check,
-            (History._follow, "before.moment if before is not None else row.moment", "self.now"),
+            (History._touch, "before.moment if before is not None else row.moment", "self.now"),
         )
 
 
