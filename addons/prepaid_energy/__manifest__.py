@@ -47,6 +47,8 @@
         "views/energy_account_change_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_meter_exchange_views.xml",
+        "views/energy_meter_finding_views.xml",
+        "views/energy_multiplier_change_views.xml",
         "views/energy_reading_sheet_views.xml",
         "views/energy_reading_views.xml",
         "views/energy_usage_views.xml",

@@ -169,7 +169,8 @@ def _cut(
             next_read = stop == last_moment
             next_register = after.register if next_read else interpolate(before, after, stop)
             quantity = (next_register - register) * multiplier
-            interpolated = marked and not (read and next_read)
+            # Where nothing was used nothing was interpolated: so pieces mark what the whole marks.
+            interpolated = marked and quantity != 0 and not (read and next_read)
             place = (day, key, edge.band)
             cell = found.get(place)
             if cell is None:

@@ -5,6 +5,7 @@ from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
 from . import res_company_balance
+from . import res_company_findings
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
@@ -95,8 +96,15 @@ from . import energy_command
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
+from . import energy_multiplier_change
+from . import energy_multiplier_change_supply
 from . import energy_rating
 from . import energy_rating_rows
+from . import energy_rating_registers
+from . import energy_reading_gap
+from . import energy_estimate
+from . import energy_meter_finding
+from . import energy_meter_finding_search
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_settlement
@@ -109,6 +117,7 @@ from . import energy_arrears
 from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
+from . import energy_checker_estimates
 from . import energy_demo
 from . import energy_demo_tariffs
 from . import energy_demo_office

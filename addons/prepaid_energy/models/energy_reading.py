@@ -24,10 +24,10 @@ HELD_REASONS = [
 class EnergyReading(models.Model):
     """One row a meter and moment, partitioned by month behind an updatable view.
 
-    `_ingest` and a person's correction (`energy_reading_review.py`) are the only code that inserts
-    readings. Later only their state and who decided about it changes, there; the database refuses
-    everything else. There is at most one accepted reading of a meter at a moment. Linked to by
-    (meter, moment), never by many2one.
+    `_ingest`, a person's correction (`energy_reading_review.py`) and `energy.estimate` are the only
+    code that inserts readings. Later only their state and who decided about it changes; the
+    database refuses everything else. There is at most one accepted reading of a meter at a moment.
+    Linked to by (meter, moment), never by many2one.
     """
 
     _name = "energy.reading"
@@ -91,7 +91,10 @@ class EnergyReading(models.Model):
         "not use.",
     )
     origin = fields.Integer(
-        string="Corrects", readonly=True, help="Number of the reading that this one corrects."
+        string="Corrects",
+        readonly=True,
+        help="Number of the reading that this one corrects; of an estimate, the last real reading, "
+        "from which it goes on.",
     )
     note = fields.Char(string="Reason Given", readonly=True)
     decided_by_id = fields.Many2one("res.users", readonly=True)
@@ -130,6 +133,9 @@ class EnergyReading(models.Model):
                 ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
             CREATE INDEX IF NOT EXISTS energy_reading_data_aside_idx
                 ON energy_reading_data (meter_id, moment) WHERE state <> 'accepted';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_estimate_idx
+                ON energy_reading_data (meter_id, moment)
+             WHERE source = 'estimate' AND state = 'accepted';
 
             CREATE OR REPLACE FUNCTION energy_reading_refuse_change() RETURNS trigger
             LANGUAGE plpgsql AS $$

@@ -21,6 +21,8 @@ RIGHTS = {
     "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
     "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
     "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.multiplier.change": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.meter.finding": {},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -79,6 +81,8 @@ SITE_MODELS = (
     "energy.account.change",
     "energy.account.change.line",
     "energy.meter.exchange",
+    "energy.multiplier.change",
+    "energy.meter.finding",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -136,6 +140,7 @@ WIZARDS = (
     "energy.top.up",
     "energy.meter.addition",
     "energy.daily.closing",
+    "energy.finding.closing",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -158,6 +163,14 @@ PUBLIC = {
         "action_open_requests",
     },
     "energy.meter.exchange": {"action_confirm", "action_cancel"},
+    "energy.multiplier.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_show_consequence",
+        "action_open_entries",
+    },
+    "energy.meter.finding": {"action_close", "action_change_multiplier"},
+    "energy.finding.closing": {"action_confirm"},
     "energy.account": {
         "action_activate",
         "action_change",
@@ -205,6 +218,8 @@ PUBLIC = {
         "action_open_readings",
         "action_open_commands",
         "action_operate",
+        "action_open_findings",
+        "action_change_multiplier",
         "action_type_reading",
     },
     "energy.operation": {"action_confirm", "action_grant"},
@@ -246,7 +261,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff", "action_replace_meter"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter", "action_change_multiplier"},
     "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",
@@ -373,6 +388,12 @@ class AccessCase(EnergyCase):
                 "new_meter_id": cls.on_site(account.site_id, f"{meter.name} new").id,
                 "reason": "Defect",
             }
+        )
+        cls.env["energy.multiplier.change"].create(
+            {"supply_id": account.supply_ids.id, "multiplier": 40, "reason": "Other transformers"}
+        )
+        cls.env["energy.meter.finding"]._sync(
+            "silent", {meter.id: (START, "silent", {})}, [("meter_id", "=", meter.id)]
         )
         cls.env["energy.reading.sheet"].create(
             {
