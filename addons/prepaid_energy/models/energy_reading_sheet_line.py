@@ -209,11 +209,11 @@ class EnergyReadingSheetLine(models.Model):
                    EXTRACT(EPOCH FROM l.moment - f.moment)::text
               FROM %s
               JOIN energy_reading_data l ON l.meter_id = v.meter AND l.moment = v.last
-                   AND l.state = 'accepted'
+                   AND l.state = 'accepted' AND l.source <> 'estimate'
               JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.state = 'accepted'
-                      AND r.moment >= v.last - %s * interval '1 day' AND r.moment < v.last
+                      AND r.source <> 'estimate' AND r.moment >= v.last - %s * interval '1 day' AND r.moment < v.last
                     ORDER BY r.moment LIMIT 1) f
                    ON f.total < l.total AND l.moment - f.moment >= interval '1 day'
              WHERE NOT EXISTS (

@@ -257,6 +257,25 @@ class TestDecision(ReviewCase):
             ),
         )
 
+    def test_estimate_gives_way_to_what_is_accepted(self):
+        meter = self.make_meter("E1", max_power=5, register_digits=0)
+        account = self.open_account(meter)
+        self.read(meter, START + HOUR, "2")
+        self.read(meter, START + DAY, "400")
+        held = self.reading(meter, START + DAY)
+        self.company.energy_estimate_after = 12
+        last = self.reading(meter, START + HOUR)
+        self.env.cr.execute(
+            "INSERT INTO energy_reading_data (meter_id, moment, total, source, state, origin,"
+            " site_id, company_id) VALUES (%s, %s, 30, 'estimate', 'accepted', %s, %s, %s)",
+            [meter.id, START + DAY, last.id, self.site.id, self.company.id],
+        )
+        with self.refused(UserError, "None of these"):
+            self.reading(meter, START + DAY, 30).action_reject()
+        self.review(held, "accept")
+        self.assertEqual(self.reading(meter, START + DAY, 30).state, "superseded")
+        self.assertEqual(account.balance, -240)
+
     def test_stated_register_is_corrected_not_rejected(self):
         opening = self.reading(self.meter, START)
         refused = self.review(opening, "reject")
