@@ -213,7 +213,8 @@ class EnergyReadingSheetLine(models.Model):
               JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.state = 'accepted'
-                      AND r.source <> 'estimate' AND r.moment >= v.last - %s * interval '1 day' AND r.moment < v.last
+                      AND r.source <> 'estimate' AND r.moment < v.last
+                      AND r.moment >= v.last - %s * interval '1 day'
                     ORDER BY r.moment LIMIT 1) f
                    ON f.total < l.total AND l.moment - f.moment >= interval '1 day'
              WHERE NOT EXISTS (
