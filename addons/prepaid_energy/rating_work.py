@@ -44,11 +44,17 @@ class Work:
     modulus: Decimal | None
     since: datetime | None
     mark: Point | None
+    # The smallest unit of the account's currency; its site, company and currency.
+    step: Decimal | None = None
+    place: tuple = ()
     chain: int | None = None
     counter: int | None = None
     counter_since: datetime | None = None
     # (since, tariff id, multiplier, addition to tier limits), in order of time.
     terms: list = field(default_factory=list)
+    # Since when terms hold that go by the meter's own band registers; these by moment and band.
+    by_meter: set = field(default_factory=set)
+    registers: dict = field(default_factory=dict)
     points: list = field(default_factory=list)
     # Moments of points that are estimates, and of points that nobody read (see `engine.split`).
     estimated: set = field(default_factory=set)
@@ -109,6 +115,12 @@ class Work:
                 spans.extend(prices.spans(tariff, low, high, self.zone, multiplier))
         return spans
 
+    def goes_by_meter(self, moment):
+        """Whether the terms at a moment put use into rate periods by the meter's registers."""
+        if not self.by_meter:
+            return False
+        return max(term[0] for term in self.terms if term[0] <= moment) in self.by_meter
+
     def addition_at(self, moment):
         """Return what is added to each tier limit, a month, by the terms at a moment."""
         addition = Decimal(0)
@@ -161,9 +173,11 @@ class Unit:
     # Standing charges: by (day, supply, version), and of the time before by month.
     standing: dict = field(default_factory=dict)
     standing_before: dict = field(default_factory=lambda: defaultdict(Decimal))
-    # (quantity, amount, *flags) by (day, supply, version, band, tier): as stored, as rated now.
+    # (quantity, amount, *flags) by (day, supply, version, band, tier): as stored, as rated now;
+    # and the ids of what is stored.
     old: dict = field(default_factory=dict)
     new: dict = field(default_factory=dict)
+    rows: dict = field(default_factory=dict)
     months: dict = field(default_factory=dict)
 
     @property
@@ -192,10 +206,6 @@ class Month:
     due: Decimal
     posted: Decimal
     revision: int
-    step: Decimal
-    site: int
-    company: int
-    currency: int
     new_due: object = None
 
 

@@ -415,8 +415,13 @@ DEFECTS = [
         "self.total += quantity",
         "self.total = max(self.total, quantity)",
     ),
-    (metamorphic, rating._Segment.due, "Fraction(self.total)", "Fraction(len(self.cells))"),
-    (dearer_with_use_where_tiers_rise, rating._Segment.tiers, "lower = limit", "lower = end"),
+    (metamorphic, rating._Segment.due, "Fraction(weighted)", "Fraction(weighted + 1)"),
+    (
+        dearer_with_use_where_tiers_rise,
+        rating._Segment.due,
+        "Fraction(self.total)",
+        "Fraction(self.total) ** 2",
+    ),
 ]
 
 

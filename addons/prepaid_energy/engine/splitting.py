@@ -169,7 +169,8 @@ def _cut(
             next_read = stop == last_moment
             next_register = after.register if next_read else interpolate(before, after, stop)
             quantity = (next_register - register) * multiplier
-            interpolated = marked and not (read and next_read)
+            # Where nothing was used nothing was interpolated: so pieces mark what the whole marks.
+            interpolated = marked and quantity != 0 and not (read and next_read)
             place = (day, key, edge.band)
             cell = found.get(place)
             if cell is None:
@@ -240,7 +241,6 @@ def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
 def even_stretches(day: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime, timedelta]]:
     """Return the parts of a local date with one offset from UTC: (UTC start, UTC end, offset)."""
     start, end = local_midnight(day, zone), local_midnight(day + _DAY, zone)

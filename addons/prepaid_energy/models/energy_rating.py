@@ -53,6 +53,7 @@ class EnergyRating(models.AbstractModel):
             work for work in batch.supplies if work.since is not None and not work.is_over
         ]
         self._load_points(batch.works)
+        self._load_registers(batch.works)
         self._spread_gaps(batch.works, prices)
         for work in batch.works:
             if work.account in batch.failures or len(work.points) < 2:
@@ -65,9 +66,10 @@ class EnergyRating(models.AbstractModel):
             except ValueError as error:
                 batch.refuse(work.account, self._refusal(error, work))
         self._gather(batch)
-        self._load_usage(batch)
-        self._load_months(batch.units)
-        self._load_before(batch)
+        rows = self._load_months(batch.units)
+        self._load_usage(batch, rows)
+        self._add_missing_months(batch.units)
+        self._load_before(batch, rows)
         for unit in list(batch.units.values()):
             if unit.account in batch.failures:
                 continue
@@ -83,8 +85,7 @@ class EnergyRating(models.AbstractModel):
         """Whether the tariff of a version counts tiers per meter."""
         return self.env["energy.tariff.version"].browse(version_id).tariff_id.tier_scope == "meter"
 
-    @staticmethod
-    def _split(work, prices):
+    def _split(self, work, prices):
         """Return the use of a supply between its points, by day, version and rate period."""
         # Only what lies between the points matters: so all meters read together ask the same.
         first, last = work.points[0].moment, work.points[-1].moment
@@ -92,7 +93,15 @@ class EnergyRating(models.AbstractModel):
         work.spans = work.spans_between(first, stop, prices)
         if not work.spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused("tariff", _("The supply has no tariff."))
-        return split(work.points, work.spans, work.zone, modulus=work.modulus, virtual=work.virtual)
+        by_meter = [span for span in work.spans if work.goes_by_meter(span.start)]
+        if not by_meter:
+            return self._split_by_plan(work, work.spans)
+        by_plan = [span for span in work.spans if not work.goes_by_meter(span.start)]
+        return self._split_by_plan(work, by_plan) + self._split_by_registers(work, by_meter)
+
+    @staticmethod
+    def _split_by_plan(work, spans):
+        return split(work.points, spans, work.zone, modulus=work.modulus, virtual=work.virtual)
 
     def _of_meter(self, refused, work):
         return RatingRefused(
@@ -176,6 +185,7 @@ class EnergyRating(models.AbstractModel):
             for pair in pairwise(point for point in work.points if point.moment not in work.virtual)
             if any(point.moment in work.estimated for point in pair)
             for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
+            if cell.quantity
         }
 
     @staticmethod
@@ -257,11 +267,12 @@ class EnergyRating(models.AbstractModel):
     def _drafts(self, batch):
         """Return the balance entries that bring what is posted to what is due."""
         updates, postings = [], []
+        steps = {work.account: work.step for work in batch.supplies}
         for unit in batch.units.values():
             for month, row in unit.months.items():
                 if row.new_due is None:
                     continue
-                target = round_half_up(row.new_due, row.step)
+                target = round_half_up(row.new_due, steps[unit.account])
                 difference = target - row.posted
                 revision = row.revision + (difference != 0)
                 due = row.new_due

@@ -29,6 +29,7 @@ from . import (
     test_partial,
     test_rating_charges,
     test_rating_preview,
+    test_rating_properties,
     test_rating_recount,
     test_rating_units,
     test_reading_neighbours,
