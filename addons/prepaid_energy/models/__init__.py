@@ -87,6 +87,10 @@ from . import energy_account_deposit
 from . import energy_receipt_deposit
 from . import energy_reading
 from . import energy_reading_acceptance
+from . import energy_reading_held
+from . import energy_reading_review
+from . import energy_reading_sheet
+from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_settlement_queue

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import copy_rows, values
-from ..engine import Limits, Point, judge
+from ..engine import Limits, Point, Verdict, judge
 
 STORED = (
     "meter_id",
@@ -32,6 +32,7 @@ STORED = (
 BANDS = 8
 # How far back a meter's latest reading is looked for first.
 RECENT = timedelta(days=31)
+DUPLICATE = Verdict("duplicate")
 
 
 class EnergyReading(models.Model):
@@ -58,6 +59,7 @@ class EnergyReading(models.Model):
         neighbours, estimated = self._neighbours(rows)
         multipliers = multipliers or {}
         now = clock.now(self.env.cr)
+        set_aside = self._set_aside(rows)
         stored, queue, overtaken, differing = [], [], set(), {}
         known = {}
         for meter, moment, total, bands, source in rows:
@@ -78,9 +80,15 @@ class EnergyReading(models.Model):
                 now,
                 multiplier=multipliers.get((meter, moment)),
             )
+            number = total if total is not None and total.is_finite() else None
+            if (meter, moment, number) in set_aside:
+                # Held, or decided about by a person: it never comes back by being sent again.
+                verdict = DUPLICATE
             counts[verdict.state] += 1
             if verdict.state == "duplicate":
                 continue
+            if verdict.state != "accepted":
+                set_aside.add((meter, moment, number))
             if verdict.reason == "multiplier":
                 differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
             if verdict.state == "accepted":
@@ -93,7 +101,7 @@ class EnergyReading(models.Model):
                 (
                     meter,
                     moment,
-                    total if total is not None and total.is_finite() else None,
+                    number,
                     *bands,
                     *[None] * (BANDS - len(bands)),
                     source,
@@ -112,6 +120,28 @@ class EnergyReading(models.Model):
             # sudo: findings belong to the flow, whoever delivers readings
             self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
+
+    def _set_aside(self, rows):
+        """Return which of these readings are stored already, but not accepted.
+
+        :return: set of (meter id, moment, total or None)
+        """
+        moments = [row[1] for row in rows]
+        found = self.env.execute_query(
+            SQL(
+                """
+            SELECT meter_id, moment, total::text FROM energy_reading_data
+             WHERE state <> 'accepted' AND moment BETWEEN %s AND %s AND meter_id = ANY(%s)
+            """,
+                min(moments),
+                max(moments),
+                sorted({row[0] for row in rows}),
+            )
+        )
+        return {
+            (meter, moment, None if total is None else Decimal(total))
+            for meter, moment, total in found
+        }
 
     def _meter_facts(self, meter_ids):
         rows = self.env.execute_query(
@@ -193,7 +223,7 @@ class EnergyReading(models.Model):
             SQL(
                 """
             SELECT v.meter, v.moment, p.moment, p.total::text, s.total::text,
-                   f.moment, f.total::text
+                   f.moment, f.total::text, f.is_baseline
               FROM %s
               LEFT JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
@@ -205,7 +235,7 @@ class EnergyReading(models.Model):
                     WHERE r.meter_id = v.meter AND r.moment = v.moment
                       AND r.state = 'accepted' AND r.source <> 'estimate') s ON TRUE
               LEFT JOIN LATERAL (
-                   SELECT moment, total FROM energy_reading_data r
+                   SELECT moment, total, is_baseline FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.moment > v.moment
                       AND r.state = 'accepted' AND r.source <> 'estimate'
                     ORDER BY r.moment LIMIT 1) f ON TRUE
@@ -217,7 +247,7 @@ class EnergyReading(models.Model):
             (meter, moment): (
                 Point(before, Decimal(before_total)) if before else None,
                 Point(moment, Decimal(same)) if same is not None else None,
-                Point(after, Decimal(after_total)) if after else None,
+                Point(after, Decimal(after_total), bool(baseline)) if after else None,
             )
-            for meter, moment, before, before_total, same, after, after_total in rows
+            for meter, moment, before, before_total, same, after, after_total, baseline in rows
         }

@@ -69,6 +69,10 @@ RIGHTS = {
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
+    "energy.reading.review": {"engineer": "rwu", "manager": "rwu"},
+    "energy.reading.review.line": {},
+    "energy.reading.sheet": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.reading.sheet.line": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
@@ -106,6 +110,10 @@ SITE_MODELS = (
     "energy.finance.day",
     "energy.advance.month",
     "energy.arrears",
+    "energy.reading.review",
+    "energy.reading.review.line",
+    "energy.reading.sheet",
+    "energy.reading.sheet.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -212,11 +220,29 @@ PUBLIC = {
         "action_operate",
         "action_open_findings",
         "action_change_multiplier",
+        "action_type_reading",
     },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage"},
-    "energy.reading": {"action_open_entries", "action_open_usage"},
+    "energy.reading": {
+        "action_open_entries",
+        "action_open_usage",
+        "action_accept",
+        "action_reject",
+        "action_correct",
+        "action_replace_meter",
+        "action_open_sheet",
+    },
+    "energy.reading.review": {"action_confirm"},
+    "energy.reading.sheet": {
+        "action_fill",
+        "action_import",
+        "action_confirm",
+        "action_cancel",
+        "action_open_readings",
+    },
+    "energy.reading.sheet.line": {"get_import_templates"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
@@ -229,6 +255,7 @@ PUBLIC = {
         "action_open_account",
         "action_open_meter",
         "action_open_readings",
+        "action_type_reading",
         "action_open_commands",
         "action_open_usage",
         "action_open_entries",
@@ -368,6 +395,13 @@ class AccessCase(EnergyCase):
         cls.env["energy.meter.finding"]._sync(
             "silent", {meter.id: (START, "silent", {})}, [("meter_id", "=", meter.id)]
         )
+        cls.env["energy.reading.sheet"].create(
+            {
+                "property_id": account.site_id.id,
+                "line_ids": [Command.create({"meter_id": meter.id})],
+            }
+        )
+        cls.env["energy.reading"].search([("meter_id", "=", meter.id)], limit=1).action_reject()
         cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account
