@@ -61,6 +61,10 @@
         "views/res_users_views.xml",
         "views/res_company_views.xml",
         "views/energy_reconciliation_views.xml",
+        "views/energy_uncharged_views.xml",
+        "report/energy_explanation_report.xml",
+        "views/energy_explanation_views.xml",
+        "views/energy_price_consequence_views.xml",
         "views/energy_menus.xml",
     ],
     "demo": [

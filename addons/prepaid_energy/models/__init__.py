@@ -107,9 +107,17 @@ from . import energy_meter_finding
 from . import energy_meter_finding_search
 from . import energy_rating_standing
 from . import energy_rating_preview
+from . import energy_rating_explanation
 from . import energy_settlement
 from . import energy_room
 from . import energy_reconciliation
+from . import energy_uncharged
+from . import energy_price_consequence
+from . import energy_price_consequence_line
+from . import energy_tariff_version_consequence
+from . import energy_explanation
+from . import energy_billing_line_explanation
+from . import energy_tariff_version_explanation
 from . import energy_checker
 from . import energy_checker_invoices
 from . import energy_checker_books

@@ -14,6 +14,7 @@ from . import (
     test_counter,
     test_estimate,
     test_exchange,
+    test_explain,
     test_finance_reports,
     test_finding,
     test_gap,
@@ -27,6 +28,7 @@ from . import (
     test_opening,
     test_operation,
     test_partial,
+    test_price_consequence,
     test_rating_charges,
     test_rating_preview,
     test_rating_properties,
@@ -51,4 +53,5 @@ from . import (
     test_tariff_engine,
     test_tariff_life,
     test_tariff_templates,
+    test_uncharged,
 )

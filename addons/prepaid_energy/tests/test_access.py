@@ -66,6 +66,9 @@ RIGHTS = {
     "energy.finance.day": {},
     "energy.advance.month": {},
     "energy.arrears": {},
+    "energy.uncharged": {},
+    "energy.price.consequence": {},
+    "energy.price.consequence.line": {},
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
@@ -114,6 +117,8 @@ SITE_MODELS = (
     "energy.reading.review.line",
     "energy.reading.sheet",
     "energy.reading.sheet.line",
+    "energy.uncharged",
+    "energy.price.consequence.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -129,6 +134,7 @@ COMPANY_MODELS = (
     "energy.shift",
     "energy.credit.level",
     "energy.agreement.template",
+    "energy.price.consequence",
 )
 # Wizards of a company, which know no site.
 COMPANY_WIZARDS = ("energy.tariff.choice",)
@@ -141,6 +147,7 @@ WIZARDS = (
     "energy.meter.addition",
     "energy.daily.closing",
     "energy.finding.closing",
+    "energy.explanation",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -153,6 +160,12 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.explanation": {
+        "action_print",
+        "action_open_entry",
+        "action_open_usage",
+        "action_open_readings",
+    },
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
     "energy.account.change": {
@@ -206,7 +219,7 @@ PUBLIC = {
         "action_open_payments",
         "action_print_receipt",
     },
-    "energy.billing.line": {"action_open_period"},
+    "energy.billing.line": {"action_open_period", "action_explain"},
     "energy.billing.period": {
         "action_freeze_and_invoice",
         "action_open_invoice",
@@ -243,6 +256,8 @@ PUBLIC = {
         "action_open_readings",
     },
     "energy.reading.sheet.line": {"get_import_templates"},
+    "energy.rating.unit": {"action_open_usage", "action_explain"},
+    "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
@@ -285,7 +300,9 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.usage": {"action_open_entries", "action_open_readings"},
+    "energy.price.consequence": {"action_confirm", "action_cancel", "action_open_lines"},
+    "energy.uncharged": {"action_open", "action_open_readings"},
+    "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
         "action_open_usage",
@@ -294,6 +311,7 @@ PUBLIC = {
         "action_open_payment",
         "action_print_receipt",
         "action_reverse",
+        "action_explain",
     },
 }
 
@@ -402,6 +420,16 @@ class AccessCase(EnergyCase):
             }
         )
         cls.env["energy.reading"].search([("meter_id", "=", meter.id)], limit=1).action_reject()
+        cls.env["energy.price.consequence"].create(
+            {
+                "kind": "tariff",
+                "company_id": account.company_id.id,
+                "tariff_id": tariff.id,
+                "line_ids": [
+                    Command.create({"account_id": account.id, "site_id": account.site_id.id})
+                ],
+            }
+        )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account
