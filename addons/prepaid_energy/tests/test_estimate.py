@@ -379,19 +379,25 @@ class TestEstimate(GapCase, PropertyCase):
         self.estimate(MARCH_2 + 10 * DAY + HOUR)
         checker = self.env["energy.checker"]
         self.assertEqual(checker._rule_estimates(), (3, []))
-        for statement, word in (
-            ("UPDATE energy_supply_mark SET is_estimated = FALSE WHERE supply_id = %s", "settled"),
-            (
-                "UPDATE energy_reading_data SET origin = origin - 1 WHERE source = 'estimate'"
-                " AND site_id = (SELECT site_id FROM energy_supply WHERE id = %s)",
-                "beside later readings",
-            ),
-        ):
-            with self.env.cr.savepoint() as savepoint:
-                self.env.cr.execute(statement, [account.supply_ids.id])
-                _count, findings = checker._rule_estimates()
-                self.assertEqual(len(findings), 1)
-                self.assertIn(meter.name, findings[0])
-                self.assertIn(word, findings[0])
-                savepoint.rollback()
+        with self.env.cr.savepoint() as savepoint:
+            self.env.cr.execute(
+                "UPDATE energy_supply_mark SET is_estimated = FALSE WHERE supply_id = %s",
+                [account.supply_ids.id],
+            )
+            _count, findings = checker._rule_estimates()
+            self.assertEqual(len(findings), 1)
+            self.assertIn(f"{meter.name}: by what it is settled", findings[0])
+            savepoint.rollback()
+        self.env.invalidate_all()
+        with self.env.cr.savepoint() as savepoint:
+            self.set_clock(MARCH_2 + 11 * DAY + HOUR)
+            silent = self.estimates._silent()
+            self.read(meter, MARCH_2 + 10 * DAY + 2 * HOUR, "130")
+            self.settle()
+            self.estimates._make(silent)
+            self.env.cr.execute("DELETE FROM energy_settlement_queue")
+            _count, findings = checker._rule_estimates()
+            self.assertEqual(len(findings), 1)
+            self.assertIn(f"{meter.name} has estimates beside later readings", findings[0])
+            savepoint.rollback()
         self.env.invalidate_all()
