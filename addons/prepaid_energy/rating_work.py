@@ -14,6 +14,8 @@ from .local_time import month_last
 ONE_DAY = timedelta(days=1)
 # Rate periods of lines that are charged by time rather than by use.
 STANDING, MINIMUM = "standing", "minimum"
+# From here on two readings are too far apart to say how the use ran between them.
+GAP = timedelta(hours=1)
 
 
 def plus(one, other):
@@ -42,6 +44,9 @@ class Work:
     modulus: Decimal | None
     since: datetime | None
     mark: Point | None
+    # The smallest unit of the account's currency; its site, company and currency.
+    step: Decimal | None = None
+    place: tuple = ()
     chain: int | None = None
     counter: int | None = None
     counter_since: datetime | None = None
@@ -168,9 +173,11 @@ class Unit:
     # Standing charges: by (day, supply, version), and of the time before by month.
     standing: dict = field(default_factory=dict)
     standing_before: dict = field(default_factory=lambda: defaultdict(Decimal))
-    # (quantity, amount, *flags) by (day, supply, version, band, tier): as stored, as rated now.
+    # (quantity, amount, *flags) by (day, supply, version, band, tier): as stored, as rated now;
+    # and the ids of what is stored.
     old: dict = field(default_factory=dict)
     new: dict = field(default_factory=dict)
+    rows: dict = field(default_factory=dict)
     months: dict = field(default_factory=dict)
 
     @property
@@ -199,10 +206,6 @@ class Month:
     due: Decimal
     posted: Decimal
     revision: int
-    step: Decimal
-    site: int
-    company: int
-    currency: int
     new_due: object = None
 
 

@@ -60,6 +60,7 @@ class Population:
         ]
         env.flush_all()
         cr = env.cr
+        cr.execute("SELECT energy_reading_partition(%s)", [start.date().replace(day=1)])
         values = {
             "name": name,
             "count": count,
@@ -77,7 +78,7 @@ class Population:
                    driver, register_digits, max_power, read_interval, is_protected, cut_priority,
                    can_switch)
             SELECT %(name)s || n, 'electricity', %(site)s, %(site)s, %(company)s, TRUE, 'none', 6,
-                   0, 30, FALSE, 10, TRUE FROM generate_series(1, %(count)s) n RETURNING id
+                   30, 30, FALSE, 10, TRUE FROM generate_series(1, %(count)s) n RETURNING id
             """,
             values,
         )

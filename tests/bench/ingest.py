@@ -25,7 +25,6 @@ def run(context) -> list[Figure]:
     """Store a new reading of each meter again and again, some of the last ones repeated."""
     with context.database("ingest") as database, odoo_registry(database) as (registry, environment):
         with closing(registry.cursor()) as cr:
-            cr.execute("SELECT energy_reading_partition('2026-03-01')")
             ours = Population(environment(cr), "ours", METERS, START)
             plain = Population(environment(cr), "plain", METERS, START)
             # The project clock stands beyond all readings of this run.

@@ -1,76 +1,214 @@
-"""Readings stored → rated → posted → decided, against plain SQL that writes the same rows."""
+"""Readings stored → rated → posted → decided, against plain SQL that writes the same rows.
 
-from contextlib import closing
+Further against the ORM in batches, with few and with many readings stored, and in memory. All of it
+takes some ten minutes; `ENERGY_BENCH_METERS` (1000,10000) and `ENERGY_BENCH_STORED` (0: none) make
+it shorter.
+"""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
+from bench_orm import settle_by_orm
 from bench_population import Population, odoo_registry
 
 from tools.measuring import Figure, compare, seconds
 
 NAME = "settle"
+SIZES = tuple(map(int, os.environ.get("ENERGY_BENCH_METERS", "1000,10000,100000").split(",")))
+STORED = int(os.environ.get("ENERGY_BENCH_STORED", "30000000"))
+FEW_STORED = 1_000_000
+# Meters whose history grows, of the ORM, and by which memory is compared.
 METERS = 10_000
+FEW_METERS, MANY_METERS = 1_000, 100_000
 PAIRS = 5
 START = datetime(2026, 3, 2, 0, 0)
 STEP = timedelta(minutes=30)
+SETTLER = Path(__file__).with_name("bench_settler.py")
 
 
 def run(context) -> list[Figure]:
-    """Settle one new reading of each meter again and again; the yardstick does it in SQL."""
-    with context.database("settle") as database, odoo_registry(database) as (registry, environment):
+    """Settle one new reading of each meter again and again, in turn with each yardstick."""
+    figures = [_against_sql(context, size) for size in SIZES]
+    figures.append(_against_orm(context))
+    if STORED:
+        figures.append(_with_more_stored(context))
+    figures.append(_memory(context))
+    return figures
+
+
+class Side:
+    """A population and how it gets and settles one more reading of each meter."""
+
+    def __init__(self, registry, environment, name: str, meters: int, settle) -> None:
+        self.registry, self.environment = registry, environment
+        self.count, self._settle = 0, settle
         with closing(registry.cursor()) as cr:
-            ours = Population(environment(cr), "ours", METERS, START)
-            plain = Population(environment(cr), "plain", METERS, START)
+            self.population = Population(environment(cr), name, meters, START)
             cr.commit()
-            cr.execute("ANALYZE")
-            cr.commit()
-        rounds = {"ours": 0, "plain": 0}
 
-        def settle() -> float:
-            rounds["ours"] += 1
-            return METERS / seconds(lambda: _ours(registry, environment, ours, rounds["ours"]))
+    def rate(self) -> float:
+        """Settle once more; return meters a second."""
+        self.count += 1
+        length = seconds(lambda: self._settle(self, self.count))
+        return len(self.population.meters) / length
 
-        def statement() -> float:
-            rounds["plain"] += 1
-            return METERS / seconds(lambda: _plain(registry, plain, rounds["plain"]))
 
-        settle(), statement()  # the day's first rows, caches
-        pairs = compare(settle, statement, PAIRS)
-        _same_rows(registry, ours, plain)
-    return [
-        Figure(
-            what=f"readings stored, rated, posted, decided; {METERS:,} meters",
-            figure=pairs.figure,
-            yardstick=pairs.yardstick,
-            ratio=pairs.ratio,
-            unit="meters/s",
-            aim=0.4,
+def _analyze(registry) -> None:
+    with closing(registry.cursor()) as cr:
+        cr.execute("ANALYZE")
+        cr.commit()
+
+
+def _against_sql(context, meters: int) -> Figure:
+    with context.database("settle") as database, odoo_registry(database) as (registry, environment):
+        ours = Side(registry, environment, "ours", meters, _ours)
+        plain = Side(registry, environment, "plain", meters, _plain)
+        _analyze(registry)
+        ours.rate(), plain.rate()  # the day's first rows, caches
+        pairs = compare(ours.rate, plain.rate, PAIRS)
+        _same_rows(registry, ours.population, plain.population)
+    return Figure(
+        what=f"readings stored, rated, posted, decided; {meters:,} meters; plain SQL",
+        figure=pairs.figure,
+        yardstick=pairs.yardstick,
+        ratio=pairs.ratio,
+        unit="meters/s",
+        must=0.4,
+        aim=0.7,
+    )
+
+
+def _against_orm(context) -> Figure:
+    with context.database("settle") as database, odoo_registry(database) as (registry, environment):
+        ours = Side(registry, environment, "ours", METERS, _ours)
+        orm = Side(registry, environment, "orm", METERS, _orm)
+        _analyze(registry)
+        ours.rate(), orm.rate()
+        pairs = compare(ours.rate, orm.rate, PAIRS)
+        _same_rows(registry, ours.population, orm.population)
+    return Figure(
+        what=f"the same; {METERS:,} meters; the ORM in batches, one price",
+        figure=pairs.figure,
+        yardstick=pairs.yardstick,
+        ratio=pairs.ratio,
+        unit="meters/s",
+        must=1.5,
+        aim=2.5,
+    )
+
+
+def _with_more_stored(context) -> Figure:
+    """Settle the same meters in two databases, of which one has a long history of them."""
+    with ExitStack() as stack:
+        sides = []
+        for name, stored in (("many", STORED), ("few", FEW_STORED)):
+            database = stack.enter_context(context.database(f"settle_{name}"))
+            registry, environment = stack.enter_context(odoo_registry(database))
+            side = Side(registry, environment, name, METERS, _ours)
+            with closing(registry.cursor()) as cr:
+                _store(cr, side.population, stored)
+                cr.commit()
+            _analyze(registry)
+            side.rate()
+            sides.append(side)
+        many, few = sides
+        pairs = compare(many.rate, few.rate, PAIRS)
+    return Figure(
+        what=f"the same; {METERS:,} meters; {STORED:,} readings stored, yardstick {FEW_STORED:,}",
+        figure=pairs.figure,
+        yardstick=pairs.yardstick,
+        ratio=pairs.ratio,
+        unit="meters/s",
+        must=0.8,
+        aim=0.95,
+    )
+
+
+def _store(cr, population: Population, count: int) -> None:
+    """Store readings of the months before the start: of each meter one every half an hour."""
+    each = count // len(population.meters)
+    month = START.date().replace(day=1)
+    for back in range(1 + each // (28 * 48)):
+        cr.execute(
+            "SELECT energy_reading_partition((%s - make_interval(months => %s))::date)",
+            [month, back],
         )
-    ]
+    cr.execute(
+        """
+        INSERT INTO energy_reading_data (meter_id, moment, total, source, state, site_id,
+               company_id)
+        SELECT m.id, %(start)s - n * %(step)s, 0, 'poll', 'accepted', m.site_id, m.company_id
+          FROM energy_meter m CROSS JOIN generate_series(1, %(each)s) n
+         WHERE m.id = ANY(%(meters)s)
+        """,
+        {"start": START, "step": STEP, "each": each, "meters": population.meters},
+    )
+
+
+def _memory(context) -> Figure:
+    """Let processes of their own settle few and many meters; compare their peaks."""
+    peaks = []
+    with context.database("settle") as database:
+        for meters in (FEW_METERS, MANY_METERS):
+            with odoo_registry(database) as (registry, environment):
+                side = Side(registry, environment, f"memory {meters}", meters, _stored)
+                side.rate()
+            settler = [sys.executable, str(SETTLER), database]
+            done = subprocess.run(settler, check=True, capture_output=True, text=True)
+            accounts, peak = map(int, done.stdout.split())
+            if accounts != meters:
+                raise AssertionError(f"{accounts} accounts were settled, not {meters}")
+            peaks.append(peak / 1024)
+    return Figure(
+        what=f"memory: from {FEW_METERS:,} ({peaks[0]:.0f} MB) to {MANY_METERS:,} meters, more",
+        figure=peaks[1] - peaks[0],
+        unit="MB",
+        must=64,
+        aim=16,
+        smaller_is_better=True,
+    )
 
 
 def _reading(meter: int, number: int) -> Decimal:
     return Decimal(number) * (Decimal(meter % 97) + 40) / 100
 
 
-def _ours(registry, environment, population: Population, number: int) -> None:
+def _stored(side: Side, number: int) -> None:
     moment = START + number * STEP
-    with closing(registry.cursor()) as cr:
-        env = environment(cr)
+    with closing(side.registry.cursor()) as cr:
+        env = side.environment(cr)
         env["energy.clock"]._set(moment, 0)
-        rows = [
-            (meter, moment, _reading(meter, number), None, "poll") for meter in population.meters
-        ]
+        meters = side.population.meters
+        rows = [(meter, moment, _reading(meter, number), None, "poll") for meter in meters]
         env["energy.reading"]._ingest(rows)
         cr.commit()
-    with closing(registry.cursor()) as cr:
-        environment(cr)["energy.settlement"]._run()
 
 
-def _plain(registry, population: Population, number: int) -> None:
+def _ours(side: Side, number: int) -> None:
+    _stored(side, number)
+    with closing(side.registry.cursor()) as cr:
+        side.environment(cr)["energy.settlement"]._run()
+
+
+def _orm(side: Side, number: int) -> None:
+    moment = START + number * STEP
+    with closing(side.registry.cursor()) as cr:
+        env = side.environment(cr)
+        env["energy.clock"]._set(moment, 0)
+        totals = {meter: float(_reading(meter, number)) for meter in side.population.meters}
+        settle_by_orm(env, totals, moment)
+
+
+def _plain(side: Side, number: int) -> None:
     """One join, the same inserts with the same keys, one update a balance."""
     moment = START + number * STEP
-    with closing(registry.cursor()) as cr:
+    population = side.population
+    with closing(side.registry.cursor()) as cr:
         cr.execute("SET LOCAL jit = off")
         cr.execute(
             """
@@ -119,10 +257,11 @@ def _plain(registry, population: Population, number: int) -> None:
             entered AS (
                 INSERT INTO energy_wallet_entry (wallet_id, account_id, site_id, company_id,
                        currency_id, number, kind, category, amount, balance_after, key, moment,
-                       local_date, period_id, unit_id, revision, note, user_id, hash)
+                       local_date, period_id, unit_id, revision, note, user_id, used_until,
+                       hash)
                 SELECT wallet, account, site, company, currency, number, 'use', 'electricity',
                        -money, balance - money, 'use/' || unit || '/' || revision, %(moment)s,
-                       %(day)s, period, unit, revision, '2026-03', 1,
+                       %(day)s, period, unit, revision, '2026-03', 1, %(moment)s,
                        md5(wallet::text) || md5(number::text) FROM priced)
             UPDATE energy_wallet w SET balance = w.balance - money, last_number = priced.number,
                    head = md5(wallet::text) || md5(priced.number::text)

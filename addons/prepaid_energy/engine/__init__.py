@@ -16,6 +16,7 @@ from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate
 from .registers import band_steps, split_by_registers
+from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
 from .shaping import estimate, frozen_since, shaped
 from .splitting import (
@@ -44,11 +45,14 @@ __all__ = [
     "Decision",
     "Edge",
     "Facts",
+    "History",
     "Limits",
     "Line",
     "Point",
     "Problem",
     "RatedUnit",
+    "Refusal",
+    "Row",
     "Span",
     "TariffVersion",
     "Terms",

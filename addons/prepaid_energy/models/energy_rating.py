@@ -37,6 +37,7 @@ class EnergyRating(models.AbstractModel):
         :return: (list of `Draft` for the balances, dict of account id to the `RatingRefused` that
             says why its use cannot be priced); nothing is written for the latter
         """
+        self._drop_overtaken(queued)
         batch = self._rated(account_ids, queued, Prices(self.env))
         self._write(batch)
         reached("usage_written")
@@ -53,6 +54,7 @@ class EnergyRating(models.AbstractModel):
         ]
         self._load_points(batch.works)
         self._load_registers(batch.works)
+        self._spread_gaps(batch.works, prices)
         for work in batch.works:
             if work.account in batch.failures or len(work.points) < 2:
                 continue
@@ -64,9 +66,10 @@ class EnergyRating(models.AbstractModel):
             except ValueError as error:
                 batch.refuse(work.account, self._refusal(error, work))
         self._gather(batch)
-        self._load_usage(batch)
-        self._load_months(batch.units)
-        self._load_before(batch)
+        rows = self._load_months(batch.units)
+        self._load_usage(batch, rows)
+        self._add_missing_months(batch.units)
+        self._load_before(batch, rows)
         for unit in list(batch.units.values()):
             if unit.account in batch.failures:
                 continue
@@ -179,7 +182,7 @@ class EnergyRating(models.AbstractModel):
         """Return (date, version, band) of the cells that an estimated reading bounds."""
         return {
             (cell.date, cell.version, cell.band)
-            for pair in pairwise(work.points)
+            for pair in pairwise(point for point in work.points if point.moment not in work.virtual)
             if any(point.moment in work.estimated for point in pair)
             for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
             if cell.quantity
@@ -264,11 +267,12 @@ class EnergyRating(models.AbstractModel):
     def _drafts(self, batch):
         """Return the balance entries that bring what is posted to what is due."""
         updates, postings = [], []
+        steps = {work.account: work.step for work in batch.supplies}
         for unit in batch.units.values():
             for month, row in unit.months.items():
                 if row.new_due is None:
                     continue
-                target = round_half_up(row.new_due, row.step)
+                target = round_half_up(row.new_due, steps[unit.account])
                 difference = target - row.posted
                 revision = row.revision + (difference != 0)
                 due = row.new_due

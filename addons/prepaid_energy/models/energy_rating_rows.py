@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 from odoo import models
 from odoo.tools import SQL
 
-from ..bulk import values
+from ..bulk import copy_rows, values
 from ..engine import Point
 from ..local_time import local_midnight, month_first
 from ..rating_work import MINIMUM, STANDING, Month, Work
@@ -19,6 +19,24 @@ UNITS = {
     "period_start": "date",
     "period_end": "date",
 }
+USAGE_COLUMNS = (
+    "supply_id",
+    "account_id",
+    "meter_id",
+    "unit_id",
+    "site_id",
+    "company_id",
+    "currency_id",
+    "commodity",
+    "local_date",
+    "band",
+    "tier",
+    "version_id",
+    "quantity",
+    "amount",
+    "is_interpolated",
+    "is_estimated",
+)
 # The unit of a row of energy_rating_unit, as `Unit.key`; and that a row named `v` has it.
 KEY = SQL("g.account_id, g.commodity, COALESCE(g.supply_id, 0), g.period_start, g.period_end")
 SAME_UNIT = SQL(
@@ -43,8 +61,10 @@ class EnergyRating(models.AbstractModel):
                 """
             SELECT s.id, s.account_id, s.meter_id, m.name, m.commodity, site.tz, s.start_at,
                    s.end_at, m.register_digits, k.settled_until, k.register::text, s.chain_id,
-                   c.id, c.start_at
+                   c.id, c.start_at, currency.rounding::text, a.site_id, a.company_id, a.currency_id
               FROM energy_supply s
+              JOIN energy_account a ON a.id = s.account_id
+              JOIN res_currency currency ON currency.id = a.currency_id
               JOIN energy_meter m ON m.id = s.meter_id
               JOIN energy_property site ON site.id = s.site_id
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
@@ -55,10 +75,10 @@ class EnergyRating(models.AbstractModel):
                 account_ids,
             )
         )
-        works = {}
+        works, steps = {}, {}
         for row in rows:
             supply, account, meter, name, commodity, tz, start, end, digits, *rest = row
-            until, register, chain, counter, counter_since = rest
+            until, register, chain, counter, counter_since, step, site, company, currency = rest
             works[supply] = Work(
                 supply=supply,
                 account=account,
@@ -74,6 +94,8 @@ class EnergyRating(models.AbstractModel):
                 chain=chain or supply,
                 counter=counter,
                 counter_since=counter_since,
+                step=steps.get(step) or steps.setdefault(step, Decimal(step).normalize()),
+                place=(site, company, currency),
             )
         for supply, since, tariff, multiplier, addition, source in self.env.execute_query(
             SQL(
@@ -97,6 +119,45 @@ class EnergyRating(models.AbstractModel):
         if not works:
             return
         by_supply = {work.supply: work for work in works}
+        rows = self._points_added([work for work in works if work.is_append and work.end is None])
+        rows += self._points_between(
+            [work for work in works if not work.is_append or work.end is not None]
+        )
+        for supply, moment, total, is_baseline, is_estimate in rows:
+            work = by_supply[supply]
+            work.points.append(Point(moment, Decimal(total), is_baseline))
+            if is_estimate:
+                work.estimated.add(moment)
+
+    def _points_added(self, works):
+        """Fetch the readings from the mark on: what nearly all supplies ask."""
+        if not works:
+            return []
+        return self.env.execute_query(
+            SQL(
+                """
+            SELECT v.supply, r.moment, r.total::text, COALESCE(r.is_baseline, FALSE),
+                   r.source = 'estimate'
+              FROM %s
+              JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
+                   AND r.moment >= v.low AND r.moment >= %s
+             ORDER BY v.supply, r.moment
+            """,
+                values(
+                    [(work.supply, work.meter, work.mark.moment) for work in works],
+                    supply="int",
+                    meter="int",
+                    low="timestamp",
+                ),
+                # Partitions of the time before are not even looked at.
+                min(work.mark.moment for work in works),
+            )
+        )
+
+    def _points_between(self, works):
+        """Fetch the readings around what is counted anew, or up to the end of a supply."""
+        if not works:
+            return []
         bounds = [
             (work.supply, work.meter, work.mark.moment, True, work.end)
             if work.is_append
@@ -109,7 +170,7 @@ class EnergyRating(models.AbstractModel):
             )
             for work in works
         ]
-        for supply, moment, total, is_baseline, is_estimate in self.env.execute_query(
+        return self.env.execute_query(
             SQL(
                 """
                 SELECT v.supply, r.moment, r.total::text, COALESCE(r.is_baseline, FALSE),
@@ -135,11 +196,7 @@ class EnergyRating(models.AbstractModel):
                     until="timestamp",
                 ),
             )
-        ):
-            work = by_supply[supply]
-            work.points.append(Point(moment, Decimal(total), is_baseline))
-            if is_estimate:
-                work.estimated.add(moment)
+        )
 
     def _load_counted(self, works):
         """Return where use was counted that is counted anew.
@@ -169,50 +226,13 @@ class EnergyRating(models.AbstractModel):
         )
         return [(tuple(key), day) for _supply, *key, day in rows]
 
-    def _load_usage(self, batch):
-        """Add what was counted before and still stands to the units' days."""
-        units = batch.units
-        if not units:
-            return
-        recounted = {work.supply: work.first_day for work in batch.works if not work.is_append}
-        rows = self.env.execute_query(
-            SQL(
-                """
-            SELECT %s, x.local_date, x.supply_id,
-                   x.version_id, x.band, x.tier, x.quantity::text, x.amount::text,
-                   COALESCE(x.is_interpolated, FALSE), COALESCE(x.is_estimated, FALSE)
-              FROM %s
-              JOIN energy_rating_unit g ON %s
-                   AND g.month >= date_trunc('month', v.first_day)::date
-              JOIN energy_usage x ON x.unit_id = g.id
-                   AND (x.local_date >= v.first_day OR x.band = %s)
-             ORDER BY x.local_date
-            """,
-                KEY,
-                values(
-                    [(*unit.key, unit.first_day) for unit in units.values()],
-                    **UNITS,
-                    first_day="date",
-                ),
-                SAME_UNIT,
-                MINIMUM,
-            )
-        )
-        for *key, day, supply, version, band, tier, quantity, amount, read, estimated in rows:
-            unit = units[tuple(key)]
-            quantity, amount = Decimal(quantity), Decimal(amount)
-            unit.old[day, supply, version, band, tier] = (quantity, amount, read, estimated)
-            if supply in recounted and day >= recounted[supply]:
-                continue
-            if tier:
-                unit.add(day, supply, version, band, quantity, (read, estimated))
-            elif band == STANDING:
-                unit.standing[day, supply, version] = amount
-
     def _load_months(self, units):
-        """Fetch the posting rows of the units; where one is missing it stands without an id."""
+        """Fetch the posting rows of the units.
+
+        :return: dict of row id to (unit, month)
+        """
         if not units:
-            return
+            return {}
         rows = self.env.execute_query(
             SQL(
                 """
@@ -224,32 +244,61 @@ class EnergyRating(models.AbstractModel):
                 SAME_UNIT,
             )
         )
-        accounts = {
-            row[0]: row
-            for row in self.env.execute_query(
-                SQL(
-                    """
-                SELECT a.id, c.rounding::text, a.site_id, a.company_id, a.currency_id
-                  FROM energy_account a JOIN res_currency c ON c.id = a.currency_id
-                 WHERE a.id = ANY(%s)
-                """,
-                    list({unit.account for unit in units.values()}),
-                )
-            )
-        }
-        facts = {
-            account: (Decimal(step).normalize(), site, company, currency)
-            for account, step, site, company, currency in accounts.values()
-        }
+        found = {}
         for *key, month, row, due, posted, revision in rows:
             unit = units[tuple(key)]
-            unit.months[month] = Month(
-                row, Decimal(due), Decimal(posted), revision, *facts[unit.account]
-            )
+            unit.months[month] = Month(row, Decimal(due), Decimal(posted), revision)
+            found[row] = unit, month
+        return found
+
+    @staticmethod
+    def _add_missing_months(units):
+        """Add the posting rows that the units' days need; they stand without an id."""
         for unit in units.values():
             days = (unit.first_day, *unit.days, *(day for day, *_rest in unit.standing))
             for month in {month_first(day) for day in days} - unit.months.keys():
-                unit.months[month] = Month(None, ZERO, ZERO, 0, *facts[unit.account])
+                unit.months[month] = Month(None, ZERO, ZERO, 0)
+
+    def _load_usage(self, batch, rows):
+        """Add what was counted before and still stands to the units' days.
+
+        :param dict rows: what `_load_months` returned
+        """
+        wanted = [
+            (row, unit.first_day)
+            for row, (unit, month) in rows.items()
+            if month >= month_first(unit.first_day)
+        ]
+        if not wanted:
+            return
+        recounted = {work.supply: work.first_day for work in batch.works if not work.is_append}
+        found = self.env.execute_query(
+            SQL(
+                """
+            SELECT x.unit_id, x.id, x.local_date, x.supply_id, x.version_id, x.band, x.tier,
+                   x.quantity::text, x.amount::text, COALESCE(x.is_interpolated, FALSE),
+                   COALESCE(x.is_estimated, FALSE)
+              FROM %s JOIN energy_usage x ON x.unit_id = v.row AND %s
+             ORDER BY x.local_date
+            """,
+                values(wanted, row="int", first_day="date"),
+                SQL("(x.local_date >= v.first_day OR x.band = %s)", MINIMUM)
+                if any(self._may_have_minimum(work, batch) for work in batch.supplies)
+                else SQL("x.local_date >= v.first_day"),
+            )
+        )
+        for row, usage, day, supply, version, band, tier, quantity, amount, *flags in found:
+            unit = rows[row][0]
+            quantity, amount, flags = Decimal(quantity), Decimal(amount), tuple(flags)
+            cell = (day, supply, version, band, tier)
+            unit.old[cell] = (quantity, amount, *flags)
+            unit.rows[cell] = usage
+            if supply in recounted and day >= recounted[supply]:
+                continue
+            if tier:
+                unit.add(day, supply, version, band, quantity, flags)
+            elif band == STANDING:
+                unit.standing[day, supply, version] = amount
 
     def _make_months(self, units):
         """Make the posting rows that are missing."""
@@ -279,36 +328,37 @@ class EnergyRating(models.AbstractModel):
         for *key, row in self.env.cr.fetchall():
             missing[tuple(key)].id = row
 
-    def _load_before(self, batch):
+    def _load_before(self, batch, rows):
         """Fetch the cumulated use before their first day in work of the units that have tiers."""
-        tiered = [
-            unit
-            for unit in batch.units.values()
+        tiered = {
+            key
+            for key, unit in batch.units.items()
             if any(version.is_tiered for version in self._versions(unit, batch.prices).values())
+        }
+        wanted = [
+            (row, month, unit.first_day)
+            for row, (unit, month) in rows.items()
+            if month < unit.first_day and unit.key in tiered
         ]
-        if not tiered:
+        if not wanted:
             return
-        rows = self.env.execute_query(
+        found = self.env.execute_query(
             SQL(
                 """
-            SELECT %s, g.month, x.supply_id, x.version_id, x.band, sum(x.quantity)::text,
+            SELECT x.unit_id, x.supply_id, x.version_id, x.band, sum(x.quantity)::text,
                    sum(x.amount)::text
               FROM %s
-              JOIN energy_rating_unit g ON %s
-              JOIN energy_usage x ON x.unit_id = g.id AND x.local_date < v.first_day
+              JOIN energy_usage x ON x.unit_id = v.row AND x.local_date < v.first_day
                    AND x.band <> %s
-             GROUP BY %s, g.month, x.supply_id, x.version_id, x.band
-             ORDER BY g.month, min(x.local_date), x.version_id, x.supply_id, x.band
+             GROUP BY x.unit_id, v.month, x.supply_id, x.version_id, x.band
+             ORDER BY v.month, min(x.local_date), x.version_id, x.supply_id, x.band
             """,
-                KEY,
-                values([(*unit.key, unit.first_day) for unit in tiered], **UNITS, first_day="date"),
-                SAME_UNIT,
+                values(wanted, row="int", month="date", first_day="date"),
                 MINIMUM,
-                KEY,
             )
         )
-        for *key, month, supply, version, band, quantity, amount in rows:
-            unit = batch.units[tuple(key)]
+        for row, supply, version, band, quantity, amount in found:
+            unit, month = rows[row]
             if band == STANDING:
                 unit.standing_before[month] += Decimal(amount)
             else:
@@ -317,79 +367,53 @@ class EnergyRating(models.AbstractModel):
     def _write(self, batch):
         """Bring usage and marks to what was rated."""
         self._make_months(batch.units)
-        self._write_usage(batch.units)
+        self._write_usage(batch)
         self._write_marks(batch.works)
 
-    def _write_usage(self, units):
+    def _write_usage(self, batch):
         """Bring the usage rows to what was rated: changed ones only."""
-        changed, gone = [], []
-        for unit in units.values():
+        supplies = {work.supply: work for work in batch.supplies}
+        added, changed, gone = [], [], []
+        for unit in batch.units.values():
             old, new = unit.old, unit.new
             for cell, figures in new.items():
-                if old.get(cell) != figures:
-                    day, supply, version, band, tier = cell
-                    month = unit.months[month_first(day)]
-                    changed.append(
-                        (
-                            supply,
-                            unit.account,
-                            month.id,
-                            month.site,
-                            month.company,
-                            month.currency,
-                            unit.commodity,
-                            day,
-                            band,
-                            tier,
-                            version,
-                            *figures,
-                        )
+                known = old.get(cell)
+                if known == figures:
+                    continue
+                if known is not None:
+                    changed.append((unit.rows[cell], *figures))
+                    continue
+                day, supply, version, band, tier = cell
+                added.append(
+                    (
+                        supply,
+                        unit.account,
+                        supplies[supply].meter,
+                        unit.months[month_first(day)].id,
+                        *supplies[supply].place,
+                        unit.commodity,
+                        day,
+                        band,
+                        tier,
+                        version,
+                        *figures,
                     )
-            gone.extend(cell for cell in old.keys() - new.keys())
-        if gone:
-            self.env.cr.execute(
-                SQL(
-                    """
-                DELETE FROM energy_usage x USING %s
-                 WHERE x.local_date = v.local_date AND x.supply_id = v.supply
-                   AND x.version_id = v.version AND x.band = v.band AND x.tier = v.tier
-                """,
-                    values(
-                        gone,
-                        local_date="date",
-                        supply="int",
-                        version="int",
-                        band="text",
-                        tier="int",
-                    ),
                 )
-            )
+            gone.extend(unit.rows[cell] for cell in old.keys() - new.keys())
+        if gone:
+            self.env.cr.execute(SQL("DELETE FROM energy_usage WHERE id = ANY(%s)", gone))
         if changed:
             self.env.cr.execute(
                 SQL(
                     """
-                INSERT INTO energy_usage (supply_id, account_id, unit_id, site_id, company_id,
-                       currency_id, commodity, local_date, band, tier, version_id, quantity,
-                       amount, is_interpolated, is_estimated, meter_id)
-                SELECT v.*, s.meter_id FROM %s JOIN energy_supply s ON s.id = v.supply
-                    ON CONFLICT (supply_id, local_date, band, tier, version_id) DO UPDATE
-                   SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount,
-                       is_interpolated = EXCLUDED.is_interpolated,
-                       is_estimated = EXCLUDED.is_estimated
+                UPDATE energy_usage AS x
+                   SET quantity = v.quantity, amount = v.amount,
+                       is_interpolated = v.is_interpolated, is_estimated = v.is_estimated
+                  FROM %s WHERE x.id = v.id
                 """,
                     values(
                         changed,
-                        supply="int",
-                        account="int",
-                        unit="int",
-                        site="int",
-                        company="int",
-                        currency="int",
-                        commodity="text",
-                        local_date="date",
-                        band="text",
-                        tier="int",
-                        version="int",
+                        id="bigint",
                         quantity="numeric",
                         amount="numeric",
                         is_interpolated="boolean",
@@ -397,31 +421,48 @@ class EnergyRating(models.AbstractModel):
                     ),
                 )
             )
+        if added:
+            copy_rows(self.env.cr, "energy_usage", USAGE_COLUMNS, added)
         self.env["energy.usage"].invalidate_model(flush=False)
 
     def _write_marks(self, works):
         """Note up to where each supply is settled; nowhere where all its readings went away."""
-        rows, gone = [], []
+        added, moved, gone = [], [], []
         for work in works:
             point = work.last_point
             if point is not None:
-                rows.append((work.supply, point.moment, point.register))
+                rows = moved if work.mark is not None else added
+                is_estimate = point.moment in work.estimated
+                rows.append((work.supply, point.moment, point.register, is_estimate))
             elif work.mark is not None:
                 gone.append(work.supply)
         if gone:
             self.env.cr.execute(
                 SQL("DELETE FROM energy_supply_mark WHERE supply_id = ANY(%s)", gone)
             )
-        if rows:
+        if added:
+            copy_rows(
+                self.env.cr,
+                "energy_supply_mark",
+                ("supply_id", "settled_until", "register", "is_estimated"),
+                added,
+            )
+        if moved:
             self.env.cr.execute(
                 SQL(
                     """
-                INSERT INTO energy_supply_mark (supply_id, settled_until, register)
-                SELECT v.* FROM %s
-                    ON CONFLICT (supply_id) DO UPDATE
-                   SET settled_until = EXCLUDED.settled_until, register = EXCLUDED.register
+                UPDATE energy_supply_mark AS k
+                   SET settled_until = v.moment, register = v.register,
+                       is_estimated = v.is_estimated
+                  FROM %s WHERE k.supply_id = v.supply
                 """,
-                    values(rows, supply="int", moment="timestamp", register="numeric"),
+                    values(
+                        moved,
+                        supply="int",
+                        moment="timestamp",
+                        register="numeric",
+                        is_estimated="boolean",
+                    ),
                 )
             )
         self.env["energy.supply.mark"].invalidate_model(flush=False)

@@ -68,7 +68,7 @@ class RatingCase(EnergyCase):
             )
             for line in self.env["energy.usage"].search(
                 [("account_id", "=", account.id), ("band", "in", bands)],
-                order="local_date, meter_id, tier",
+                order="local_date, meter_id, tier, band",
             )
         ]
 

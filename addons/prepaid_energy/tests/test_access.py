@@ -21,6 +21,8 @@ RIGHTS = {
     "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
     "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
     "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.multiplier.change": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.meter.finding": {},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -70,6 +72,10 @@ RIGHTS = {
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
+    "energy.reading.review": {"engineer": "rwu", "manager": "rwu"},
+    "energy.reading.review.line": {},
+    "energy.reading.sheet": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.reading.sheet.line": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
@@ -78,6 +84,8 @@ SITE_MODELS = (
     "energy.account.change",
     "energy.account.change.line",
     "energy.meter.exchange",
+    "energy.multiplier.change",
+    "energy.meter.finding",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -107,6 +115,10 @@ SITE_MODELS = (
     "energy.arrears",
     "energy.uncharged",
     "energy.price.consequence.line",
+    "energy.reading.review",
+    "energy.reading.review.line",
+    "energy.reading.sheet",
+    "energy.reading.sheet.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -135,6 +147,7 @@ WIZARDS = (
     "energy.meter.addition",
     "energy.daily.closing",
     "energy.explanation",
+    "energy.finding.closing",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -163,6 +176,14 @@ PUBLIC = {
         "action_open_requests",
     },
     "energy.meter.exchange": {"action_confirm", "action_cancel"},
+    "energy.multiplier.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_show_consequence",
+        "action_open_entries",
+    },
+    "energy.meter.finding": {"action_close", "action_change_multiplier"},
+    "energy.finding.closing": {"action_confirm"},
     "energy.account": {
         "action_activate",
         "action_change",
@@ -206,11 +227,37 @@ PUBLIC = {
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter.addition": {"action_confirm"},
-    "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
+    "energy.meter": {
+        "action_open_readings",
+        "action_open_commands",
+        "action_operate",
+        "action_open_findings",
+        "action_change_multiplier",
+        "action_type_reading",
+    },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
+    "energy.rating.unit": {"action_open_usage"},
+    "energy.reading": {
+        "action_open_entries",
+        "action_open_usage",
+        "action_accept",
+        "action_reject",
+        "action_correct",
+        "action_replace_meter",
+        "action_open_sheet",
+    },
+    "energy.reading.review": {"action_confirm"},
+    "energy.reading.sheet": {
+        "action_fill",
+        "action_import",
+        "action_confirm",
+        "action_cancel",
+        "action_open_readings",
+    },
+    "energy.reading.sheet.line": {"get_import_templates"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
@@ -223,12 +270,13 @@ PUBLIC = {
         "action_open_account",
         "action_open_meter",
         "action_open_readings",
+        "action_type_reading",
         "action_open_commands",
         "action_open_usage",
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff", "action_replace_meter"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter", "action_change_multiplier"},
     "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",
@@ -369,6 +417,19 @@ class AccessCase(EnergyCase):
                 ],
             }
         )
+        cls.env["energy.multiplier.change"].create(
+            {"supply_id": account.supply_ids.id, "multiplier": 40, "reason": "Other transformers"}
+        )
+        cls.env["energy.meter.finding"]._sync(
+            "silent", {meter.id: (START, "silent", {})}, [("meter_id", "=", meter.id)]
+        )
+        cls.env["energy.reading.sheet"].create(
+            {
+                "property_id": account.site_id.id,
+                "line_ids": [Command.create({"meter_id": meter.id})],
+            }
+        )
+        cls.env["energy.reading"].search([("meter_id", "=", meter.id)], limit=1).action_reject()
         cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account

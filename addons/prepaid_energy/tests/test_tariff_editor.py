@@ -226,12 +226,24 @@ class TestTariffEditor(TariffCase):
             self.assertIn("has no price", form.problems)
         self.assertEqual(len(version.price_ids), 4)
 
+    def test_the_price_of_a_tier_by_adder_changes_with_the_first(self):
+        version = self.draft(
+            {"flat": [0.5]},
+            tiers=[{"number": 1, "limit": 100}, {"number": 2, "adder": 0.05}],
+            tier_pricing="adder",
+        )
+        with Form(version) as form:
+            with form.price_ids.edit(0) as price:
+                price.price = 0.6
+            self.assertEqual(form.price_columns["bands"][0]["gross"]["2"], [0.65, 0, 0])
+        self.assertEqual([f"{price.gross:.2f}" for price in version.price_ids], ["0.60", "0.65"])
+
     def test_the_gross_price_changes_while_the_form_is_edited(self):
         version = self.draft({"flat": [0.5]}, tariff={"tax_included": False})
         with Form(version) as form:
             form.tax_rate = 13
-            with form.price_ids.edit(0) as price:
-                self.assertEqual(f"{price.gross:.6f}", "0.565000")
+            self.assertEqual(form.price_columns["bands"][0]["gross"]["1"], [0.565, 0, 0.065])
+        self.assertEqual(f"{version.price_ids.gross:.6f}", "0.565000")
 
 
 @tagged("post_install", "-at_install")

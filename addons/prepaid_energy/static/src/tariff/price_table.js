@@ -1,10 +1,10 @@
-import { parseFloat } from "@web/views/fields/parsers";
-import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
 import { _t } from "@web/core/l10n/translation";
 import { localization } from "@web/core/l10n/localization";
+import { registry } from "@web/core/registry";
+import { useBus, useService } from "@web/core/utils/hooks";
+import { parseFloat } from "@web/views/fields/parsers";
 import { standardFieldProps } from "@web/views/fields/standard_field_props";
-import { Component } from "@odoo/owl";
+import { Component, useEffect, useRef } from "@odoo/owl";
 
 const DECIMALS = 6;
 
@@ -15,17 +15,93 @@ function format(value) {
     return `${whole}${localization.decimalPoint}${kept}`;
 }
 
-/** The prices of a tariff version as a table: a row a rate period, a column a tier. */
-export class PriceTable extends Component {
-    static template = "prepaid_energy.PriceTable";
-    static props = { ...standardFieldProps };
+/** The input of one price. What is being typed stays while earlier prices are worked out. */
+export class PriceInput extends Component {
+    static template = "prepaid_energy.PriceInput";
+    static props = {
+        record: Object,
+        label: String,
+        row: Number,
+        column: Number,
+        move: Function,
+    };
 
     setup() {
         this.notification = useService("notification");
+        this.input = useRef("input");
+        this.isTyping = false;
+        useEffect(
+            (text) => {
+                if (!this.isTyping) {
+                    this.input.el.value = text;
+                }
+            },
+            () => [this.text]
+        );
+        // A save by keyboard takes what is typed with it.
+        useBus(this.props.record.model.bus, "NEED_LOCAL_CHANGES", (event) =>
+            event.detail.proms.push(this.commit())
+        );
+    }
+
+    get text() {
+        const { is_priced, price } = this.props.record.data;
+        return is_priced ? format(price) : "";
+    }
+
+    onInput() {
+        this.isTyping = true;
+        this.props.record.model.bus.trigger("FIELD_IS_DIRTY", true);
+    }
+
+    async commit() {
+        if (!this.isTyping) {
+            return;
+        }
+        this.isTyping = false;
+        const text = this.input.el.value.trim();
+        let price = 0;
+        if (text) {
+            try {
+                price = parseFloat(text);
+            } catch {
+                price = -1;
+            }
+        }
+        if (!(price >= 0)) {
+            this.notification.add(_t("“%s” is no price.", text), { type: "danger" });
+            this.input.el.value = this.text;
+            return;
+        }
+        await this.props.record.update({ price, is_priced: Boolean(text) });
+        this.props.record.model.bus.trigger("FIELD_IS_DIRTY", false);
+    }
+
+    onKeydown(event) {
+        const step = { Enter: 1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (step) {
+            event.preventDefault();
+            event.stopPropagation();
+            this.commit();
+            this.props.move(this.props.row + step, this.props.column);
+        }
+    }
+}
+
+/** The prices of a tariff version as a table: a row a rate period, a column a tier. */
+export class PriceTable extends Component {
+    static template = "prepaid_energy.PriceTable";
+    static components = { PriceInput };
+    static props = { ...standardFieldProps };
+
+    setup() {
+        this.root = useRef("root");
+        this.format = format;
+        this.move = this.move.bind(this);
     }
 
     get table() {
-        return this.props.record.data.price_columns || { columns: [], bands: [], unit: "" };
+        return this.props.record.data.price_columns || { columns: [], bands: [] };
     }
 
     get cells() {
@@ -45,17 +121,17 @@ export class PriceTable extends Component {
         return bands.map((band, index) => ({
             ...band,
             index,
-            cells: columns.map((column) => ({
-                column,
-                key: `${index}/${column.tier}`,
-                isFree: column.tier === 0,
-                record: band.id && cells[`${band.id}/${column.tier}`],
-                // A tier that is an adder to the first one costs something once that does.
-                isPriced: (column.derived
-                    ? cells[`${band.id}/1`]
-                    : cells[`${band.id}/${column.tier}`]
-                )?.data.is_priced,
-            })),
+            cells: columns.map((column) => {
+                const [gross, fees, tax] = band.gross[column.tier] || [];
+                return {
+                    column,
+                    key: `${index}/${column.tier}`,
+                    isFree: column.tier === 0,
+                    record: band.id && cells[`${band.id}/${column.tier}`],
+                    gross: gross === undefined ? "" : format(gross),
+                    parts: this.parts(fees, tax),
+                };
+            }),
         }));
     }
 
@@ -64,17 +140,8 @@ export class PriceTable extends Component {
         return this.rows.some((row) => row.cells.some((cell) => !cell.isFree && !cell.record));
     }
 
-    value(record) {
-        return record.data.is_priced ? format(record.data.price) : "";
-    }
-
-    gross(record) {
-        return format(record.data.gross);
-    }
-
     /** What the gross price is made of, where it is not the typed price alone. */
-    parts(record) {
-        const { fees, tax } = record.data;
+    parts(fees, tax) {
         const parts = [];
         if (fees) {
             parts.push(_t("fees %s", format(fees)));
@@ -85,45 +152,13 @@ export class PriceTable extends Component {
         return parts.join(", ");
     }
 
-    async change(record, event) {
-        const text = event.target.value.trim();
-        if (!text) {
-            await record.update({ price: 0, is_priced: false });
-            return;
-        }
-        let price;
-        try {
-            price = parseFloat(text);
-        } catch {
-            price = -1;
-        }
-        if (!(price >= 0)) {
-            this.notification.add(_t("“%s” is no price.", text), { type: "danger" });
-            event.target.value = this.value(record);
-            return;
-        }
-        await record.update({ price, is_priced: true });
-    }
-
     /** Enter and the arrows go through a column, as in a sheet. */
-    move(event) {
-        const step = { Enter: 1, ArrowDown: 1, ArrowUp: -1 }[event.key];
-        if (!step) {
-            return;
-        }
-        event.preventDefault();
-        event.stopPropagation();
-        const { row, column } = event.target.dataset;
-        const table = event.target.closest("table");
-        const next = table.querySelector(
-            `input[data-row="${Number(row) + step}"][data-column="${column}"]`
+    move(row, column) {
+        const next = this.root.el.querySelector(
+            `input[data-row="${row}"][data-column="${column}"]`
         );
-        if (next) {
-            next.focus();
-            next.select();
-        } else {
-            event.target.dispatchEvent(new Event("change"));
-        }
+        next?.focus();
+        next?.select();
     }
 
     async save() {
