@@ -95,7 +95,7 @@ class EnergyRating(models.AbstractModel):
         if counted is not None:
             days = (*counted.days, *(day for day, *_rest in counted.standing))
             for month in {month_first(day) for day in days}:
-                counted.months[month] = Month(None, ZERO, ZERO, 0, ZERO, 0, 0, 0)
+                counted.months[month] = Month(None, ZERO, ZERO, 0)
             self._rate_unit(counted, batch)
         return batch, counted
 
@@ -194,7 +194,7 @@ class EnergyRating(models.AbstractModel):
         first = max((n for n, term in enumerate(terms) if term[0] <= begin), default=0)
         cells = self._cells_between(work, begin, unit.month, prices)
         sources = self._sources(work.meter, points[0].moment, points[-1].moment)
-        clock = self._clock_of(work, begin)
+        clock = "meter" if work.goes_by_meter(begin) else "platform"
         return {
             "supply": work.supply,
             "meter": work.meter_name,
@@ -208,11 +208,6 @@ class EnergyRating(models.AbstractModel):
             "quantity": sum((cell["quantity"] for cell in cells), ZERO),
             "stretches": self._stretches(work, begin, last, prices) if clock != "meter" else [],
         }
-
-    def _clock_of(self, work, moment):
-        """Return what puts use into rate periods: "platform" time, or the "meter"."""
-        terms = self.env["energy.supply"].browse(work.supply).term_ids.sorted("since")
-        return (terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]).band_source
 
     def _cells_between(self, work, begin, month, prices):
         """Return the use of a supply in a month, after a moment, by day, version, rate period.
@@ -230,7 +225,7 @@ class EnergyRating(models.AbstractModel):
                 sums = found[cell.date, cell.version, cell.band]
                 sums[0] += sign * cell.quantity
                 if sign > 0:
-                    sums[1] = cell.interpolated
+                    sums[1] = sums[1] or cell.interpolated
         return [
             {
                 "date": day,
