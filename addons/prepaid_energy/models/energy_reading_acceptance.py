@@ -122,7 +122,7 @@ class EnergyReading(models.Model):
         return counts
 
     def _set_aside(self, rows):
-        """Return which of these readings are stored already, but not accepted.
+        """Return which of these readings came before and were not accepted.
 
         :return: set of (meter id, moment, total or None)
         """
@@ -131,7 +131,8 @@ class EnergyReading(models.Model):
             SQL(
                 """
             SELECT meter_id, moment, total::text FROM energy_reading_data
-             WHERE state <> 'accepted' AND moment BETWEEN %s AND %s AND meter_id = ANY(%s)
+             WHERE state <> 'accepted' AND source <> 'estimate' AND moment BETWEEN %s AND %s
+               AND meter_id = ANY(%s)
             """,
                 min(moments),
                 max(moments),

@@ -113,12 +113,12 @@ SITE_MODELS = (
     "energy.finance.day",
     "energy.advance.month",
     "energy.arrears",
-    "energy.uncharged",
-    "energy.price.consequence.line",
     "energy.reading.review",
     "energy.reading.review.line",
     "energy.reading.sheet",
     "energy.reading.sheet.line",
+    "energy.uncharged",
+    "energy.price.consequence.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -146,8 +146,8 @@ WIZARDS = (
     "energy.top.up",
     "energy.meter.addition",
     "energy.daily.closing",
-    "energy.explanation",
     "energy.finding.closing",
+    "energy.explanation",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -237,8 +237,6 @@ PUBLIC = {
     },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
-    "energy.rating.unit": {"action_open_usage", "action_explain"},
-    "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {
         "action_open_entries",
@@ -258,6 +256,8 @@ PUBLIC = {
         "action_open_readings",
     },
     "energy.reading.sheet.line": {"get_import_templates"},
+    "energy.rating.unit": {"action_open_usage", "action_explain"},
+    "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
@@ -407,16 +407,6 @@ class AccessCase(EnergyCase):
                 "reason": "Defect",
             }
         )
-        cls.env["energy.price.consequence"].create(
-            {
-                "kind": "tariff",
-                "company_id": account.company_id.id,
-                "tariff_id": tariff.id,
-                "line_ids": [
-                    Command.create({"account_id": account.id, "site_id": account.site_id.id})
-                ],
-            }
-        )
         cls.env["energy.multiplier.change"].create(
             {"supply_id": account.supply_ids.id, "multiplier": 40, "reason": "Other transformers"}
         )
@@ -430,6 +420,16 @@ class AccessCase(EnergyCase):
             }
         )
         cls.env["energy.reading"].search([("meter_id", "=", meter.id)], limit=1).action_reject()
+        cls.env["energy.price.consequence"].create(
+            {
+                "kind": "tariff",
+                "company_id": account.company_id.id,
+                "tariff_id": tariff.id,
+                "line_ids": [
+                    Command.create({"account_id": account.id, "site_id": account.site_id.id})
+                ],
+            }
+        )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account
