@@ -332,7 +332,7 @@ DEFECTS = [
     (
         test_two_workers_settle_one_account_a_hundred_rounds,
         "energy_rating.EnergyRating._drafts",
-        'difference = target - row["posted"]',
+        "difference = target - row.posted",
         "difference = target",
     ),
     (

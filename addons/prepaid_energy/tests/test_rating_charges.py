@@ -1,10 +1,12 @@
 from odoo.tests import tagged
 
+from ..models.energy_rating_rows import EnergyRating as Rows
+from .planting import PropertyCase
 from .rating_case import RatingCase
 
 
 @tagged("post_install", "-at_install")
-class TestRatingCharges(RatingCase):
+class TestRatingCharges(PropertyCase, RatingCase):
     """Standing charges, minimum charges and chronological tiers, by hand calculation."""
 
     def test_standing_charge_of_each_complete_day(self):
@@ -145,6 +147,43 @@ class TestRatingCharges(RatingCase):
         # 4 to 13 March are 10 days: 10.00; 3.00 for 5 kWh.
         self.assertEqual(self.lines(account, "minimum"), [("03-14", "M3", 0, "0.000", "7.000000")])
         self.assertEqual(self.due(account), {"2026-03": "10.00"})
+
+    def test_minimum_of_an_account_that_is_open_again_in_the_same_month(self):
+        """What was charged at the closing goes back, and comes by all days when the month ends."""
+        tariff = self.make_tariff("Least", {"flat": ["0.600000"]}, charges={"minimum": 31})
+
+        def check():
+            meter = self.make_meter("M6")
+            account = self.open_account(meter, tariff=tariff)
+            self.top_up(account, 100)
+            for kind, number in (("close", 10), ("reopen", 20)):
+                self.set_clock(self.day(number))
+                change = self.env["energy.account.change"].create(
+                    {
+                        "kind": kind,
+                        "account_id": account.id,
+                        "moment": self.day(number),
+                        "reason": "Moved",
+                        "leftover": "refund",
+                    }
+                )
+                change.line_ids.register = 5
+                change.action_confirm()
+                self.settle()
+                if kind == "close":
+                    self.assertEqual(self.due(account), {"2026-03": "10.00"})
+                    # Nobody's: what changes at the reopening lies behind the end.
+                    self.reads(meter, (15, "5"))
+            self.reads(meter, (25, "6"))
+            self.assertEqual(self.due(account), {"2026-03": "3.60"})
+            self.reads(meter, (31, "6"))
+            # 10 days and 11 days
+            self.assertEqual(self.due(account), {"2026-03": "21.00"})
+            self.assertEqual(
+                self.lines(account, "minimum"), [("03-31", "M6", 0, "0.000", "17.400000")]
+            )
+
+        self.holds(check, (Rows._load_usage, "x.band = %s)", "x.band = %s AND FALSE)"))
 
     def test_minimum_of_a_chain_of_meters(self):
         """An exchange: the days count once, the charge stands at the first meter."""
