@@ -35,7 +35,7 @@ class EnergyRating(models.AbstractModel):
         :return: dict of plain data: `due` and `due_before` (exact), `lines`, `supplies`, `counter`
         """
         prices = Prices(self.env)
-        works = self._works_of(unit)
+        works = self._works_of(unit, prices)
         batch, after = self._counted(unit, works, until, prices)
         _batch, before = self._counted(unit, works, since, prices) if since else (None, None)
         return {
@@ -50,7 +50,7 @@ class EnergyRating(models.AbstractModel):
             "counter": self._explained_counter(unit.month, batch, after, before),
         }
 
-    def _works_of(self, unit):
+    def _works_of(self, unit, prices):
         """Return all supplies of a unit's account, those of its commodity with their readings.
 
         Nothing of what was settled is known of them: all is counted from the beginning of the tier
@@ -66,7 +66,10 @@ class EnergyRating(models.AbstractModel):
             for work in works
             if work.commodity == unit.commodity
         ]
-        self._load_points([work for work in works if work.since is not None])
+        counted = [work for work in works if work.since is not None]
+        self._load_points(counted)
+        self._load_registers(counted)
+        self._spread_gaps(counted, prices)
         return works
 
     def _counted(self, unit, works, moment, prices):

@@ -49,11 +49,12 @@ class EnergyRating(models.AbstractModel):
             batch = self._rated(accounts[first : first + BATCH], queued, prices)
             if failures is not None:
                 failures.update(batch.failures)
+            steps = {work.account: work.step for work in batch.supplies}
             for unit in batch.units.values():
                 for month, row in unit.months.items():
                     if row.new_due is None:
                         continue
-                    difference = round_half_up(row.new_due, row.step) - row.posted
+                    difference = round_half_up(row.new_due, steps[unit.account]) - row.posted
                     if difference:
                         months = found.setdefault(unit.account, {})
                         months[month] = months.get(month, 0) + difference

@@ -368,15 +368,38 @@ class TestExplain(ExplainCase):
             [("peak", 5), ("valley", 19)],
         )
 
-    def test_estimates_are_marked(self):
-        meter = self.make_meter("X15")
-        account = self.open_account(meter)
-        self.read(meter, START + 3 * HOUR, "9", source="estimate")
+    def test_gap_spread_like_comparable_days(self):
+        self.company.energy_gap_shape = "comparable"
+        tariff = self.make_tariff(
+            "Peak and valley",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 20)],
+            rest="valley",
+        )
+        meter = self.make_meter("X17")
+        # Monday to Thursday: 1 kWh each hour from 8 to 20 and nothing else; Friday is not read.
+        monday = shanghai(3, 2)
+        self.set_clock(monday)
+        account = self.open_account(meter, tariff=tariff, start=monday)
+        rows, total = [], 0
+        for hour in range(1, 4 * 24 + 1):
+            total += 8 < (hour - 1) % 24 + 1 <= 20
+            rows.append((meter.id, monday + hour * HOUR, Decimal(total), None, "poll"))
+        self.set_clock(monday + 120 * HOUR)
+        self.env["energy.reading"]._ingest(rows)
         self.settle()
-        (supply,) = self.explain(account)["supplies"]
-        self.assertEqual(supply["estimates"], 1)
-        self.assertTrue(supply["end"]["is_estimated"])
-        self.assertFalse(supply["start"]["is_estimated"])
+        self.read(meter, monday + 120 * HOUR, str(total + 12))
+        self.settle()
+        # 48 and 12 kWh, all in peak hours
+        self.assertEqual(self.entries(account), ["-48.00", "-12.00"])
+        explained = self.explain(account)
+        self.assertTrue(explained["is_equal"])
+        (supply,) = explained["supplies"]
+        self.assertEqual(
+            [(part["band"], part["quantity"]) for part in supply["stretches"]],
+            [("valley", 0), ("peak", 12), ("valley", 0)],
+        )
+        self.assertEqual([part["is_read"] for part in supply["stretches"]][1], (False, False))
 
     def test_standing_charge_is_a_line(self):
         tariff = self.make_tariff("Standing", {"flat": ["0.50"]})
@@ -559,3 +582,21 @@ class TestExplain(ExplainCase):
         self.assertEqual(explained["request"]["name"], request.name)
         self.assertEqual(explained["request"]["remark"], "Lift broke")
         self.assertEqual(explained["request"]["decided_by"], request.decided_by_id.name)
+
+
+@tagged("post_install", "-at_install")
+class TestExplainEstimate(ExplainCase):
+    """What rests on an estimate is marked."""
+
+    # The estimate is made by hand, where nothing estimates.
+    plants_defect = True
+
+    def test_estimates_are_marked(self):
+        meter = self.make_meter("X15")
+        account = self.open_account(meter)
+        self.read(meter, START + 3 * HOUR, "9", source="estimate")
+        self.settle()
+        (supply,) = self.explain(account)["supplies"]
+        self.assertEqual(supply["estimates"], 1)
+        self.assertTrue(supply["end"]["is_estimated"])
+        self.assertFalse(supply["start"]["is_estimated"])
