@@ -281,7 +281,7 @@ class EnergyRating(models.AbstractModel):
             """,
                 values(wanted, row="int", first_day="date"),
                 SQL("(x.local_date >= v.first_day OR x.band = %s)", MINIMUM)
-                if any(self._may_have_minimum(work, batch) for work in batch.supplies)
+                if batch.may_have_minimum
                 else SQL("x.local_date >= v.first_day"),
             )
         )

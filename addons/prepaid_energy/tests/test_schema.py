@@ -84,6 +84,7 @@ BIG = (
 ENGINE_CALLS = (
     (energy_rating, "split"),
     (energy_rating, "rate"),
+    (energy_rating, "rate_untiered"),
     (energy_rating, "round_half_up"),
     (energy_reading_acceptance, "judge"),
     (energy_meter_control, "decide"),
