@@ -3,6 +3,7 @@
 SQL_LEFT_BEHIND = """
     DROP TABLE IF EXISTS energy_reading_data CASCADE;
     DROP SEQUENCE IF EXISTS energy_reading_id_seq;
+    DROP FUNCTION IF EXISTS energy_reading_refuse_change() CASCADE;
     DROP TABLE IF EXISTS energy_settlement_queue;
     DROP FUNCTION IF EXISTS energy_entry_refuse_change() CASCADE;
     DROP TABLE IF EXISTS energy_entry_day_mark;

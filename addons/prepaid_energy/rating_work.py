@@ -23,6 +23,8 @@ from .local_time import month_last
 ONE_DAY = timedelta(days=1)
 # Rate periods of lines that are charged by time rather than by use.
 STANDING, MINIMUM = "standing", "minimum"
+# From here on two readings are too far apart to say how the use ran between them.
+GAP = timedelta(hours=1)
 
 
 def plus(one, other):
@@ -59,6 +61,9 @@ class Work:
     counter_since: datetime | None = None
     # (since, tariff id, multiplier, addition to tier limits), in order of time.
     terms: list = field(default_factory=list)
+    # Since when terms hold that go by the meter's own band registers; these by moment and band.
+    by_meter: set = field(default_factory=set)
+    registers: dict = field(default_factory=dict)
     points: list = field(default_factory=list)
     # Moments of points that are estimates, and of points that nobody read (see `engine.split`).
     estimated: set = field(default_factory=set)
@@ -118,6 +123,12 @@ class Work:
             if low < high:
                 spans.extend(prices.spans(tariff, low, high, self.zone, multiplier))
         return spans
+
+    def goes_by_meter(self, moment):
+        """Whether the terms at a moment put use into rate periods by the meter's registers."""
+        if not self.by_meter:
+            return False
+        return max(term[0] for term in self.terms if term[0] <= moment) in self.by_meter
 
     def addition_at(self, moment):
         """Return what is added to each tier limit, a month, by the terms at a moment."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import pytest
 from engine_cases import CENT, settle, tariff
 
-from engine import largest_remainder, rate, rating, round_half_up, rounding, splitting
+from engine import (
+    Window,
+    largest_remainder,
+    rate,
+    rating,
+    round_half_up,
+    rounding,
+    splitting,
+    tariff_check,
+)
 
 # Beside the add-on's own tests, which need Odoo to be imported.
 PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
@@ -89,7 +99,37 @@ def shares_in_any_smallest_unit():
                 assert all(share % step == 0 for share in shares)
 
 
+def unfit_tariffs_name_their_problem():
+    """T4: a hole, an overlap, a hidden window, a band never in force, closed or unsorted tiers."""
+    every = frozenset(range(1, 13)), frozenset({"workday", "weekend", "holiday"})
+    peak, sharp = Window("peak", *every, 480, 720), Window("sharp", *every, 540, 600)
+    fit = tariff(
+        {"flat": ["1", "2"], "peak": ["1", "2"], "sharp": ["1", "2"]},
+        ["100"],
+        windows=(peak, sharp),
+    )
+    assert fit.problems() == []
+    for change, codes in (
+        ({"rest_band": None}, ["hole"] * 6 + ["band_unused"]),
+        ({"windows": (peak, replace(sharp, end_minute=721))}, ["overlap"]),
+        ({"windows": (sharp, peak)}, ["window_hidden", "band_unused"]),
+        ({"windows": (peak,)}, ["band_unused"]),
+        ({"prices": {c: p for c, p in fit.prices.items() if c[1] == 1}}, ["tier_closed"]),
+        ({"prices": {c: p for c, p in fit.prices.items() if c != ("peak", 2)}}, ["price_none"]),
+        ({"tier_limits": (Decimal(-1),)}, ["limit_zero"]),
+        ({"tier_year_day": 29}, ["tier_day"]),
+    ):
+        assert [problem.code for problem in replace(fit, **change).problems()] == codes
+    (problem,) = replace(fit, windows=(peak, replace(sharp, end_minute=721))).problems()
+    assert problem.values["from"] == "09:00" and problem.values["to"] == "12:00"
+
+
 DEFECTS = [
+    (unfit_tariffs_name_their_problem, tariff_check._overlaps, "(minutes, other_minutes)", "()"),
+    (unfit_tariffs_name_their_problem, tariff_check._plans, "if band is None", "if band == 0"),
+    (unfit_tariffs_name_their_problem, tariff_check._plans, "if band not in bands", "if 0"),
+    (unfit_tariffs_name_their_problem, tariff_check._prices, "if closed:", "if 0:"),
+    (unfit_tariffs_name_their_problem, tariff_check._limits, "limit <= 0", "limit == 0"),
     (
         thousand_charges_of_a_fraction,
         rating.rate,

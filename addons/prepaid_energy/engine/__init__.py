@@ -16,8 +16,9 @@ from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
 from .rating import Line, RatedUnit, rate, rate_untiered
 from .registers import band_steps, split_by_registers
+from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
-from .shaping import estimate, shaped
+from .shaping import estimate, frozen_since, shaped
 from .splitting import (
     Cell,
     Edge,
@@ -44,11 +45,14 @@ __all__ = [
     "Decision",
     "Edge",
     "Facts",
+    "History",
     "Limits",
     "Line",
     "Point",
     "Problem",
     "RatedUnit",
+    "Refusal",
+    "Row",
     "Span",
     "TariffVersion",
     "Terms",
@@ -60,6 +64,7 @@ __all__ = [
     "decide",
     "edges",
     "estimate",
+    "frozen_since",
     "interpolate",
     "judge",
     "largest_remainder",

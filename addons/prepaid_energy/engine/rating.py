@@ -418,4 +418,8 @@ def _plus(one: Decimal | Fraction, other: Decimal | Fraction, sign: int) -> Deci
     """Return one + sign x other; a Decimal only where both are."""
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return one + other if sign > 0 else one - other
+    if not other:
+        return one
+    if not one and sign > 0:
+        return other
     return Fraction(one) + sign * Fraction(other)

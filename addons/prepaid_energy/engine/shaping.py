@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import NamedTuple
@@ -21,11 +21,12 @@ from zoneinfo import ZoneInfo
 
 from .day_types import Calendar
 from .rounding import EXACT, quotient_half_up
-from .splitting import REGISTER_UNIT, Point, change_of_clock
+from .splitting import REGISTER_UNIT, Point, even_stretches, local_date
 
 HOUR = timedelta(hours=1)
 HISTORY = timedelta(days=21)
 WEIGHT_UNIT = Decimal("1E-12")
+_DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 HOUR_LENGTH = HOUR // _MICROSECOND
 _ZERO = Decimal(0)
@@ -121,19 +122,51 @@ def estimate(
     return points
 
 
+def frozen_since(
+    history: Sequence[Point],
+    zone: ZoneInfo,
+    calendar: Calendar,
+    *,
+    still: timedelta = timedelta(hours=24),
+    least: Decimal = Decimal(1),
+) -> datetime | None:
+    """Return since when a register stands still against all expectation, or None.
+
+    That is where it has been the same for ``still`` or longer, up to the last reading, and
+    comparable days before would have used ``least`` or more (register units) meanwhile. A register
+    that stands still because nothing is used, for weeks, is not frozen.
+    """
+    if not history:
+        return None
+    last = history[-1]
+    first = len(history) - 1
+    while first and history[first - 1].register == last.register:
+        first -= 1
+    since = history[first].moment
+    if last.moment - since < still:
+        return None
+    expected = estimate(history[: first + 1], last.moment, zone, calendar)
+    if not expected or expected[-1].register - last.register < least:
+        return None
+    return since
+
+
 def slots(start: datetime, end: datetime, zone: ZoneInfo) -> list[Slot]:
     """Cut the time from ``start`` to ``end`` at the full hours of the local clock."""
     found = []
+    day = local_date(start, zone)
     while start < end:
-        local = start.replace(tzinfo=UTC).astimezone(zone)
-        passed = timedelta(
-            minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-        )
-        stop = min(start + HOUR - passed, end)
-        # A clock that changes by half an hour does so inside one.
-        stop = change_of_clock(start, stop, zone)
-        found.append(Slot(start, stop, local.date(), local.hour))
-        start = stop
+        for begin, stop, offset in even_stretches(day, zone):
+            midnight = datetime.combine(day, datetime.min.time()) - offset
+            start = max(start, begin)
+            stop = min(stop, end)
+            hour = (start - midnight) // HOUR
+            while start < stop:
+                hour += 1
+                until = min(midnight + hour * HOUR, stop)
+                found.append(Slot(start, until, day, hour - 1))
+                start = until
+        day += _DAY
     return found
 
 
@@ -145,30 +178,40 @@ def _profile(
     modulus: Decimal | None,
 ) -> Profile | None:
     """Return the mean use per hour in the 21 days before ``end``; None where no hour was read."""
-    read: dict[datetime, list] = {}  # by beginning of the local hour: use, time, slot
+    pairs = [
+        (before, after)
+        for before, after in pairwise(history)
+        if end - HISTORY <= before.moment
+        and after.moment <= end
+        and after.moment - before.moment <= HOUR
+    ]
+    if not pairs:
+        return None
+    local_hours = slots(pairs[0][0].moment, end, zone)
+    read = [[_ZERO, 0] for _slot in local_hours]  # use and time of each
+    at = 0
     with localcontext(EXACT):
-        for before, after in pairwise(history):
-            if (
-                before.moment < end - HISTORY
-                or after.moment > end
-                or after.moment - before.moment > HOUR
-            ):
-                continue
+        for before, after in pairs:
             rise = _rise(before, after, modulus)
             if rise is None:
                 continue
-            length = (after.moment - before.moment) // _MICROSECOND
-            for slot in slots(before.moment, after.moment, zone):
-                local = slot.start.replace(tzinfo=UTC).astimezone(zone)
-                hour = slot.start - timedelta(
-                    minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-                )
-                kept = read.setdefault(hour, [_ZERO, 0, slot])
-                time = _microseconds(slot)
-                kept[0] += quotient_half_up(rise * time, length, WEIGHT_UNIT)
-                kept[1] += time
+            start, stop = before.moment, after.moment
+            while local_hours[at].end <= start:
+                at += 1
+            while start < stop:
+                part = min(stop, local_hours[at].end)
+                time = (part - start) // _MICROSECOND
+                use = rise
+                if part != stop or start != before.moment:
+                    length = (stop - before.moment) // _MICROSECOND
+                    use = quotient_half_up(rise * time, length, WEIGHT_UNIT)
+                read[at][0] += use
+                read[at][1] += time
+                start = part
+                if start < stop:
+                    at += 1
         sums = defaultdict(lambda: [_ZERO, 0])
-        for use, time, slot in read.values():
+        for slot, (use, time) in zip(local_hours, read, strict=True):
             if time == HOUR_LENGTH:
                 kept = sums[calendar.day_type(slot.day), slot.hour]
                 kept[0] += use

@@ -169,7 +169,8 @@ def _cut(
             next_read = stop == last_moment
             next_register = after.register if next_read else interpolate(before, after, stop)
             quantity = (next_register - register) * multiplier
-            interpolated = marked and not (read and next_read)
+            # Where nothing was used nothing was interpolated: so pieces mark what the whole marks.
+            interpolated = marked and quantity != 0 and not (read and next_read)
             place = (day, key, edge.band)
             cell = found.get(place)
             if cell is None:
@@ -225,7 +226,7 @@ def edges(version: TariffVersion, date: date, zone: ZoneInfo) -> tuple[Edge, ...
 def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...]:
     plan = version.plan_of(day)
     found: list[Edge] = []
-    for start, end, offset in _even_stretches(day, zone):
+    for start, end, offset in even_stretches(day, zone):
         # Wall-clock minutes count from the local midnight; a stretch may begin in the middle.
         origin = datetime.combine(day, _MIDNIGHT) - offset
         for first, after_last, band in plan:
@@ -240,8 +241,8 @@ def _edges(version: TariffVersion, day: date, zone: ZoneInfo) -> tuple[Edge, ...
     return tuple(found)
 
 
-def _even_stretches(day: date, zone: ZoneInfo) -> list[tuple[datetime, datetime, timedelta]]:
-    """Return the parts of a local date (UTC start, UTC end) in which the offset stays the same."""
+def even_stretches(day: date, zone: ZoneInfo) -> Sequence[tuple[datetime, datetime, timedelta]]:
+    """Return the parts of a local date with one offset from UTC: (UTC start, UTC end, offset)."""
     start, end = local_midnight(day, zone), local_midnight(day + _DAY, zone)
     stretches = []
     while start < end:

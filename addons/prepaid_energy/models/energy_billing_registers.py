@@ -1,3 +1,4 @@
+from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ from odoo.tools import SQL
 from ..bulk import values
 from ..engine import Point, interpolate
 from ..local_time import local_midnight, month_last
+from ..rating_work import GAP, Prices
 
 
 class EnergyBillingLine(models.Model):
@@ -113,14 +115,28 @@ class EnergyBillingLine(models.Model):
                 ),
             )
         )
+        gaps = defaultdict(set)
+        for supply, _moment, since, low, until, high in rows:
+            if until - since > GAP:
+                gaps[supply].add((Point(since, Decimal(low)), Point(until, Decimal(high)), False))
+        shapes = self.env["energy.rating"]._shapes(
+            {supply: sorted(found) for supply, found in gaps.items()}, Prices(self.env)
+        )
         registers = {}
         for supply, moment, since, low, until, high in rows:
-            low, high = Decimal(low), Decimal(high)
-            if since != until:
+            before, after = Point(since, Decimal(low)), Point(until, Decimal(high))
+            for point in shapes.get(supply, ()):
+                if since < point.moment <= moment:
+                    before = max(before, point)
+                if moment <= point.moment < until:
+                    after = min(after, point)
+            register = before.register
+            if before.moment != moment:
                 turn = Decimal(10) ** supplies[supply][4]
-                if high < low:
-                    low = interpolate(Point(since, low), Point(until, high + turn), moment) % turn
+                if after.register < before.register:
+                    after = Point(after.moment, after.register + turn)
+                    register = interpolate(before, after, moment) % turn
                 else:
-                    low = interpolate(Point(since, low), Point(until, high), moment)
-            registers[supply, moment] = low
+                    register = interpolate(before, after, moment)
+            registers[supply, moment] = register
         return registers

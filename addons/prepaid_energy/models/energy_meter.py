@@ -1,4 +1,4 @@
-from odoo import _, api, fields, models
+from odoo import Command, _, api, fields, models
 from odoo.exceptions import ValidationError
 
 COMMODITIES = [("electricity", "Electricity"), ("water", "Water")]
@@ -146,6 +146,20 @@ class EnergyMeter(models.Model):
             "prepaid_energy.action_energy_command"
         )
         return dict(action, domain=[("meter_id", "in", self.ids)])
+
+    def action_type_reading(self):
+        """Type a register of these meters."""
+        place = self.property_id if len(self.property_id) == 1 else self.site_id[:1]
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Type a Reading"),
+            "res_model": "energy.reading.sheet",
+            "view_mode": "form",
+            "context": {
+                "default_property_id": place.id,
+                "default_line_ids": [Command.create({"meter_id": meter.id}) for meter in self],
+            },
+        }
 
     def action_operate(self):
         """Ask which operation to carry out on these meters."""

@@ -30,6 +30,7 @@ DECISIONS = [
     ("forced_off", "Forced off"),
     ("stale", "Figures too old to cut"),
     ("held_reading", "A reading is held"),
+    ("estimated", "Charged by estimates"),
     ("not_switchable", "Cannot be switched"),
     ("restored", "Restored"),
 ]
@@ -109,6 +110,9 @@ class EnergyMeterControl(models.Model):
             "held_on": _("Held on by a person."),
             "forced_off": _("Forced off by a person; no payment undoes it."),
             "stale": _("Balance %(balance)s: not cut, the last reading is too old."),
+            "estimated": _(
+                "Balance %(balance)s: not cut, part of it is estimated while a meter is silent."
+            ),
             "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
             "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
             "restored": _("The balance is enough again: supply comes back."),
@@ -147,9 +151,9 @@ class EnergyMeterControl(models.Model):
                    COALESCE(c.granted_until > n.now, FALSE) AS is_granted,
                    COALESCE(m.is_protected, FALSE) AS is_protected,
                    site.supply_state AS site_state, COALESCE(room.is_trial, FALSE) AS in_trial,
-                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour', FALSE)
-                       AS is_fresh,
-                   k.settled_until,
+                   COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour'
+                            AND k.is_estimated IS NOT TRUE, FALSE) AS is_fresh,
+                   k.settled_until, w.commodity,
                    COALESCE(m.can_switch, FALSE) AS can_switch, a.payment_mode, c.decision,
                    c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
@@ -162,7 +166,7 @@ class EnergyMeterControl(models.Model):
               JOIN energy_property site ON site.id = m.site_id
               JOIN energy_credit_policy p ON p.id = a.credit_policy_id
               JOIN res_currency cur ON cur.id = a.currency_id
-              JOIN LATERAL (SELECT id, balance FROM energy_wallet w
+              JOIN LATERAL (SELECT id, balance, commodity FROM energy_wallet w
                              WHERE w.account_id = a.id
                                AND (w.commodity = m.commodity OR w.commodity IS NULL)
                              ORDER BY w.commodity NULLS LAST LIMIT 1) w ON TRUE
@@ -174,8 +178,9 @@ class EnergyMeterControl(models.Model):
             )
         )
         held = self._held([row["meter"] for row in rows])
+        estimated = self._estimated([row["account"] for row in rows])
         terms = {}
-        return [self._situation(row, held, terms) for row in rows]
+        return [self._situation(row, held, estimated, terms) for row in rows]
 
     def _held(self, meter_ids):
         """Return the moment of the last held reading of the meters that have one."""
@@ -189,8 +194,28 @@ class EnergyMeterControl(models.Model):
             )
         )
 
+    def _estimated(self, account_ids):
+        """Return the balances that estimates have charged: (account id, commodity or None).
+
+        None stands for a balance of all commodities.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT s.account_id, m.commodity
+              FROM energy_supply_mark k
+              JOIN energy_supply s ON s.id = k.supply_id AND s.account_id = ANY(%s)
+                   AND (s.end_at IS NULL OR s.end_at > energy_now())
+              JOIN energy_meter m ON m.id = s.meter_id
+             WHERE k.is_estimated
+            """,
+                account_ids,
+            )
+        )
+        return {*rows, *((account, None) for account, _commodity in rows)}
+
     @staticmethod
-    def _situation(row, held, terms):
+    def _situation(row, held, estimated, terms):
         """Return a row as a situation; `terms` holds what is the same for many accounts."""
         decided = row["decided_balance"]
         figures = (row["cut_off"], row["restore"], row["overdraft"], row["step"])
@@ -218,6 +243,7 @@ class EnergyMeterControl(models.Model):
                 held=held_at is not None and (settled_until is None or held_at > settled_until),
                 switchable=row["can_switch"],
                 postpaid=row["payment_mode"] == "postpaid",
+                estimated=(row["account"], row["commodity"]) in estimated,
             ),
         )
 

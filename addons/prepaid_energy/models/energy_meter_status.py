@@ -11,6 +11,7 @@ COLUMNS = {
     "supply_state": "varchar",
     "supply_seen_at": "timestamp",
     "misses": "integer",
+    "clock_offset": "integer",
     "error": "varchar",
 }
 
@@ -49,6 +50,12 @@ class EnergyMeterStatus(models.Model):
     )
     supply_seen_at = fields.Datetime(readonly=True)
     misses = fields.Integer(readonly=True, help="Attempts in a row without an answer.")
+    clock_offset = fields.Integer(
+        string="Clock Offset (s)",
+        readonly=True,
+        help="Seconds by which the meter's clock is ahead of the platform's, or behind where "
+        "negative. Readings always go by the platform's clock.",
+    )
     error = fields.Char(string="Last Error", readonly=True)
 
     _meter_uniq = models.UniqueIndex("(meter_id)", "A meter has one status.")

@@ -37,6 +37,7 @@ class EnergyRating(models.AbstractModel):
         :return: (list of `Draft` for the balances, dict of account id to the `RatingRefused` that
             says why its use cannot be priced); nothing is written for the latter
         """
+        self._drop_overtaken(queued)
         batch = self._rated(account_ids, queued, Prices(self.env))
         self._write(batch)
         reached("usage_written")
@@ -52,6 +53,8 @@ class EnergyRating(models.AbstractModel):
             work for work in batch.supplies if work.since is not None and not work.is_over
         ]
         self._load_points(batch.works)
+        self._load_registers(batch.works)
+        self._spread_gaps(batch.works, prices)
         for work in batch.works:
             if work.account in batch.failures or len(work.points) < 2:
                 continue
@@ -82,8 +85,7 @@ class EnergyRating(models.AbstractModel):
         """Whether the tariff of a version counts tiers per meter."""
         return self.env["energy.tariff.version"].browse(version_id).tariff_id.tier_scope == "meter"
 
-    @staticmethod
-    def _split(work, prices):
+    def _split(self, work, prices):
         """Return the use of a supply between its points, by day, version and rate period."""
         # Only what lies between the points matters: so all meters read together ask the same.
         first, last = work.points[0].moment, work.points[-1].moment
@@ -91,7 +93,15 @@ class EnergyRating(models.AbstractModel):
         work.spans = work.spans_between(first, stop, prices)
         if not work.spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused("tariff", _("The supply has no tariff."))
-        return split(work.points, work.spans, work.zone, modulus=work.modulus, virtual=work.virtual)
+        by_meter = [span for span in work.spans if work.goes_by_meter(span.start)]
+        if not by_meter:
+            return self._split_by_plan(work, work.spans)
+        by_plan = [span for span in work.spans if not work.goes_by_meter(span.start)]
+        return self._split_by_plan(work, by_plan) + self._split_by_registers(work, by_meter)
+
+    @staticmethod
+    def _split_by_plan(work, spans):
+        return split(work.points, spans, work.zone, modulus=work.modulus, virtual=work.virtual)
 
     def _of_meter(self, refused, work):
         return RatingRefused(
@@ -172,9 +182,10 @@ class EnergyRating(models.AbstractModel):
         """Return (date, version, band) of the cells that an estimated reading bounds."""
         return {
             (cell.date, cell.version, cell.band)
-            for pair in pairwise(work.points)
+            for pair in pairwise(point for point in work.points if point.moment not in work.virtual)
             if any(point.moment in work.estimated for point in pair)
             for cell in split(pair, work.spans, work.zone, modulus=work.modulus)
+            if cell.quantity
         }
 
     @staticmethod

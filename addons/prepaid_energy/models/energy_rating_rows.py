@@ -97,15 +97,17 @@ class EnergyRating(models.AbstractModel):
                 step=steps.get(step) or steps.setdefault(step, Decimal(step).normalize()),
                 place=(site, company, currency),
             )
-        for supply, since, tariff, multiplier, addition in self.env.execute_query(
+        for supply, since, tariff, multiplier, addition, source in self.env.execute_query(
             SQL(
                 "SELECT supply_id, since, tariff_id, multiplier::text,"
-                "       COALESCE(limit_addition, 0)::text FROM energy_supply_term"
+                "       COALESCE(limit_addition, 0)::text, band_source FROM energy_supply_term"
                 " WHERE supply_id = ANY(%s) ORDER BY supply_id, since",
                 list(works),
             )
         ):
             works[supply].terms.append((since, tariff, Decimal(multiplier), Decimal(addition)))
+            if source == "meter":
+                works[supply].by_meter.add(since)
         return list(works.values())
 
     def _load_points(self, works):
@@ -430,7 +432,8 @@ class EnergyRating(models.AbstractModel):
             point = work.last_point
             if point is not None:
                 rows = moved if work.mark is not None else added
-                rows.append((work.supply, point.moment, point.register))
+                is_estimate = point.moment in work.estimated
+                rows.append((work.supply, point.moment, point.register, is_estimate))
             elif work.mark is not None:
                 gone.append(work.supply)
         if gone:
@@ -441,7 +444,7 @@ class EnergyRating(models.AbstractModel):
             copy_rows(
                 self.env.cr,
                 "energy_supply_mark",
-                ("supply_id", "settled_until", "register"),
+                ("supply_id", "settled_until", "register", "is_estimated"),
                 added,
             )
         if moved:
@@ -449,10 +452,17 @@ class EnergyRating(models.AbstractModel):
                 SQL(
                     """
                 UPDATE energy_supply_mark AS k
-                   SET settled_until = v.moment, register = v.register
+                   SET settled_until = v.moment, register = v.register,
+                       is_estimated = v.is_estimated
                   FROM %s WHERE k.supply_id = v.supply
                 """,
-                    values(moved, supply="int", moment="timestamp", register="numeric"),
+                    values(
+                        moved,
+                        supply="int",
+                        moment="timestamp",
+                        register="numeric",
+                        is_estimated="boolean",
+                    ),
                 )
             )
         self.env["energy.supply.mark"].invalidate_model(flush=False)

@@ -1,6 +1,7 @@
 from zoneinfo import ZoneInfo
 
-from odoo import api, fields, models
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
 
 from ..local_time import local_midnight, month_last
 from .energy_meter import COMMODITIES
@@ -77,3 +78,11 @@ class EnergyRatingUnit(models.Model):
         """Open the use behind these units."""
         action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_usage")
         return dict(action, domain=[("unit_id", "in", self.ids)])
+
+    def action_explain(self):
+        """Show how the last balance entry of this month was made."""
+        self.ensure_one()
+        entry = self.entry_ids.sorted("revision")[-1:]
+        if not entry:
+            raise UserError(_("Nothing has been deducted for this month."))
+        return entry.action_explain()

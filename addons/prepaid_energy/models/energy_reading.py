@@ -8,12 +8,26 @@ from ..bulk import values
 from ..engine import interpolate, round_half_up
 from ..local_time import local_date
 
+HELD_REASONS = [
+    ("future", "From the future"),
+    ("negative", "Below zero"),
+    ("fell", "Register fell"),
+    ("too_fast", "More than can pass"),
+    ("not_a_number", "Not a number"),
+    ("between", "Does not fit between its neighbours"),
+    ("unusual", "Much more than usual"),
+    ("bands", "Rate periods do not add up"),
+    ("multiplier", "Another multiplier"),
+]
+
 
 class EnergyReading(models.Model):
     """One row a meter and moment, partitioned by month behind an updatable view.
 
-    `_ingest` is the only code that inserts readings. There is at most one accepted reading of a
-    meter at a moment. Linked to by (meter, moment), never by many2one.
+    `_ingest`, a person's correction (`energy_reading_review.py`) and `energy.estimate` are the only
+    code that inserts readings. Later only their state and who decided about it changes; the
+    database refuses everything else. There is at most one accepted reading of a meter at a moment.
+    Linked to by (meter, moment), never by many2one.
     """
 
     _name = "energy.reading"
@@ -62,14 +76,8 @@ class EnergyReading(models.Model):
         required=True,
     )
     reason = fields.Selection(
-        [
-            ("future", "From the future"),
-            ("negative", "Below zero"),
-            ("fell", "Register fell"),
-            ("too_fast", "More than can pass"),
-            ("not_a_number", "Not a number"),
-            ("between", "Does not fit between its neighbours"),
-        ],
+        HELD_REASONS,
+        string="Held Because",
         readonly=True,
     )
     expected = fields.Char(readonly=True, help="What would have been believed.")
@@ -83,7 +91,10 @@ class EnergyReading(models.Model):
         "not use.",
     )
     origin = fields.Integer(
-        string="Corrects", readonly=True, help="Number of the reading that this one corrects."
+        string="Corrects",
+        readonly=True,
+        help="Number of the reading that this one corrects; of an estimate, the last real reading, "
+        "from which it goes on.",
     )
     note = fields.Char(string="Reason Given", readonly=True)
     decided_by_id = fields.Many2one("res.users", readonly=True)
@@ -122,6 +133,39 @@ class EnergyReading(models.Model):
                 ON energy_reading_data (meter_id, moment) WHERE state = 'accepted';
             CREATE INDEX IF NOT EXISTS energy_reading_data_aside_idx
                 ON energy_reading_data (meter_id, moment) WHERE state <> 'accepted';
+            CREATE INDEX IF NOT EXISTS energy_reading_data_estimate_idx
+                ON energy_reading_data (meter_id, moment)
+             WHERE source = 'estimate' AND state = 'accepted';
+
+            CREATE OR REPLACE FUNCTION energy_reading_refuse_change() RETURNS trigger
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP = 'DELETE'
+                   AND current_setting('prepaid_energy.moves_readings', TRUE) = 'on' THEN
+                    RETURN OLD;
+                END IF;
+                RAISE EXCEPTION 'Readings are never changed or deleted: a wrong one is rejected, '
+                                'or corrected by another.' USING ERRCODE = 'restrict_violation';
+            END $$;
+
+            CREATE OR REPLACE TRIGGER energy_reading_refuse_delete
+            BEFORE DELETE ON energy_reading_data
+            FOR EACH ROW EXECUTE FUNCTION energy_reading_refuse_change();
+
+            CREATE OR REPLACE TRIGGER energy_reading_refuse_update
+            BEFORE UPDATE ON energy_reading_data FOR EACH ROW
+            WHEN ((OLD.id, OLD.meter_id, OLD.moment, OLD.total, OLD.band_1, OLD.band_2, OLD.band_3,
+                   OLD.band_4, OLD.band_5, OLD.band_6, OLD.band_7, OLD.band_8, OLD.source,
+                   OLD.site_id, OLD.company_id, OLD.user_id, OLD.origin)
+                  IS DISTINCT FROM
+                  (NEW.id, NEW.meter_id, NEW.moment, NEW.total, NEW.band_1, NEW.band_2, NEW.band_3,
+                   NEW.band_4, NEW.band_5, NEW.band_6, NEW.band_7, NEW.band_8, NEW.source,
+                   NEW.site_id, NEW.company_id, NEW.user_id, NEW.origin))
+            EXECUTE FUNCTION energy_reading_refuse_change();
+
+            CREATE OR REPLACE TRIGGER energy_reading_refuse_truncate
+            BEFORE TRUNCATE ON energy_reading_data
+            FOR EACH STATEMENT EXECUTE FUNCTION energy_reading_refuse_change();
 
             CREATE OR REPLACE FUNCTION energy_reading_partition(first date) RETURNS void
             LANGUAGE plpgsql AS $$
@@ -132,9 +176,11 @@ class EnergyReading(models.Model):
                 IF to_regclass(part) IS NOT NULL THEN RETURN; END IF;
                 EXECUTE format('CREATE TABLE %I (LIKE energy_reading_data INCLUDING DEFAULTS '
                                'INCLUDING CONSTRAINTS)', part);
+                PERFORM set_config('prepaid_energy.moves_readings', 'on', TRUE);
                 EXECUTE format('WITH moved AS (DELETE FROM energy_reading_data_default '
                                'WHERE moment >= %L AND moment < %L RETURNING *) '
                                'INSERT INTO %I SELECT * FROM moved', first, until, part);
+                PERFORM set_config('prepaid_energy.moves_readings', '', TRUE);
                 EXECUTE format('ALTER TABLE energy_reading_data ATTACH PARTITION %I '
                                'FOR VALUES FROM (%L) TO (%L)', part, first, until);
             END $$;
@@ -181,18 +227,22 @@ class EnergyReading(models.Model):
         :param list rows: as for `_ingest`, one a meter
         :raise UserError: where one of them does not fit, naming each with what would be believed
         """
-        counts = self._ingest(rows)
-        if not counts["held"] and not counts["superseded"]:
-            return
+        self._ingest(rows)
         refused = self.env.execute_query(
             SQL(
                 """
-            SELECT DISTINCT ON (m.name) m.name, v.total::text, r.expected
+            SELECT m.name, v.total::text, r.expected
               FROM %s
               JOIN energy_meter m ON m.id = v.meter
-              JOIN energy_reading_data r ON r.meter_id = v.meter AND r.moment = v.moment
-                   AND r.state IN ('held', 'superseded') AND r.total = v.total
-             ORDER BY m.name, r.id DESC
+              LEFT JOIN LATERAL (
+                   SELECT expected FROM energy_reading_data r
+                    WHERE r.meter_id = v.meter AND r.moment = v.moment AND r.total = v.total
+                      AND r.state <> 'accepted' ORDER BY id DESC LIMIT 1) r ON TRUE
+             WHERE NOT EXISTS (
+                   SELECT 1 FROM energy_reading_data a
+                    WHERE a.meter_id = v.meter AND a.moment = v.moment AND a.total = v.total
+                      AND a.state = 'accepted')
+             ORDER BY m.name
             """,
                 values(
                     [(meter, moment, total) for meter, moment, total, _bands, _source in rows],
@@ -202,6 +252,8 @@ class EnergyReading(models.Model):
                 ),
             )
         )
+        if not refused:
+            return
         raise UserError(
             _(
                 "What is stated does not fit the readings of the meter. Check the figure and the "
@@ -211,7 +263,7 @@ class EnergyReading(models.Model):
                         "Meter %(meter)s: %(register)s stated, %(expected)s expected",
                         meter=meter,
                         register=f"{Decimal(total):f}",
-                        expected=expected,
+                        expected=expected or "?",
                     )
                     for meter, total, expected in refused
                 ),

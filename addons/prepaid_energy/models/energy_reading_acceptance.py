@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import copy_rows, values
-from ..engine import Limits, Point, judge
+from ..engine import Limits, Point, Verdict, judge
 
 STORED = (
     "meter_id",
@@ -32,6 +32,7 @@ STORED = (
 BANDS = 8
 # How far back a meter's latest reading is looked for first.
 RECENT = timedelta(days=31)
+DUPLICATE = Verdict("duplicate")
 
 
 class EnergyReading(models.Model):
@@ -40,11 +41,13 @@ class EnergyReading(models.Model):
     _inherit = "energy.reading"
 
     @api.model
-    def _ingest(self, rows):
+    def _ingest(self, rows, multipliers=None):
         """The steps *accept* and store: judge each reading, keep it, queue what is to be rated.
 
         :param list rows: tuples (meter id, moment naive UTC, total Decimal, band registers or
             None, source)
+        :param dict multipliers: the multiplier read with a value, by (meter id, moment), where the
+            meter says it
         :return: Counter of accepted, held, duplicate and superseded
         """
         counts = Counter()
@@ -53,9 +56,11 @@ class EnergyReading(models.Model):
         self.env.flush_all()
         rows = sorted(rows, key=lambda row: (row[0], row[1]))
         meters = self._meter_facts({row[0] for row in rows})
-        neighbours = self._neighbours(rows)
+        neighbours, estimated = self._neighbours(rows)
+        multipliers = multipliers or {}
         now = clock.now(self.env.cr)
-        stored, queue = [], []
+        set_aside = self._set_aside(rows)
+        stored, queue, overtaken, differing = [], [], set(), {}
         known = {}
         for meter, moment, total, bands, source in rows:
             site, company, limits = meters[meter]
@@ -65,19 +70,38 @@ class EnergyReading(models.Model):
                 same = latest
             elif latest is not None and (previous is None or latest.moment > previous.moment):
                 previous = latest
-            verdict = judge(total, moment, previous, following, same, limits, now)
+            verdict = judge(
+                total,
+                moment,
+                previous,
+                following,
+                same,
+                limits,
+                now,
+                multiplier=multipliers.get((meter, moment)),
+            )
+            number = total if total is not None and total.is_finite() else None
+            if (meter, moment, number) in set_aside:
+                # Held, or decided about by a person: it never comes back by being sent again.
+                verdict = DUPLICATE
             counts[verdict.state] += 1
             if verdict.state == "duplicate":
                 continue
+            if verdict.state != "accepted":
+                set_aside.add((meter, moment, number))
+            if verdict.reason == "multiplier":
+                differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
             if verdict.state == "accepted":
                 known[meter] = Point(moment, total)
+                if following is None and meter in estimated:
+                    overtaken.add(meter)
                 queue.append((meter, previous.moment if previous else moment))
             bands = tuple(bands or ())
             stored.append(
                 (
                     meter,
                     moment,
-                    total if total is not None and total.is_finite() else None,
+                    number,
                     *bands,
                     *[None] * (BANDS - len(bands)),
                     source,
@@ -89,9 +113,36 @@ class EnergyReading(models.Model):
                     self.env.uid if source in ("typed", "import") else None,
                 )
             )
+        self._supersede_estimates(overtaken)
         copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
         self.env["energy.settlement.queue"]._add(queue)
+        if multipliers:
+            # sudo: findings belong to the flow, whoever delivers readings
+            self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
+
+    def _set_aside(self, rows):
+        """Return which of these readings came before and were not accepted.
+
+        :return: set of (meter id, moment, total or None)
+        """
+        moments = [row[1] for row in rows]
+        found = self.env.execute_query(
+            SQL(
+                """
+            SELECT meter_id, moment, total::text FROM energy_reading_data
+             WHERE state <> 'accepted' AND source <> 'estimate' AND moment BETWEEN %s AND %s
+               AND meter_id = ANY(%s)
+            """,
+                min(moments),
+                max(moments),
+                sorted({row[0] for row in rows}),
+            )
+        )
+        return {
+            (meter, moment, None if total is None else Decimal(total))
+            for meter, moment, total in found
+        }
 
     def _meter_facts(self, meter_ids):
         rows = self.env.execute_query(
@@ -127,20 +178,23 @@ class EnergyReading(models.Model):
     def _neighbours(self, rows):
         """Return, for each row, the accepted readings before, at and after its moment.
 
+        Estimates are nobody's neighbours: what was read is judged by what was read.
+
         Nearly all rows are newer than anything of their meter: those need one look at the latest
         reading, and only the partitions of the last weeks.
 
-        :return: dict of (meter id, moment) to three `Point` or None
+        :return: (dict of (meter id, moment) to three `Point` or None, set of the meters that go on
+            by estimates)
         """
         wanted = {(row[0], row[1]) for row in rows}
         since = min(moment for _meter, moment in wanted) - RECENT
         latest = self.env.execute_query(
             SQL(
                 """
-            SELECT v.meter, r.moment, r.total::text
+            SELECT v.meter, r.moment, r.total::text, r.source = 'estimate'
               FROM %s
               JOIN LATERAL (
-                   SELECT moment, total FROM energy_reading_data
+                   SELECT moment, total, source FROM energy_reading_data
                     WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
                     ORDER BY moment DESC LIMIT 1) r ON TRUE
             """,
@@ -148,13 +202,19 @@ class EnergyReading(models.Model):
                 since,
             )
         )
-        latest = {meter: Point(moment, Decimal(total)) for meter, moment, total in latest}
+        # Estimates come after all that was read: a meter has some where its latest is one.
+        estimated = {meter for meter, *_point, is_estimate in latest if is_estimate}
+        latest = {
+            meter: Point(moment, Decimal(total))
+            for meter, moment, total, is_estimate in latest
+            if not is_estimate
+        }
         appended = {
             (meter, moment): (latest[meter], None, None)
             for meter, moment in wanted
             if meter in latest and latest[meter].moment < moment
         }
-        return appended | self._neighbours_anywhere(wanted - appended.keys())
+        return appended | self._neighbours_anywhere(wanted - appended.keys()), estimated
 
     def _neighbours_anywhere(self, wanted):
         """Return the same for rows that are first of their meter, late or repeated."""
@@ -164,20 +224,22 @@ class EnergyReading(models.Model):
             SQL(
                 """
             SELECT v.meter, v.moment, p.moment, p.total::text, s.total::text,
-                   f.moment, f.total::text
+                   f.moment, f.total::text, f.is_baseline
               FROM %s
               LEFT JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.moment < v.moment
-                      AND r.state = 'accepted' ORDER BY r.moment DESC LIMIT 1) p ON TRUE
+                      AND r.state = 'accepted' AND r.source <> 'estimate'
+                    ORDER BY r.moment DESC LIMIT 1) p ON TRUE
               LEFT JOIN LATERAL (
                    SELECT total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.moment = v.moment
-                      AND r.state = 'accepted') s ON TRUE
+                      AND r.state = 'accepted' AND r.source <> 'estimate') s ON TRUE
               LEFT JOIN LATERAL (
-                   SELECT moment, total FROM energy_reading_data r
+                   SELECT moment, total, is_baseline FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.moment > v.moment
-                      AND r.state = 'accepted' ORDER BY r.moment LIMIT 1) f ON TRUE
+                      AND r.state = 'accepted' AND r.source <> 'estimate'
+                    ORDER BY r.moment LIMIT 1) f ON TRUE
             """,
                 values(sorted(wanted), meter="int", moment="timestamp"),
             )
@@ -186,7 +248,7 @@ class EnergyReading(models.Model):
             (meter, moment): (
                 Point(before, Decimal(before_total)) if before else None,
                 Point(moment, Decimal(same)) if same is not None else None,
-                Point(after, Decimal(after_total)) if after else None,
+                Point(after, Decimal(after_total), bool(baseline)) if after else None,
             )
-            for meter, moment, before, before_total, same, after, after_total in rows
+            for meter, moment, before, before_total, same, after, after_total, baseline in rows
         }

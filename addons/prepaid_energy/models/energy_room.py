@@ -231,6 +231,10 @@ class EnergyRoom(models.Model):
         """Open the readings of this row's meter."""
         return self.meter_id.action_open_readings()
 
+    def action_type_reading(self):
+        """Type a register of these rows' meters."""
+        return self.meter_id.action_type_reading()
+
     def action_open_commands(self):
         """Open the commands of this row's meter."""
         return self.meter_id.action_open_commands()

@@ -17,6 +17,11 @@ class EnergySupplyMark(models.Model):
     settled_until = fields.Datetime(required=True, readonly=True)
     register = fields.Float(digits=(18, 6), required=True, readonly=True)
 
+    is_estimated = fields.Boolean(
+        readonly=True, help="Settled by an estimate, until the meter answers again."
+    )
+
+    _estimated_idx = models.Index("(supply_id) WHERE is_estimated")
     _supply_uniq = models.UniqueIndex("(supply_id)", "A supply has one mark.")
 
     def init(self):

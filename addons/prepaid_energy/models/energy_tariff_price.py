@@ -33,15 +33,6 @@ class EnergyTariffPrice(models.Model):
         store=True,
         help="What a kWh or m³ costs, with fees and tax.",
     )
-    fees = fields.Float(
-        string="Of Which Fees", digits=(16, 6), compute="_compute_parts", help="Fees per unit."
-    )
-    tax = fields.Float(
-        string="Of Which Tax",
-        digits=(16, 6),
-        compute="_compute_parts",
-        help="Part of the gross price by the tax rate of the version.",
-    )
 
     _cell_uniq = models.UniqueIndex(
         "(version_id, band_id, tier)", "A rate period has one price a tier."
@@ -68,14 +59,6 @@ class EnergyTariffPrice(models.Model):
             gross = version._gross()
             for price in prices:
                 price.gross = float(gross[price].gross) if price in gross else 0
-
-    @api.depends("gross")
-    def _compute_parts(self):
-        for version, prices in self.grouped("version_id").items():
-            gross = version._gross()
-            for price in prices:
-                price.fees = float(gross[price].fees) if price in gross else 0
-                price.tax = float(gross[price].tax) if price in gross else 0
 
     @api.model_create_multi
     def create(self, vals_list):

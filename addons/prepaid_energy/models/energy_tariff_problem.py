@@ -23,7 +23,41 @@ class EnergyTariffVersion(models.Model):
         if len(set(self.band_ids.mapped("name"))) < len(self.band_ids):
             return [_("Two rate periods have the same name.")]
         own = [*self._tier_problems(), *self._unnamed_windows()]
-        return own or [self._sentence(problem) for problem in self._build().problems()]
+        if own:
+            return own
+        missing, sentences = {}, []
+        for problem in self._build().problems():
+            band, tier = problem.values.get("band"), problem.values.get("tier")
+            if problem.code == "price_none":
+                missing.setdefault(band, []).append(tier)
+            elif problem.code == "tier_closed" and not self._is_closed():
+                # No rate period has a price in the last tier yet.
+                for key in self._sorted_bands().mapped("key"):
+                    missing.setdefault(key, []).append(tier + 1)
+            else:
+                sentences.append(self._sentence(problem))
+        return [*sentences, *self._missing_prices(missing)]
+
+    def _is_closed(self):
+        """Tell whether a season's last tier has a limit."""
+        return any(tiers.sorted("number")[-1:].limit for tiers in self._seasons().values())
+
+    def _missing_prices(self, missing):
+        """Return a sentence for each rate period without a price in some tiers.
+
+        :param dict missing: list of tiers by band key
+        """
+        names = {band.key: band.name for band in self.band_ids}
+        return [
+            self.env._(
+                "“%(band)s” has no price in %(tier)s.",
+                band=names[key],
+                tier=", ".join(self._tier_text(tier) for tier in sorted(tiers)),
+            )
+            if self.tier_ids or self.free_quantity
+            else self.env._("“%s” has no price.", names[key])
+            for key, tiers in missing.items()
+        ]
 
     def _unnamed_windows(self):
         if all(window.band_id for window in self.window_ids):

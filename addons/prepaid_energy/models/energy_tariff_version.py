@@ -25,11 +25,8 @@ class EnergyTariffVersion(models.Model):
     _description = "Tariff version"
     _inherit = ["mail.thread"]
     _order = "tariff_id, date_from desc"
-    _check_company_auto = True
 
-    tariff_id = fields.Many2one(
-        "energy.tariff", required=True, index=True, ondelete="cascade", check_company=True
-    )
+    tariff_id = fields.Many2one("energy.tariff", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="tariff_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="tariff_id.currency_id")
     commodity = fields.Selection(related="tariff_id.commodity")

@@ -64,12 +64,7 @@ class EnergyTariffVersion(models.Model):
     )
     hints = fields.Text(compute="_compute_checks", help="Worth knowing before it is approved.")
     coverage = fields.Char(compute="_compute_coverage")
-    plan = fields.Json(
-        string="Picture of the Year",
-        compute="_compute_plan",
-        exportable=False,
-        help="Which rate period is in force when, a bar for each season and kind of day.",
-    )
+    plan = fields.Json(string="Picture of the Year", compute="_compute_plan", exportable=False)
     price_columns = fields.Json(compute="_compute_price_columns", exportable=False)
 
     @api.depends(*PLAN, *PRICES)
@@ -227,7 +222,8 @@ class EnergyTariffVersion(models.Model):
     def _price_table(self):
         """Return the columns and rows of the price table.
 
-        :return: dict: columns: list of {tier, name, limit, derived}; bands: list of {id, key, name}
+        :return: dict: columns: list of {tier, name, limit, derived}; bands: list of {id, key, name,
+            gross: dict of tier to [gross price, fees in it, tax in it]}
         """
         self.ensure_one()
         unit = UNITS.get(self.commodity, "")
@@ -261,11 +257,19 @@ class EnergyTariffVersion(models.Model):
                     "derived": self.tier_pricing == "adder" and number > 1,
                 }
             )
+        gross = {}
+        for row, amounts in self._gross().items():
+            gross.setdefault(row.band_id.key, {})[row.tier] = [float(part) for part in amounts]
         bands = [
-            {"id": band._origin.id or False, "key": band.key, "name": band.name or ""}
+            {
+                "id": band._origin.id or False,
+                "key": band.key,
+                "name": band.name or "",
+                "gross": gross.get(band.key, {}),
+            }
             for band in self._sorted_bands()
         ]
-        return {"columns": columns, "bands": bands, "unit": unit}
+        return {"columns": columns, "bands": bands}
 
     def _months_text(self, months):
         """Return months as people write them: "all year", "Jul – Sep, Dec"."""

@@ -69,6 +69,25 @@ class EnergyTariffVersion(models.Model):
         """Take unused versions back to edit them."""
         self.state = "draft"
 
+    def action_new_version(self):
+        """Open a draft with the parts of this version, from the next first of a month on."""
+        self.ensure_one()
+        taken = set(self.tariff_id.version_ids.mapped("date_from"))
+        site = self.env["energy.property"].search(
+            [("kind", "=", "site"), ("company_id", "=", self.company_id.id)], order="id", limit=1
+        )
+        day = max(site._today(), self.date_from)
+        first = fields.Date.add(day, months=1, day=1)
+        while first in taken:
+            first = fields.Date.add(first, months=1)
+        version = self.copy({"date_from": first})
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": version.id,
+            "view_mode": "form",
+        }
+
     def action_refuse(self):
         """Send submitted versions back to their authors, with the reason typed for it."""
         for version in self:
@@ -132,6 +151,8 @@ class EnergyTariffVersion(models.Model):
                     approved_at=now,
                     weekend=calendar._energy_weekend() if calendar else "56",
                 )
+            # `write` hands states over to this method: what is behind it writes them.
+            # pylint: disable-next=super-method-mismatch
             super(EnergyTariffVersion, version).write(values)
         self.env.registry.clear_cache()
         if state == "approved":

@@ -26,6 +26,7 @@ class EnergyUsage(models.Model):
     )
     meter_id = fields.Many2one("energy.meter", required=True, readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
+    building_id = fields.Many2one(related="meter_id.property_id.building_id")
     unit_id = fields.Many2one(
         "energy.rating.unit",
         string="Rating Unit",
@@ -114,3 +115,12 @@ class EnergyUsage(models.Model):
                 ("moment", "<=", end),
             ],
         )
+
+    def action_explain(self):
+        """Show how the entry that charges this use was made: the first one that counts its day."""
+        self.ensure_one()
+        zone = self.site_id._zone()
+        end = local_midnight(fields.Date.add(self.local_date, days=1), zone)
+        entries = self.unit_id.entry_ids.sorted("revision")
+        later = entries.filtered(lambda entry: entry.used_until and entry.used_until >= end)
+        return (later[:1] or self.unit_id).action_explain()

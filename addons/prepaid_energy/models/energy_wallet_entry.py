@@ -180,6 +180,10 @@ class EnergyWalletEntry(models.Model):
             head = own_hash
         return broken
 
+    def action_explain(self):
+        """Show how this entry was made."""
+        return self.env["energy.explanation"]._open(self)
+
     def action_open_usage(self):
         """Open the use that these entries charge."""
         self.ensure_one()

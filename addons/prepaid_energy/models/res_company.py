@@ -44,7 +44,10 @@ class ResCompany(models.Model):
         string="Spread Gaps",
         required=True,
         default="linear",
-        help="How use between readings more than an hour apart is spread over that time.",
+        help="How use between readings more than an hour apart is spread over that time: evenly, "
+        "or hour by hour as on days of the same kind in the three weeks before. A new choice "
+        "counts for what is charged from now on; what was charged stays, until it is counted anew "
+        "for another reason.",
     )
     energy_estimate_after = fields.Integer(
         string="Estimate After (Hours)",

@@ -1,1 +1,1 @@
-from . import energy_statement_report
+from . import energy_explanation_report, energy_statement_report

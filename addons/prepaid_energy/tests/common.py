@@ -141,7 +141,7 @@ class EnergyCase(TransactionCase):
             for key, tiers in prices.items()
             for tier, price in enumerate(tiers)
         ]
-        version.action_approve()
+        version._approve()
         return version
 
     @classmethod

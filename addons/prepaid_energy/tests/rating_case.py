@@ -72,6 +72,30 @@ class RatingCase(EnergyCase):
             )
         ]
 
+    def decide(self, meter, number, state, total=None):
+        """Give the accepted reading of a day another state, or another total, and queue that."""
+        moment = self.day(number)
+        self.env.cr.execute(
+            "SELECT COALESCE(max(moment), %(moment)s) FROM energy_reading_data"
+            " WHERE meter_id = %(meter)s AND state = 'accepted' AND moment < %(moment)s",
+            {"meter": meter.id, "moment": moment},
+        )
+        [since] = self.env.cr.fetchone()
+        self.env.cr.execute(
+            "UPDATE energy_reading_data SET state = %s, total = COALESCE(%s, total)"
+            " WHERE meter_id = %s AND moment = %s AND state = 'accepted'",
+            [state, total, meter.id, moment],
+        )
+        self.env["energy.settlement.queue"]._add([(meter.id, since)])
+        return {meter.id: since}
+
+    def mark(self, account):
+        """Return up to where each supply of an account is settled, in days after 1 March."""
+        return [
+            supply.mark_id and (supply.mark_id.settled_until - START) / DAY
+            for supply in account.supply_ids.sorted("start_at")
+        ]
+
     def exchange(self, account, old, new, moment, closing, opening, **values):
         """Replace a meter."""
         exchange = self.env["energy.meter.exchange"].create(

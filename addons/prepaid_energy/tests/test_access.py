@@ -21,6 +21,8 @@ RIGHTS = {
     "energy.account.change": {"operator": "rwcu", "manager": "rwcu"},
     "energy.account.change.line": {"operator": "rwcu", "manager": "rwcu"},
     "energy.meter.exchange": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.multiplier.change": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.meter.finding": {},
     "energy.occupancy": {},
     "energy.supply": {"operator": "rwcu", "manager": "rwcu"},
     "energy.supply.term": {"operator": "rwcu", "manager": "rwcu"},
@@ -55,6 +57,7 @@ RIGHTS = {
     "energy.tariff.window": {"finance": "rwcu", "manager": "rwcu"},
     "energy.tariff.fee": {"finance": "rwcu", "manager": "rwcu"},
     "energy.tariff.price": {"finance": "rwcu", "manager": "rwcu"},
+    "energy.tariff.template": {},
     "energy.credit.policy": {"finance": "rwcu", "manager": "rwcu"},
     "energy.payment.method": {"finance": "rwcu", "manager": "rwcu"},
     "energy.receipt": {},
@@ -63,9 +66,16 @@ RIGHTS = {
     "energy.finance.day": {},
     "energy.advance.month": {},
     "energy.arrears": {},
+    "energy.uncharged": {},
+    "energy.price.consequence": {},
+    "energy.price.consequence.line": {},
     "energy.agreement.template": {"manager": "rwcu"},
     "energy.credit.level": {"finance": "rwcu", "manager": "rwcu"},
     "energy.reconciliation": {},
+    "energy.reading.review": {"engineer": "rwu", "manager": "rwu"},
+    "energy.reading.review.line": {},
+    "energy.reading.sheet": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.reading.sheet.line": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
 }
 # Models of a site, in which a user who is bound to another site finds nothing.
 SITE_MODELS = (
@@ -74,6 +84,8 @@ SITE_MODELS = (
     "energy.account.change",
     "energy.account.change.line",
     "energy.meter.exchange",
+    "energy.multiplier.change",
+    "energy.meter.finding",
     "energy.occupancy",
     "energy.supply",
     "energy.supply.term",
@@ -101,6 +113,12 @@ SITE_MODELS = (
     "energy.finance.day",
     "energy.advance.month",
     "energy.arrears",
+    "energy.reading.review",
+    "energy.reading.review.line",
+    "energy.reading.sheet",
+    "energy.reading.sheet.line",
+    "energy.uncharged",
+    "energy.price.consequence.line",
 )
 COMPANY_MODELS = (
     "energy.billing.product",
@@ -116,14 +134,20 @@ COMPANY_MODELS = (
     "energy.shift",
     "energy.credit.level",
     "energy.agreement.template",
+    "energy.price.consequence",
 )
+# Wizards of a company, which know no site.
+COMPANY_WIZARDS = ("energy.tariff.choice",)
 WIZARDS = (
+    *COMPANY_WIZARDS,
     "energy.statement",
     "energy.operation",
     "energy.operation.line",
     "energy.top.up",
     "energy.meter.addition",
     "energy.daily.closing",
+    "energy.finding.closing",
+    "energy.explanation",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -136,6 +160,12 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.explanation": {
+        "action_print",
+        "action_open_entry",
+        "action_open_usage",
+        "action_open_readings",
+    },
     "energy.finance.day": {"action_open_entries"},
     "energy.shift": {"action_open", "action_close", "action_open_entries", "action_open_moves"},
     "energy.account.change": {
@@ -146,6 +176,14 @@ PUBLIC = {
         "action_open_requests",
     },
     "energy.meter.exchange": {"action_confirm", "action_cancel"},
+    "energy.multiplier.change": {
+        "action_confirm",
+        "action_cancel",
+        "action_show_consequence",
+        "action_open_entries",
+    },
+    "energy.meter.finding": {"action_close", "action_change_multiplier"},
+    "energy.finding.closing": {"action_confirm"},
     "energy.account": {
         "action_activate",
         "action_change",
@@ -181,7 +219,7 @@ PUBLIC = {
         "action_open_payments",
         "action_print_receipt",
     },
-    "energy.billing.line": {"action_open_period"},
+    "energy.billing.line": {"action_open_period", "action_explain"},
     "energy.billing.period": {
         "action_freeze_and_invoice",
         "action_open_invoice",
@@ -189,10 +227,36 @@ PUBLIC = {
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.meter.addition": {"action_confirm"},
-    "energy.meter": {"action_open_readings", "action_open_commands", "action_operate"},
+    "energy.meter": {
+        "action_open_readings",
+        "action_open_commands",
+        "action_operate",
+        "action_open_findings",
+        "action_change_multiplier",
+        "action_type_reading",
+    },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
     "energy.rating.unit": {"action_open_usage"},
+    "energy.reading": {
+        "action_open_entries",
+        "action_open_usage",
+        "action_accept",
+        "action_reject",
+        "action_correct",
+        "action_replace_meter",
+        "action_open_sheet",
+    },
+    "energy.reading.review": {"action_confirm"},
+    "energy.reading.sheet": {
+        "action_fill",
+        "action_import",
+        "action_confirm",
+        "action_cancel",
+        "action_open_readings",
+    },
+    "energy.reading.sheet.line": {"get_import_templates"},
+    "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
@@ -206,18 +270,21 @@ PUBLIC = {
         "action_open_account",
         "action_open_meter",
         "action_open_readings",
+        "action_type_reading",
         "action_open_commands",
         "action_open_usage",
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff", "action_replace_meter"},
+    "energy.supply": {"action_set_tariff", "action_replace_meter", "action_change_multiplier"},
+    "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",
         "action_approve",
         "action_refuse",
         "action_draft",
         "action_derive_prices",
+        "action_new_version",
         "action_open_meters",
         "action_open_holders",
         "copy_data",
@@ -233,7 +300,9 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.usage": {"action_open_entries", "action_open_readings"},
+    "energy.price.consequence": {"action_confirm", "action_cancel", "action_open_lines"},
+    "energy.uncharged": {"action_open", "action_open_readings"},
+    "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},
     "energy.wallet.entry": {
         "action_open_usage",
@@ -242,6 +311,7 @@ PUBLIC = {
         "action_open_payment",
         "action_print_receipt",
         "action_reverse",
+        "action_explain",
     },
 }
 
@@ -337,6 +407,29 @@ class AccessCase(EnergyCase):
                 "reason": "Defect",
             }
         )
+        cls.env["energy.multiplier.change"].create(
+            {"supply_id": account.supply_ids.id, "multiplier": 40, "reason": "Other transformers"}
+        )
+        cls.env["energy.meter.finding"]._sync(
+            "silent", {meter.id: (START, "silent", {})}, [("meter_id", "=", meter.id)]
+        )
+        cls.env["energy.reading.sheet"].create(
+            {
+                "property_id": account.site_id.id,
+                "line_ids": [Command.create({"meter_id": meter.id})],
+            }
+        )
+        cls.env["energy.reading"].search([("meter_id", "=", meter.id)], limit=1).action_reject()
+        cls.env["energy.price.consequence"].create(
+            {
+                "kind": "tariff",
+                "company_id": account.company_id.id,
+                "tariff_id": tariff.id,
+                "line_ids": [
+                    Command.create({"account_id": account.id, "site_id": account.site_id.id})
+                ],
+            }
+        )
         cls.furnish_reports(account)
         cls.env.invalidate_all()
         return account
@@ -368,7 +461,8 @@ class AccessCase(EnergyCase):
         return self.env(user=user, context={"allowed_company_ids": user.company_ids.ids})
 
     def sample(self, model):
-        return self.env[model].search([("company_id", "=", self.company.id)], limit=1)
+        domain = [("company_id", "=", self.company.id)] if "company_id" in self.env[model] else []
+        return self.env[model].search(domain, limit=1)
 
     def operate(self, who, action, meters, **values):
         """Carry an operation out over the wizard, as the web client or an RPC call would."""
@@ -752,7 +846,7 @@ class TestSites(AccessCase):
             )
             text = " ".join(rules.mapped("domain_force"))
             self.assertIn("company_ids", text, model)
-            if model not in COMPANY_MODELS:
+            if model not in (*COMPANY_MODELS, *COMPANY_WIZARDS):
                 self.assertIn("user.energy_site_ids", text, model)
 
     def test_records_are_not_made_on_other_sites(self):

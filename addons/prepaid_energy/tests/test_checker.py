@@ -33,10 +33,13 @@ class TestChecker(EnergyCase):
     def plant(self, statement, *args):
         """Change the database behind the back of everything that guards it."""
         self.env.flush_all()
-        self.env.cr.execute("ALTER TABLE energy_wallet_entry DISABLE TRIGGER USER")
+        tables = "energy_wallet_entry", "energy_reading_data"
+        for table in tables:
+            self.env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         self.env.cr.execute(statement, args)
         count = self.env.cr.rowcount
-        self.env.cr.execute("ALTER TABLE energy_wallet_entry ENABLE TRIGGER USER")
+        for table in tables:
+            self.env.cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
         self.env.invalidate_all()
         self.assertTrue(count, "Nothing was planted")
 

@@ -204,11 +204,9 @@ class TestInvoicing(InvoicingCase):
         march = self.invoice(self.account)
         self.assertEqual(march.amount_total, 180)
         # The register was read 18.833333 too high.
-        self.env.cr.execute(
-            "UPDATE energy_reading_data SET total = 281.166667 WHERE meter_id = %s AND total = 300",
-            [self.meter.id],
-        )
-        self.env["energy.settlement.queue"]._add([(self.meter.id, START)])
+        self.env["energy.reading"].search(
+            [("meter_id", "=", self.meter.id), ("total", "=", 300)]
+        )._correct(Decimal("281.166667"), "Misread")
         self.settle()
         self.pass_to(62)
         april = self.invoice(self.account, date(2026, 4, 30))

@@ -125,8 +125,20 @@ class EnergyOperation(models.TransientModel):
         }
 
     def action_confirm(self):
-        """Carry the operation out, line by line; a refusal is the line's result."""
+        """Carry the operation out, line by line; a refusal is the line's result.
+
+        Where a tariff set from a past moment changes what was charged already, that is shown first.
+        """
         self.ensure_one()
+        self._check_ready()
+        if self.action == "set_tariff":
+            shown = self._consequences()
+            if shown:
+                return shown
+        return self._carry_out()
+
+    def _check_ready(self):
+        """Refuse what may not, or cannot yet, be carried out."""
         if self.state == "done":
             raise UserError(_("This was carried out already."))
         if not any(
@@ -144,6 +156,24 @@ class EnergyOperation(models.TransientModel):
             raise UserError(_("Choose a reason."))
         if self.action == "set_tariff" and not self.tariff_id:
             raise UserError(_("Choose a tariff."))
+
+    def _consequences(self):
+        """Return the action that shows what the tariff changes of what was charged, or None."""
+        if not self.since or self.since >= clock.now(self.env.cr):
+            return None
+        meters = self.line_ids.meter_id
+        meters.check_access("read")
+        return self.env["energy.price.consequence"]._ask(
+            "tariff",
+            self.tariff_id.company_id,
+            tariff_id=self.tariff_id.id,
+            meter_ids=[(6, 0, meters.ids)],
+            since=self.since,
+        )
+
+    def _carry_out(self):
+        """Carry the operation out, its consequences having been confirmed."""
+        self._check_ready()
         if self.action == "go_live":
             self.site_id.check_access("write")
             self.site_id.supply_state = "live"

@@ -189,6 +189,7 @@ def take_orders(env, meter_ids):
             """
             SELECT m.id, (SELECT r.total::text FROM energy_reading_data r
                            WHERE r.meter_id = m.id AND r.state = 'accepted'
+                             AND r.source <> 'estimate'
                            ORDER BY r.moment DESC LIMIT 1)
               FROM energy_meter m WHERE m.id = ANY(%s)
             """,

@@ -72,6 +72,18 @@ class Control:
 
 
 @dataclass(frozen=True)
+class TimePlan:
+    """The time-of-use plan that the meter keeps: most times of a day, and the bands it knows.
+
+    It holds one day for the whole year; nothing is written to it here.
+    """
+
+    slots: int
+    bands: tuple[str, ...]
+    certainty: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`."""
 
@@ -86,6 +98,7 @@ class Profile:
     max_gap: int
     read_functions: frozenset[int]
     write_functions: frozenset[int]
+    time_plan: TimePlan | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":

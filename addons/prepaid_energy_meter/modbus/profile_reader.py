@@ -7,8 +7,8 @@ from typing import Any
 from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
 from .errors import ProfileError
 from .planning import LONGEST_READ
-from .profile import Control, Profile, Register, StateRule
-from .vocabulary import CERTAINTIES, COMMODITIES, MEANINGS, SUPPLY_STATES, unit_of
+from .profile import Control, Profile, Register, StateRule, TimePlan
+from .vocabulary import CERTAINTIES, COMMODITIES, MEANINGS, PLAN_BANDS, SUPPLY_STATES, unit_of
 
 READ_FUNCTIONS = frozenset({3, 4})
 WRITE_FUNCTIONS = frozenset({6, 16})
@@ -43,6 +43,7 @@ class ProfileReader:
                 "max_gap",
                 "registers",
                 "control",
+                "plan",
             },
             "profile",
         )
@@ -57,6 +58,7 @@ class ProfileReader:
         if not any(register.meaning == "total" and register.polled for register in registers):
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
+        time_plan = self._time_plan(certainty)
         name = self._text("name")
         code = self._text("code")
         source = self._text("source")
@@ -74,6 +76,7 @@ class ProfileReader:
             max_gap=max_gap,
             read_functions=read_functions,
             write_functions=write_functions,
+            time_plan=time_plan,
         )
 
     def _register(
@@ -170,6 +173,25 @@ class ProfileReader:
             unit=unit,
             certainty=sure,
             polled=polled,
+        )
+
+    def _time_plan(self, certainty: str) -> TimePlan | None:
+        row = self.data.get("plan")
+        if row is None:
+            return None
+        self._unknown(row, {"slots", "bands", "certainty"}, "plan")
+        bands = tuple(row.get("bands") or ())
+        for band in bands:
+            if band not in PLAN_BANDS:
+                self.problems.append(f"plan: unknown band {band!r}")
+        if not bands or len(set(bands)) < len(bands):
+            self.problems.append("plan: name each band that the meter knows once")
+        return TimePlan(
+            slots=self._integer(row, "slots", "plan", 1, 1440),
+            bands=bands,
+            certainty=self._choice(
+                {"certainty": certainty, **row}, "certainty", CERTAINTIES, "plan"
+            ),
         )
 
     def _control(

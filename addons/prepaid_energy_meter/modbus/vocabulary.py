@@ -43,6 +43,9 @@ MEANINGS: dict[str, str | None] = {
     "clock": None,
 }
 
+#: Bands of a meter's own time-of-use plan, in the order of the usual rate codes from 1.
+PLAN_BANDS = ("sharp", "peak", "flat", "valley", "deep_valley")
+
 SUPPLY_STATES = ("on", "off", "moving")
 COMMODITIES = tuple(QUANTITY_UNIT)
 CERTAINTIES = ("A", "B", "C")

@@ -1,4 +1,5 @@
 from odoo import _, api, fields, models
+from odoo.addons.prepaid_energy.models.energy_meter_plan import PlanLimits
 from odoo.exceptions import ValidationError
 
 FIELD_KEYS = frozenset(
@@ -54,6 +55,19 @@ class EnergyMeter(models.Model):
             if meter.driver == "modbus":
                 meter.can_switch = meter.profile_id.can_switch
         return result
+
+    def _plan_limits(self):
+        """Override of `prepaid_energy`: a Modbus meter holds the plan that its profile says."""
+        limits = super()._plan_limits()
+        held = {
+            profile: PlanLimits(profile.plan_slots, frozenset(profile._profile().time_plan.bands))
+            for profile in self.profile_id
+            if profile.plan_slots
+        }
+        for meter in self:
+            if meter.driver == "modbus" and meter.profile_id in held:
+                limits[meter.id] = held[meter.profile_id]
+        return limits
 
     @api.constrains("gateway_id", "property_id", "profile_id", "commodity")
     def _check_field_data(self):

@@ -52,6 +52,15 @@ class EnergyMeterProfile(models.Model):
         help="Most registers in a row that a read may take in without needing them.",
     )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
+    plan_slots = fields.Integer(
+        string="Times a Day",
+        help="Most times of a day that the meter's own plan of rate periods has. 0: it has none.",
+    )
+    plan_bands = fields.Char(
+        string="Rate Periods of the Plan",
+        help="Kinds that the meter knows, with commas: sharp, peak, flat, valley, deep_valley.",
+    )
+    plan_certainty = fields.Selection([(name, name) for name in CERTAINTIES], default="C")
     can_switch = fields.Boolean(
         string="Has a Relay or Valve", help="The supply can be turned on and off."
     )
@@ -98,6 +107,9 @@ class EnergyMeterProfile(models.Model):
         "settle",
         "poll",
         "control_certainty",
+        "plan_slots",
+        "plan_bands",
+        "plan_certainty",
     )
     def _check_map(self):
         for profile in self:
@@ -179,6 +191,12 @@ class EnergyMeterProfile(models.Model):
                 "poll": self.poll or None,
                 "certainty": self.control_certainty or self.certainty,
             }
+        if self.plan_slots:
+            data["plan"] = {
+                "slots": self.plan_slots,
+                "bands": (self.plan_bands or "").replace(",", " ").split(),
+                "certainty": self.plan_certainty or self.certainty,
+            }
         return data
 
     @api.model
@@ -196,7 +214,15 @@ class EnergyMeterProfile(models.Model):
             "max_block": data.get("max_block", 100),
             "max_gap": data.get("max_gap", 0),
             "can_switch": bool(control),
+            "plan_slots": 0,
         }
+        plan = data.get("plan")
+        if plan:
+            values.update(
+                plan_slots=plan["slots"],
+                plan_bands=", ".join(plan["bands"]),
+                plan_certainty=plan.get("certainty", data["certainty"]),
+            )
         if control:
             values.update(
                 control_function=control["function"],

@@ -9,4 +9,5 @@ from . import (
     test_meter,
     test_neutralize,
     test_profile,
+    test_tariff_plan,
 )

@@ -1,0 +1,383 @@
+from decimal import Decimal
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL, format_date, format_datetime
+
+from .. import clock
+from ..engine import round_half_up
+
+FLOW_FIELDS = {"name", "state", "done_at", "user_id", "consequence", "consequence_at"}
+RATIO_STEP = Decimal("0.0001")
+
+
+class EnergyMultiplierChange(models.Model):
+    """A change of a supply's multiplier (CT × PT): on a day, or because it was wrong before.
+
+    Its consequence is shown before it is carried out, and stays listed with the document.
+    """
+
+    _name = "energy.multiplier.change"
+    _description = "Multiplier change"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "moment desc, id desc"
+    _check_company_auto = True
+
+    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
+    supply_id = fields.Many2one(
+        "energy.supply",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        check_company=True,
+        domain="[('account_state', 'in', ('active', 'suspended'))]",
+    )
+    account_id = fields.Many2one(related="supply_id.account_id", store=True, index=True)
+    meter_id = fields.Many2one(related="supply_id.meter_id", store=True, index=True)
+    commodity = fields.Selection(related="meter_id.commodity")
+    company_id = fields.Many2one(related="supply_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    site_id = fields.Many2one(related="supply_id.site_id", store=True, index=True)
+    kind = fields.Selection(
+        [("change", "Transformers were changed"), ("correction", "The multiplier was wrong")],
+        string="What Happened",
+        required=True,
+        default="change",
+        tracking=True,
+    )
+    moment = fields.Datetime(
+        string="From",
+        required=True,
+        compute="_compute_moment",
+        store=True,
+        precompute=True,
+        readonly=False,
+        tracking=True,
+        help="From here on the new multiplier counts: now or earlier. Use since then is priced "
+        "again, at the prices of its time.",
+    )
+    old_multiplier = fields.Float(
+        string="Multiplier Before",
+        digits=(12, 4),
+        compute="_compute_old_multiplier",
+        store=True,
+        precompute=True,
+    )
+    ct_primary = fields.Float(string="CT Primary (A)", digits=(10, 2))
+    ct_secondary = fields.Float(string="CT Secondary (A)", digits=(10, 2), default=5)
+    pt_primary = fields.Float(string="PT Primary (V)", digits=(10, 2))
+    pt_secondary = fields.Float(string="PT Secondary (V)", digits=(10, 2), default=100)
+    multiplier = fields.Float(
+        string="New Multiplier",
+        digits=(12, 4),
+        required=True,
+        compute="_compute_multiplier",
+        store=True,
+        precompute=True,
+        readonly=False,
+        tracking=True,
+        help="CT × PT. Follows from the ratings typed; a meter without transformers has 1.",
+    )
+    has_register = fields.Boolean(
+        string="Reading Taken",
+        help="What the meter showed at the change. Without it that follows from the readings "
+        "before and after.",
+    )
+    register = fields.Float(
+        string="Reading at the Change",
+        digits=(18, 4),
+        compute="_compute_register",
+        store=True,
+        precompute=True,
+        readonly=False,
+        tracking=True,
+    )
+    reason = fields.Char(required=True)
+    consequence = fields.Json(readonly=True, copy=False)
+    consequence_at = fields.Datetime(string="Worked Out At", readonly=True, copy=False)
+    consequence_text = fields.Text(
+        string="Consequence by Month", compute="_compute_consequence_text"
+    )
+    difference = fields.Monetary(
+        compute="_compute_consequence_text", help="What the balance gains; negative: is charged."
+    )
+    state = fields.Selection(
+        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        index=True,
+        tracking=True,
+    )
+    done_at = fields.Datetime(readonly=True, copy=False)
+    user_id = fields.Many2one(
+        "res.users", string="Carried Out By", readonly=True, copy=False, ondelete="restrict"
+    )
+
+    _check_ratings = models.Constraint(
+        "CHECK (ct_primary >= 0 AND pt_primary >= 0 AND ct_secondary > 0 AND pt_secondary > 0)",
+        "Ratings of transformers are more than zero.",
+    )
+    _check_multiplier = models.Constraint(
+        "CHECK (multiplier > 0)", "The multiplier is more than zero."
+    )
+
+    @api.depends("kind", "supply_id")
+    def _compute_moment(self):
+        for change in self:
+            if change.kind == "correction" and change.supply_id:
+                change.moment = change._terms()[-1:].since or change.supply_id.start_at
+            elif not change.moment:
+                change.moment = clock.now(self.env.cr)
+
+    @api.depends("supply_id", "moment")
+    def _compute_old_multiplier(self):
+        for change in self:
+            change.old_multiplier = change._terms(change.moment)[-1:].multiplier or 1
+
+    @api.depends("ct_primary", "ct_secondary", "pt_primary", "pt_secondary")
+    def _compute_multiplier(self):
+        for change in self:
+            ratio = Decimal(1)
+            for high, low in (
+                (change.ct_primary, change.ct_secondary),
+                (change.pt_primary, change.pt_secondary),
+            ):
+                if high and low:
+                    ratio *= Decimal(f"{high:.2f}") / Decimal(f"{low:.2f}")
+            is_typed = not (change.ct_primary or change.pt_primary) and change.multiplier
+            change.multiplier = is_typed or float(round_half_up(ratio, RATIO_STEP))
+
+    @api.depends("supply_id", "moment", "has_register")
+    def _compute_register(self):
+        for change in self:
+            register = None
+            if change.has_register and change.supply_id and change.moment:
+                register, _read_at = self.env["energy.reading"]._register_at(
+                    change.meter_id, change.moment
+                )
+            change.register = float(register or 0)
+
+    @api.depends("consequence")
+    @api.depends_context("lang")
+    def _compute_consequence_text(self):
+        for change in self:
+            lines = change.consequence or []
+            money = change.currency_id.format if change.currency_id else str
+            change.difference = sum(float(amount) for _month, amount in lines)
+            change.consequence_text = "\n".join(
+                f"{format_date(self.env, month, date_format='MMMM y')}: {money(float(amount))}"
+                for month, amount in lines
+            )
+            if change.consequence_at and not lines:
+                change.consequence_text = _("No balance changes.")
+
+    @api.depends("name", "meter_id.name")
+    def _compute_display_name(self):
+        for change in self:
+            change.display_name = (
+                f"{change.name} {change.meter_id.name or ''}" if change.name != "/" else False
+            )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            supply = self.env["energy.supply"].browse(vals.get("supply_id"))
+            vals["name"] = (
+                self.env["ir.sequence"]
+                .with_company(supply.company_id)
+                .next_by_code("energy.multiplier.change")
+            )
+        changes = super().create(vals_list)
+        if not self.env.su and any(c.state != "draft" or c.consequence_at for c in changes):
+            raise AccessError(_("A document begins as a draft."))
+        return changes
+
+    def write(self, vals):
+        if not self.env.su:
+            if FLOW_FIELDS & vals.keys():
+                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
+            if vals and any(change.state != "draft" for change in self):
+                raise UserError(_("A document that is done or cancelled stays as it is."))
+            # What is typed anew has another consequence.
+            self.sudo()._forget_consequence()
+        return super().write(vals)
+
+    def _forget_consequence(self):
+        self.filtered("consequence_at").write({"consequence": False, "consequence_at": False})
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_done(self):
+        if any(change.state == "done" for change in self):
+            raise UserError(_("A document that was carried out is never deleted."))
+
+    def action_cancel(self):
+        """Give a draft up."""
+        self.check_access("write")
+        if any(change.state != "draft" for change in self):
+            raise UserError(_("Only a draft is cancelled."))
+        # sudo: the state is written by these methods only; the right to write has been checked
+        self.sudo().write({"state": "cancelled"})
+
+    def action_show_consequence(self):
+        """Work out what the change would post, without posting it."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_possible()
+        failures = {}
+        # sudo: rating is the flow's, whoever asks; nothing of it stays
+        rating = self.env["energy.rating"].sudo()
+        found = rating._preview({self.meter_id.id: self.moment}, self._apply, failures)
+        self.env.invalidate_all(flush=False)
+        if failures:
+            raise UserError("\n".join(map(str, failures.values())))
+        months = found.get(self.account_id.id, {})
+        # sudo: the consequence is written by these methods only
+        self.sudo().write(
+            {
+                "consequence": [[str(month), f"{-months[month]:.2f}"] for month in sorted(months)],
+                "consequence_at": clock.now(self.env.cr),
+            }
+        )
+
+    @staticmethod
+    def _by_month(amounts):
+        months = {}
+        for month, amount in amounts:
+            months[month] = months.get(month, Decimal(0)) + amount
+        return [[f"{month}-01", f"{months[month]:.2f}"] for month in sorted(months)]
+
+    def action_confirm(self):
+        """Change the multiplier, and post what that changes."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_possible()
+        if not self.consequence_at:
+            raise UserError(_("Look at the consequence first."))
+        self.env["energy.wallet"]._in_turn(
+            self.account_id.wallet_ids.ids, lambda env: self.with_env(env)._carry_out()
+        )
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def _check_possible(self):
+        supply = self.supply_id
+        if self.state != "draft":
+            raise UserError(_("%s was carried out or cancelled already.", self.display_name))
+        if self.account_id.state not in ("active", "suspended"):
+            raise UserError(_("%s is not open.", self.account_id.display_name))
+        if self.moment > clock.now(self.env.cr):
+            raise UserError(_("The moment lies in the future: confirm the document when it comes."))
+        if self.moment < supply.start_at or (supply.end_at and self.moment >= supply.end_at):
+            raise UserError(
+                _(
+                    "Meter %(meter)s serves this account from %(start)s on.",
+                    meter=supply.meter_id.name,
+                    start=format_datetime(self.env, supply.start_at),
+                )
+                if self.moment < supply.start_at
+                else _(
+                    "Meter %(meter)s served this account until %(end)s.",
+                    meter=supply.meter_id.name,
+                    end=format_datetime(self.env, supply.end_at),
+                )
+            )
+        if self.multiplier == self._terms(self.moment)[-1:].multiplier:
+            raise UserError(_("The supply has this multiplier already."))
+
+    def _terms(self, at=None):
+        """Return the terms of the supply up to a moment (now if None), in order of time."""
+        at = at or clock.now(self.env.cr)
+        return self.supply_id.term_ids.sorted("since").filtered(lambda term: term.since <= at)
+
+    def _apply(self):
+        """Change the terms, and take the reading at the change where there is one."""
+        self._set_terms()
+        if self.has_register and self.kind == "change":
+            register = Decimal(f"{self.register:.4f}")
+            self.env["energy.reading"]._take_registers(
+                [(self.meter_id.id, self.moment, register, None, "typed")]
+            )
+
+    def _set_terms(self):
+        """Let the new multiplier count from the moment on, also in later terms that go on with the
+        old one."""
+        # sudo: terms of a supply in service are changed by documents only; the right to write this
+        # one has been checked
+        terms = self.supply_id.sudo().term_ids.sorted("since")
+        current = terms.filtered(lambda term: term.since <= self.moment)[-1:]
+        later = terms.filtered(
+            lambda term: term.since > self.moment and term.multiplier == current.multiplier
+        )
+        if current.since == self.moment:
+            later |= current
+        else:
+            current.copy({"since": self.moment, "multiplier": self.multiplier})
+        later._correct_multiplier(self.multiplier)
+        self.env.flush_all()
+
+    def _carry_out(self):
+        wallets = self.env["energy.wallet"]
+        wallet_ids = self.account_id.wallet_ids.ids
+        locked = wallets._lock(wallet_ids)
+        # Whoever settles the account from older terms must begin anew.
+        self.env.cr.execute(
+            SQL("UPDATE energy_wallet SET last_number = last_number WHERE id = ANY(%s)", wallet_ids)
+        )
+        self._check_possible()
+        # What waits to be charged is charged by the old terms first: what the change posts is its
+        # own difference alone.
+        # sudo: settling is the flow's, whoever causes it
+        settlement = self.env["energy.settlement"].sudo()
+        settlement._settle_now(locked)
+        numbers = {wallet: state[1] for wallet, state in locked.items()}
+        before = self.old_multiplier
+        self._apply()
+        self.env["energy.settlement.queue"]._add([(self.meter_id.id, self.moment)])
+        settlement._settle_now(locked)
+        # sudo: as above; entries are only looked at
+        entries = (
+            self.env["energy.wallet.entry"]
+            .sudo()
+            .search([("account_id", "=", self.account_id.id), ("kind", "=", "use")], order="id")
+        )
+        posted = entries.filtered(lambda entry: entry.number > numbers[entry.wallet_id.id])
+        # sudo: the state is written by these methods only; the right to write has been checked
+        self.sudo().write(
+            {
+                "state": "done",
+                "done_at": clock.now(self.env.cr),
+                "user_id": self.env.uid,
+                "old_multiplier": before,
+                "consequence": self._by_month(
+                    (entry.note, Decimal(f"{entry.amount:.2f}")) for entry in posted
+                ),
+                "consequence_at": clock.now(self.env.cr),
+            }
+        )
+        message = _(
+            "%(document)s from %(moment)s: multiplier %(old)s, now %(new)s: %(reason)s",
+            document=self.display_name,
+            moment=format_datetime(self.env, self.moment),
+            old=f"{before:g}",
+            new=f"{self.multiplier:g}",
+            reason=self.reason,
+        )
+        # sudo: an engineer changes multipliers of accounts that he may only read
+        for record in (self.sudo().account_id, self.meter_id):
+            record.message_post(body=message)
+
+    def action_open_entries(self):
+        """Open the use entries of the months that this document changed."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry"
+        )
+        return dict(
+            action,
+            domain=[
+                ("account_id", "=", self.account_id.id),
+                ("kind", "=", "use"),
+                ("note", "in", [month[:7] for month, _amount in self.consequence or []]),
+            ],
+        )

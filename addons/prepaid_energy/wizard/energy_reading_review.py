@@ -1,0 +1,609 @@
+import logging
+from contextlib import closing
+from datetime import timedelta
+from decimal import Decimal
+
+from markupsafe import Markup
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.modules.registry import Registry
+from odoo.tools import SQL, float_repr, format_amount, format_date
+
+from .. import clock
+from ..bulk import values
+from ..models.energy_meter import UNITS
+from ..models.energy_wallet import CONFLICTS
+
+_logger = logging.getLogger(__name__)
+
+# First key of the advisory locks of reviews ("revi"); see `energy.wallet._in_turn`.
+QUEUE = 0x72657669
+# Up to so many readings are decided about while the person waits.
+AT_ONCE = 200
+BATCH = 500
+CRON_SECONDS = 30
+MOST_CONFLICTS = 20
+# The consequence is reckoned for so many meters, and shown for so many accounts and months.
+SAMPLE = 200
+SHOWN = 20
+ACTIONS = [("accept", "Accept"), ("correct", "Correct"), ("reject", "Reject")]
+REASONS = [
+    ("on_site", "Checked on site"),
+    ("photo", "Confirmed by a photo"),
+    ("explained", "The use is explained"),
+    ("reset", "The meter was reset"),
+    ("replaced", "The meter was replaced"),
+    ("misread", "Misread or mistyped"),
+    ("transmission", "Faulty transmission"),
+    ("works", "Works or a test on site"),
+    ("other", "Other"),
+]
+FLOW_FIELDS = {"action", "state", "company_id", "site_id", "user_id", "confirmed_at", "done_at"}
+POSSIBLE = {
+    "accept": ("held", "rejected", "superseded"),
+    "correct": ("held", "accepted", "rejected"),
+    "reject": ("held", "accepted"),
+}
+
+
+class EnergyReadingReview(models.Model):
+    """One decision about some readings: its consequence first, then a result a reading.
+
+    Many readings are worked off in batches, each in a transaction of its own, by a scheduled
+    action; what is not done yet waits as a line, whatever happens.
+    """
+
+    _name = "energy.reading.review"
+    _description = "Decision about readings"
+    _order = "id desc"
+
+    action = fields.Selection(ACTIONS, required=True, readonly=True)
+    state = fields.Selection(
+        [("draft", "Draft"), ("working", "Being worked off"), ("done", "Done")],
+        required=True,
+        readonly=True,
+        default="draft",
+        index=True,
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    site_id = fields.Many2one(
+        "energy.property",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Where all readings are of one site.",
+    )
+    line_ids = fields.One2many("energy.reading.review.line", "review_id")
+    reason = fields.Selection(REASONS)
+    note = fields.Char(string="Remark")
+    has_falls = fields.Boolean(compute="_compute_kinds")
+    is_single = fields.Boolean(compute="_compute_kinds")
+    needs_digits = fields.Boolean(compute="_compute_kinds")
+    meaning = fields.Selection(
+        [
+            ("rollover", "It rolled over: the register starts again at zero"),
+            ("anew", "It begins anew: the register was reset"),
+            ("exchange", "The meter was replaced"),
+        ],
+        string="A Fall Means",
+        help="Without it, readings that are lower than the one before are refused.",
+    )
+    register_digits = fields.Integer(
+        help="Digits before the decimal point, set on meters where they are not known."
+    )
+    has_last_register = fields.Boolean(string="The Last Register Is Known")
+    last_register = fields.Float(
+        digits=(18, 4),
+        help="Just before the reset. Without it, the use since the reading before is not charged.",
+    )
+    overrule = fields.Boolean(
+        string="Hold Later Readings",
+        help="Accept it although later accepted readings are lower: those are held then.",
+    )
+    total = fields.Float(string="Register", digits=(18, 4))
+    count = fields.Integer(compute="_compute_progress")
+    done_count = fields.Integer(compute="_compute_progress")
+    refused_count = fields.Integer(compute="_compute_progress")
+    progress = fields.Integer(compute="_compute_progress")
+    consequence = fields.Html(compute="_compute_consequence", sanitize=False)
+    user_id = fields.Many2one("res.users", string="Decided By", readonly=True, ondelete="restrict")
+    confirmed_at = fields.Datetime(string="Decided On", readonly=True)
+    done_at = fields.Datetime(readonly=True)
+
+    @api.depends("action")
+    def _compute_display_name(self):
+        actions = dict(self._fields["action"]._description_selection(self.env))
+        for review in self:
+            review.display_name = _(
+                "%(action)s: %(count)s readings", action=actions[review.action], count=review.count
+            )
+
+    @api.depends("line_ids.state")
+    def _compute_progress(self):
+        counts = {}
+        for review, state, count in self.env["energy.reading.review.line"]._read_group(
+            [("review_id", "in", self._origin.ids)], ["review_id", "state"], ["__count"]
+        ):
+            counts.setdefault(review.id, {})[state] = count
+        for review in self:
+            found = counts.get(review._origin.id, {})
+            review.count = sum(found.values())
+            review.done_count = found.get("done", 0)
+            review.refused_count = found.get("refused", 0)
+            worked = review.done_count + review.refused_count
+            review.progress = 100 * worked // review.count if review.count else 0
+
+    @api.depends("line_ids")
+    def _compute_kinds(self):
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT l.review_id, count(*), bool_or(r.reason IN ('fell', 'between')),
+                   bool_or(m.register_digits = 0)
+              FROM energy_reading_review_line l
+              JOIN energy_reading_data r ON r.id = l.reading_id AND r.moment = l.moment
+              JOIN energy_meter m ON m.id = l.meter_id
+             WHERE l.review_id = ANY(%s) GROUP BY l.review_id
+            """,
+                self._origin.ids,
+            )
+        )
+        kinds = {review: kind for review, *kind in rows}
+        for review in self:
+            count, has_falls, needs_digits = kinds.get(review._origin.id, (0, False, False))
+            review.is_single = count == 1
+            review.has_falls = has_falls or review.action == "correct"
+            review.needs_digits = needs_digits
+
+    def write(self, vals):
+        if not self.env.su:
+            if FLOW_FIELDS & vals.keys():
+                raise AccessError(_("A decision is carried out by “Confirm”, never by hand."))
+            if vals and any(review.state != "draft" for review in self):
+                raise UserError(_("A decision that was made stays as it is."))
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_decided(self):
+        if any(review.state != "draft" for review in self):
+            raise UserError(_("A decision that was made is never deleted."))
+
+    # --- making one --------------------------------------------------------------------------
+
+    @api.model
+    def _check_right(self):
+        if not self.env.user.has_group("prepaid_energy.group_energy_engineer"):
+            raise AccessError(_("Engineers and managers decide about readings."))
+
+    @api.model
+    def _open(self, domain, action):
+        """Write down which readings are to be decided about and show what would follow.
+
+        :param domain: of `energy.reading`
+        :param str action: accept, correct or reject
+        :return: the action that opens it
+        """
+        self._check_right()
+        readings = self.env["energy.reading"]
+        domain = Domain(domain) & Domain("state", "in", POSSIBLE[action])
+        found = readings._read_group(domain, ["company_id", "site_id"], [])
+        if not found:
+            raise UserError(_("None of these readings can be decided about in that way."))
+        companies = {company for company, _site in found}
+        sites = {site for _company, site in found}
+        if len(companies) > 1:
+            raise UserError(_("Decide about readings of one company at a time."))
+        # sudo: decisions are written by this method only; the right has been checked
+        review = self.sudo().create(
+            {
+                "action": action,
+                "company_id": companies.pop().id,
+                "site_id": sites.pop().id if len(sites) == 1 else False,
+                "user_id": self.env.uid,
+            }
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+            INSERT INTO energy_reading_review_line
+                   (review_id, reading_id, meter_id, moment, total, cause, state, site_id,
+                    company_id)
+            SELECT %s, r.id, r.meter_id, r.moment, r.total, r.reason, 'waiting', r.site_id,
+                   r.company_id
+              FROM energy_reading_data r WHERE r.id IN %s ORDER BY r.meter_id, r.moment, r.id
+            """,
+                review.id,
+                readings._search(domain).subselect(),
+            )
+        )
+        self.env["energy.reading.review.line"].invalidate_model(flush=False)
+        review.invalidate_recordset(flush=False)
+        return review.with_env(self.env)._show()
+
+    def _show(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.display_name,
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+        }
+
+    @api.autovacuum
+    def _gc_drafts(self):
+        before = clock.now(self.env.cr) - timedelta(days=1)
+        self.search([("state", "=", "draft"), ("create_date", "<", before)]).unlink()
+
+    # --- consequence ---------------------------------------------------------------------------
+
+    @api.depends(
+        "action",
+        "state",
+        "meaning",
+        "register_digits",
+        "has_last_register",
+        "last_register",
+        "overrule",
+        "total",
+    )
+    def _compute_consequence(self):
+        for review in self:
+            is_open = review.state == "draft" and review._origin.id
+            review.consequence = review._tell_consequence() if is_open else False
+
+    def _tell_consequence(self):
+        """Return what would follow, as HTML: readings, meters, accounts, use and money."""
+        review = self._origin
+        ((readings, meters, unserved),) = self.env.execute_query(
+            SQL(
+                """
+            SELECT count(*), count(DISTINCT l.meter_id), count(*) FILTER (WHERE NOT EXISTS (
+                   SELECT 1 FROM energy_supply s JOIN energy_account a ON a.id = s.account_id
+                    WHERE s.meter_id = l.meter_id AND a.state <> 'draft'
+                      AND s.start_at <= l.moment
+                      AND (s.end_at IS NULL OR s.end_at >= l.moment)))
+              FROM energy_reading_review_line l WHERE l.review_id = %s
+            """,
+                review.id,
+            )
+        )
+        sample = self.env.execute_query(
+            SQL(
+                """
+            SELECT l.reading_id FROM energy_reading_review_line l
+             WHERE l.review_id = %s AND l.meter_id IN (
+                   SELECT DISTINCT meter_id FROM energy_reading_review_line
+                    WHERE review_id = %s ORDER BY meter_id LIMIT %s)
+            """,
+                review.id,
+                review.id,
+                SAMPLE,
+            )
+        )
+        ids = [row[0] for row in sample]
+        # What is pending must not be rolled back with it.
+        self.env.flush_all()
+        with self.env.cr.savepoint(flush=False) as savepoint:
+            outcome = self._carry_out(ids)
+            failures = {}
+            money = self.env["energy.rating"]._preview(outcome.queue, failures=failures)
+            savepoint.rollback()
+        for model in ("energy.reading", "energy.supply", "energy.meter", "energy.usage"):
+            self.env[model].invalidate_model(flush=False)
+        html = self._consequence_html(readings, meters, unserved, len(ids), outcome)
+        return html + self._failures_html(failures) + self._money_html(money)
+
+    def _consequence_html(self, readings, meters, unserved, reckoned, outcome):
+        lines = [
+            _("Readings: %(readings)s, of %(meters)s meters.", readings=readings, meters=meters)
+        ]
+        if reckoned < readings:
+            lines.append(
+                _(
+                    "Reckoned for %(sample)s readings of the first %(meters)s meters; the others "
+                    "follow in the same way.",
+                    sample=reckoned,
+                    meters=SAMPLE,
+                )
+            )
+        lines += self._use_lines(outcome.use)
+        if outcome.believed:
+            lines.append(
+                _("%s other held readings fit then and are accepted too.", outcome.believed)
+            )
+        if outcome.doubted:
+            lines.append(_("%s accepted readings do not fit then and are held.", outcome.doubted))
+        if unserved:
+            lines.append(
+                _("%s readings are of meters that served nobody then: not charged.", unserved)
+            )
+        refused = {}
+        for number, sentence in outcome.refusals.items():
+            refused.setdefault(outcome.codes[number], []).append(sentence)
+        html = Markup("<ul>%s</ul>") % Markup().join(Markup("<li>%s</li>") % x for x in lines)
+        if refused:
+            html += Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
+                _("Refused:"),
+                Markup().join(
+                    Markup("<li>%s × %s</li>") % (len(sentences), sentences[0])
+                    for sentences in sorted(refused.values(), key=len, reverse=True)
+                ),
+            )
+        return html
+
+    def _failures_html(self, failures):
+        """Return which accounts' use cannot be charged, and why."""
+        if not failures:
+            return Markup()
+        accounts = self.env["energy.account"].browse(list(failures)[:SHOWN])
+        return Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
+            _("Cannot be charged now (%s accounts):", len(failures)),
+            Markup().join(
+                Markup("<li>%s: %s</li>") % (account.display_name, str(failures[account.id]))
+                for account in accounts
+            ),
+        )
+
+    def _use_lines(self, use):
+        meters = self.env["energy.meter"].browse(use)
+        totals = {}
+        for meter in meters:
+            totals[meter.commodity] = totals.get(meter.commodity, Decimal(0)) + use[meter.id]
+        labels = dict(
+            self.env["energy.meter"]._fields["commodity"]._description_selection(self.env)
+        )
+        return [
+            self.env._(
+                "%(commodity)s: use changes by %(use)s %(unit)s.",
+                commodity=labels[commodity],
+                use=f"{total:+.4f}",
+                unit=UNITS[commodity],
+            )
+            for commodity, total in totals.items()
+        ]
+
+    def _money_html(self, money):
+        """Return what would be charged more (or less, below zero) as a table, largest first."""
+        rows = [
+            (account, month, amount)
+            for account, months in money.items()
+            for month, amount in months.items()
+            if amount
+        ]
+        if not rows:
+            return Markup("<p>%s</p>") % _("Nothing would be charged or paid back.")
+        rows.sort(key=lambda row: (-abs(row[2]), row[0], row[1]))
+        accounts = self.env["energy.account"].browse({row[0] for row in rows})
+        currency = accounts[:1].currency_id
+        body = Markup().join(
+            Markup("<tr><td>%s</td><td>%s</td><td class='text-end'>%s</td></tr>")
+            % (
+                self.env["energy.account"].browse(account).display_name,
+                format_date(self.env, month, date_format="MMM y"),
+                format_amount(self.env, float(amount), currency),
+            )
+            for account, month, amount in rows[:SHOWN]
+        )
+        total = sum(amount for _account, _month, amount in rows)
+        return Markup(
+            "<table class='table table-sm'><thead><tr><th>%s</th><th>%s</th>"
+            "<th class='text-end'>%s</th></tr></thead><tbody>%s</tbody><tfoot><tr><th>%s</th>"
+            "<th></th><th class='text-end'>%s</th></tr></tfoot></table>"
+        ) % (
+            _("Account"),
+            _("Month"),
+            _("More Is Charged"),
+            body,
+            _("%s accounts", len(accounts)),
+            format_amount(self.env, float(total), currency),
+        )
+
+    # --- carrying it out -----------------------------------------------------------------------
+
+    def action_confirm(self):
+        """Carry the decision out: at once where the readings are few, else in batches."""
+        self.ensure_one()
+        self._check_right()
+        if self.state != "draft":
+            raise UserError(_("This was decided already."))
+        if self.meaning == "exchange":
+            return self._open_exchange()
+        if not self.reason or (self.reason == "other" and not self.note):
+            raise UserError(_("Choose a reason; where it is another one, write it down."))
+        self.env["energy.wallet"]._in_turn(
+            self.ids, lambda env: self.with_env(env)._start(), queue=QUEUE
+        )
+        if self.count <= AT_ONCE:
+            self._settle_at_once()
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def _start(self):
+        # sudo: decisions are written by these methods only; the right has been checked
+        review = self.sudo()
+        review.write(
+            {
+                "state": "working",
+                "user_id": self.env.uid,
+                "confirmed_at": clock.now(self.env.cr),
+            }
+        )
+        if self.register_digits and self.meaning == "rollover":
+            meters = self.line_ids.meter_id.filtered(lambda meter: not meter.register_digits)
+            meters.register_digits = self.register_digits
+        self.env.flush_all()
+        if self.count <= AT_ONCE:
+            review._work(review.ids)
+        else:
+            self.env.ref("prepaid_energy.ir_cron_reading_review")._trigger()
+
+    def _settle_at_once(self):
+        """Settle the accounts of these readings, so that what was held back follows at once."""
+        accounts = self.line_ids.meter_id.supply_ids.account_id
+        if accounts:
+            self.env["energy.wallet"]._in_turn(
+                accounts.wallet_ids.ids,
+                # sudo: settling is the flow's, whoever causes it
+                lambda env: env["energy.settlement"].sudo()._settle(None, accounts.ids),
+            )
+
+    def _open_exchange(self):
+        """Open the document of a meter replacement; the reading waits until it is done."""
+        if len(self.line_ids) != 1:
+            raise UserError(_("Write the replacements down one by one."))
+        return self.env["energy.reading"].browse(self.line_ids.reading_id).action_replace_meter()
+
+    def _carry_out(self, reading_ids):
+        """Decide about readings as this form says.
+
+        :rtype: Outcome
+        """
+        self.ensure_one()
+        readings = self.env["energy.reading"].with_user(self.user_id or self.env.user)
+        readings = readings.browse(reading_ids)
+        note = self._reason_text()
+        if self.action == "reject":
+            return readings._reject(note)
+        how = {
+            "meaning": self.meaning or "",
+            "last_register": _figure(self.last_register) if self.has_last_register else None,
+            "overrule": self.overrule,
+        }
+        if self.state == "draft" and self.meaning == "rollover" and self.register_digits:
+            # For the consequence only; it is rolled back.
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE energy_meter SET register_digits = %s WHERE register_digits = 0 AND id"
+                    " IN (SELECT meter_id FROM energy_reading_review_line WHERE review_id = %s)",
+                    self.register_digits,
+                    self._origin.id,
+                )
+            )
+        if self.action == "correct":
+            return readings._correct(_figure(self.total), note, **how)
+        return readings._accept(note, **how)
+
+    def _reason_text(self):
+        labels = dict(self._fields["reason"]._description_selection(self.env))
+        return ": ".join(filter(None, [labels.get(self.reason), self.note])) or "-"
+
+    @api.model
+    def _work(self, review_ids=None, limit=BATCH):
+        """Work off the next waiting readings of one decision in the present transaction.
+
+        :param list review_ids: of these decisions only, or None
+        :return: number of lines worked off
+        """
+        only = SQL("AND r.id = ANY(%s)", review_ids) if review_ids else SQL("")
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT l.id, l.review_id, l.reading_id
+              FROM energy_reading_review_line l
+              JOIN energy_reading_review r ON r.id = l.review_id AND r.state = 'working' %s
+             WHERE l.state = 'waiting'
+             ORDER BY l.review_id, l.id LIMIT %s FOR UPDATE OF l SKIP LOCKED
+            """,
+                only,
+                limit,
+            )
+        )
+        if not rows:
+            self._finish()
+            return 0
+        review = self.browse(rows[0][1])
+        lines = [(line, reading) for line, owner, reading in rows if owner == review.id]
+        outcome = review._carry_out([reading for _line, reading in lines])
+        results = [
+            (line, "refused" if reading in outcome.refusals else "done", sentence)
+            for line, reading in lines
+            for sentence in [outcome.refusals.get(reading)]
+        ]
+        self._note(results)
+        self._finish()
+        self.env.ref("prepaid_energy.ir_cron_settle")._trigger()
+        return len(lines)
+
+    def _note(self, results):
+        """Store what became of lines: tuples (id, state, sentence or None)."""
+        self.env.cr.execute(
+            SQL(
+                "UPDATE energy_reading_review_line AS l SET state = v.state, result = v.result"
+                "  FROM %s WHERE l.id = v.id",
+                values(results, id="int", state="text", result="text"),
+            )
+        )
+        self.env["energy.reading.review.line"].invalidate_model(flush=False)
+        self.invalidate_model(["count", "done_count", "refused_count", "progress"], flush=False)
+
+    def _finish(self):
+        """Mark the decisions of which nothing waits any more."""
+        self.env.cr.execute("""
+            UPDATE energy_reading_review r SET state = 'done', done_at = energy_now()
+             WHERE r.state = 'working' AND NOT EXISTS (
+                   SELECT 1 FROM energy_reading_review_line l
+                    WHERE l.review_id = r.id AND l.state = 'waiting')
+        """)
+        self.invalidate_model(["state", "done_at"], flush=False)
+
+    @api.model
+    def _run(self, deadline):
+        """Work off waiting readings in transactions of its own, which it commits.
+
+        :param float deadline: `clock.monotonic()` at which to stop
+        :return: number of readings worked off
+        """
+        total, conflicts, limit = 0, 0, BATCH
+        registry = Registry(self.env.cr.dbname)
+        while clock.monotonic() < deadline:
+            try:
+                with closing(registry.cursor()) as cr:
+                    count = self.with_env(self.env(cr=cr))._work(limit=limit)
+                    cr.commit()  # pylint: disable=invalid-commit
+            except CONFLICTS:
+                conflicts += 1
+                if conflicts > MOST_CONFLICTS:
+                    raise
+                continue
+            except Exception as error:
+                _logger.info("Deciding about %s readings failed", limit, exc_info=True)
+                if limit > 1:
+                    limit = 1
+                    continue
+                self._refuse_first(registry, error)
+                count = 1
+            conflicts = 0
+            total += count
+            if not count:
+                break
+        return total
+
+    def _refuse_first(self, registry, error):
+        """Refuse the reading that stands first, so that it does not keep the others waiting."""
+        _logger.exception("A reading cannot be decided about; it is refused")
+        with closing(registry.cursor()) as cr:
+            review = self.with_env(self.env(cr=cr))
+            line = review.env["energy.reading.review.line"].search(
+                [("state", "=", "waiting"), ("review_id.state", "=", "working")],
+                order="review_id, id",
+                limit=1,
+            )
+            review._note([(line.id, "refused", str(error))])
+            review._finish()
+            cr.commit()  # pylint: disable=invalid-commit
+
+    @api.model
+    def _cron_work(self):
+        """Scheduled action: work off what was decided about many readings."""
+        done = self._run(clock.monotonic() + CRON_SECONDS)
+        remaining = self.env["energy.reading.review.line"].search_count(
+            [("state", "=", "waiting"), ("review_id.state", "=", "working")]
+        )
+        self.env["ir.cron"]._commit_progress(done, remaining=remaining if done else 0)
+
+
+def _figure(register):
+    """Return a register typed by a person as a decimal."""
+    return Decimal(float_repr(register, 4))
