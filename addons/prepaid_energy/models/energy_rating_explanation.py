@@ -66,7 +66,9 @@ class EnergyRating(models.AbstractModel):
             for work in works
             if work.commodity == unit.commodity
         ]
-        self._load_points([work for work in works if work.since is not None])
+        rated = [work for work in works if work.since is not None]
+        self._load_points(rated)
+        self._spread_gaps(rated, Prices(self.env))
         return works
 
     def _counted(self, unit, works, moment, prices):
@@ -95,7 +97,7 @@ class EnergyRating(models.AbstractModel):
         if counted is not None:
             days = (*counted.days, *(day for day, *_rest in counted.standing))
             for month in {month_first(day) for day in days}:
-                counted.months[month] = Month(None, ZERO, ZERO, 0, ZERO, 0, 0, 0)
+                counted.months[month] = Month(None, ZERO, ZERO, 0)
             self._rate_unit(counted, batch)
         return batch, counted
 
