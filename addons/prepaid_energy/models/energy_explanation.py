@@ -284,7 +284,8 @@ class EnergyExplanation(models.TransientModel):
               JOIN energy_meter m ON m.id = r.meter_id
               LEFT JOIN res_users u ON u.id = r.decided_by_id
               LEFT JOIN res_partner p ON p.id = u.partner_id
-             WHERE r.is_late OR r.decided_at IS NOT NULL OR r.origin IS NOT NULL OR r.is_baseline
+             WHERE r.is_late OR r.decided_at IS NOT NULL OR r.is_baseline
+                OR r.origin IS NOT NULL AND r.source <> 'estimate'
                 OR r.state IN ('rejected', 'superseded')
              ORDER BY r.moment, r.id LIMIT %s
             """,

@@ -35,7 +35,7 @@ class EnergyRating(models.AbstractModel):
         :return: dict of plain data: `due` and `due_before` (exact), `lines`, `supplies`, `counter`
         """
         prices = Prices(self.env)
-        works = self._works_of(unit)
+        works = self._works_of(unit, prices)
         batch, after = self._counted(unit, works, until, prices)
         _batch, before = self._counted(unit, works, since, prices) if since else (None, None)
         return {
@@ -50,7 +50,7 @@ class EnergyRating(models.AbstractModel):
             "counter": self._explained_counter(unit.month, batch, after, before),
         }
 
-    def _works_of(self, unit):
+    def _works_of(self, unit, prices):
         """Return all supplies of a unit's account, those of its commodity with their readings.
 
         Nothing of what was settled is known of them: all is counted from the beginning of the tier
@@ -66,9 +66,10 @@ class EnergyRating(models.AbstractModel):
             for work in works
             if work.commodity == unit.commodity
         ]
-        rated = [work for work in works if work.since is not None]
-        self._load_points(rated)
-        self._spread_gaps(rated, Prices(self.env))
+        counted = [work for work in works if work.since is not None]
+        self._load_points(counted)
+        self._load_registers(counted)
+        self._spread_gaps(counted, prices)
         return works
 
     def _counted(self, unit, works, moment, prices):
@@ -196,7 +197,7 @@ class EnergyRating(models.AbstractModel):
         first = max((n for n, term in enumerate(terms) if term[0] <= begin), default=0)
         cells = self._cells_between(work, begin, unit.month, prices)
         sources = self._sources(work.meter, points[0].moment, points[-1].moment)
-        clock = self._clock_of(work, begin)
+        clock = "meter" if work.goes_by_meter(begin) else "platform"
         return {
             "supply": work.supply,
             "meter": work.meter_name,
@@ -210,11 +211,6 @@ class EnergyRating(models.AbstractModel):
             "quantity": sum((cell["quantity"] for cell in cells), ZERO),
             "stretches": self._stretches(work, begin, last, prices) if clock != "meter" else [],
         }
-
-    def _clock_of(self, work, moment):
-        """Return what puts use into rate periods: "platform" time, or the "meter"."""
-        terms = self.env["energy.supply"].browse(work.supply).term_ids.sorted("since")
-        return (terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]).band_source
 
     def _cells_between(self, work, begin, month, prices):
         """Return the use of a supply in a month, after a moment, by day, version, rate period.
@@ -232,7 +228,7 @@ class EnergyRating(models.AbstractModel):
                 sums = found[cell.date, cell.version, cell.band]
                 sums[0] += sign * cell.quantity
                 if sign > 0:
-                    sums[1] = cell.interpolated
+                    sums[1] = sums[1] or cell.interpolated
         return [
             {
                 "date": day,

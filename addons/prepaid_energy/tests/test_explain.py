@@ -339,6 +339,86 @@ class TestExplain(ExplainCase):
         self.assertEqual((counter["limits"], counter["tariff_limits"]), ((100,), (310,)))
         self.assertEqual((counter["days"], counter["whole"]), (10, 31))
 
+    def test_rate_periods_by_the_meters_registers(self):
+        tariff = self.make_tariff(
+            "Meter",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 20)],
+            rest="valley",
+        )
+        meter = self.make_meter("X14")
+        account = self.open_account(meter, tariff=tariff, activate=False)
+        account.supply_ids.term_ids.band_source = "meter"
+        account.action_activate()
+        for hours, total, peak, valley in ((24, "24", "20", "4"), (48, "48", "25", "23")):
+            self.set_clock(START + hours * HOUR)
+            bands = (None, Decimal(peak), None, Decimal(valley))
+            self.env["energy.reading"]._ingest(
+                [(meter.id, START + hours * HOUR, Decimal(total), bands, "poll")]
+            )
+            self.settle()
+        # By the plan, for want of earlier registers: 12 + 6; then 5 x 1.00 + 19 x 0.50
+        self.assertEqual(self.entries(account), ["-18.00", "-14.50"])
+        explained = self.explain(account)
+        self.assertTrue(explained["is_equal"])
+        (supply,) = explained["supplies"]
+        self.assertEqual((supply["clock"], supply["stretches"]), ("meter", []))
+        self.assertEqual(
+            [(cell["band"], cell["quantity"]) for cell in supply["cells"]],
+            [("peak", 5), ("valley", 19)],
+        )
+
+    def test_gap_spread_like_comparable_days(self):
+        self.company.energy_gap_shape = "comparable"
+        tariff = self.make_tariff(
+            "Peak and valley",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 20)],
+            rest="valley",
+        )
+        meter = self.make_meter("X17")
+        # Monday to Thursday: 1 kWh each hour from 8 to 20 and nothing else; Friday is not read.
+        monday = shanghai(3, 2)
+        self.set_clock(monday)
+        account = self.open_account(meter, tariff=tariff, start=monday)
+        rows, total = [], 0
+        for hour in range(1, 4 * 24 + 1):
+            total += 8 < (hour - 1) % 24 + 1 <= 20
+            rows.append((meter.id, monday + hour * HOUR, Decimal(total), None, "poll"))
+        self.set_clock(monday + 120 * HOUR)
+        self.env["energy.reading"]._ingest(rows)
+        self.settle()
+        self.read(meter, monday + 120 * HOUR, str(total + 12))
+        self.settle()
+        # 48 and 12 kWh, all in peak hours
+        self.assertEqual(self.entries(account), ["-48.00", "-12.00"])
+        explained = self.explain(account)
+        self.assertTrue(explained["is_equal"])
+        (supply,) = explained["supplies"]
+        self.assertEqual(
+            [(part["band"], part["quantity"]) for part in supply["stretches"]],
+            [("valley", 0), ("peak", 12), ("valley", 0)],
+        )
+        self.assertEqual([part["is_read"] for part in supply["stretches"]][1], (False, False))
+
+    def test_standing_charge_is_a_line(self):
+        tariff = self.make_tariff("Standing", {"flat": ["0.50"]})
+        tariff.version_ids.action_draft()
+        tariff.version_ids.per_day = 0.25
+        tariff.version_ids.action_approve()
+        meter = self.make_meter("X16")
+        account = self.open_account(meter, tariff=tariff)
+        self.read(meter, START + 48 * HOUR, "10")
+        self.settle()
+        # 10 x 0.50 and two days
+        self.assertEqual(self.entries(account), ["-5.50"])
+        explained = self.explain(account)
+        self.assertTrue(explained["is_equal"])
+        self.assertEqual(
+            [(line["band"], line["tier"], line["amount"]) for line in explained["lines"]],
+            [("flat", 1, 5), ("standing", 0, Decimal("0.50"))],
+        )
+
     def test_a_price_is_shown_with_its_parts(self):
         tariff = self.env["energy.tariff"].create(
             {
@@ -502,3 +582,21 @@ class TestExplain(ExplainCase):
         self.assertEqual(explained["request"]["name"], request.name)
         self.assertEqual(explained["request"]["remark"], "Lift broke")
         self.assertEqual(explained["request"]["decided_by"], request.decided_by_id.name)
+
+
+@tagged("post_install", "-at_install")
+class TestExplainEstimate(ExplainCase):
+    """What rests on an estimate is marked."""
+
+    # The estimate is made by hand, where nothing estimates.
+    plants_defect = True
+
+    def test_estimates_are_marked(self):
+        meter = self.make_meter("X15")
+        account = self.open_account(meter)
+        self.read(meter, START + 3 * HOUR, "9", source="estimate")
+        self.settle()
+        (supply,) = self.explain(account)["supplies"]
+        self.assertEqual(supply["estimates"], 1)
+        self.assertTrue(supply["end"]["is_estimated"])
+        self.assertFalse(supply["start"]["is_estimated"])
