@@ -1,6 +1,7 @@
 """Days and months of a site, from and to naive UTC moments."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -14,11 +15,13 @@ def local_date(moment: datetime, zone: ZoneInfo) -> date:
     return moment.replace(tzinfo=UTC).astimezone(zone).date()
 
 
+@lru_cache(maxsize=4096)
 def month_first(day: date) -> date:
     """Return the first day of the month of `day`."""
     return day.replace(day=1)
 
 
+@lru_cache(maxsize=4096)
 def month_last(day: date) -> date:
     """Return the last day of the month of `day`."""
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)

@@ -6,9 +6,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from .engine import Point, Span, local_date, local_midnight, tier_period_end, tier_period_start
+from .engine import (
+    Point,
+    Span,
+    local_date,
+    local_midnight,
+    tier_period_end,
+    tier_period_start,
+    unit_limits,
+)
 from .local_time import month_last
 
 ONE_DAY = timedelta(days=1)
@@ -140,16 +149,19 @@ class Work:
         """Whether its meter's counter began anew inside a tier period, be it on the first day."""
         return bool(self.counter) and self.counter_since > local_midnight(period_start, self.zone)
 
-    def unit_key(self, version, is_per_meter, day):
-        """Return the key of the unit of rating to which a local date's use of a version belongs."""
-        start = tier_period_start(version, day)
-        if is_per_meter:
+    def unit_key(self, version, day, prices):
+        """Return the key of the unit of rating to which a local date's use of a version belongs.
+
+        :param int version: key of the version
+        """
+        start, end = prices.tier_period(version, day)
+        if prices.is_per_meter(version):
             supply = self.chain
-        elif version.is_tiered and self._has_own_counter(start):
+        elif self.counter and prices.version(version).is_tiered and self._has_own_counter(start):
             supply = self.counter
         else:
             supply = 0
-        return self.account, self.commodity, supply, start, tier_period_end(version, day)
+        return self.account, self.commodity, supply, start, end
 
 
 @dataclass
@@ -232,17 +244,22 @@ class Batch:
 
     def used_until(self, unit, month):
         """Return the moment up to which use is counted in a month of a unit."""
-        first, end = unit.part(month)
         supplies = self.of(unit)
-        first, end = (local_midnight(day, supplies[0].zone) for day in (first, end))
-        moments = [
-            min(work.settled, end)
-            for work in supplies
-            if work.settled is not None
-            and work.settled > first
-            and (not unit.supply or unit.supply in (work.chain, work.counter))
-        ]
-        return max(moments, default=None)
+        first, end = (local_midnight(day, supplies[0].zone) for day in unit.part(month))
+        latest = None
+        for work in supplies:
+            if unit.supply and unit.supply not in (work.chain, work.counter):
+                continue
+            settled = work.settled
+            if settled is not None and settled > first and (latest is None or settled > latest):
+                latest = settled
+        return latest if latest is None else min(latest, end)
+
+    @cached_property
+    def may_have_minimum(self):
+        """Whether any tariff of these supplies has a minimum charge."""
+        tariffs = {term[1] for work in self.supplies for term in work.terms}
+        return any(self.prices.has_minimum(tariff) for tariff in tariffs)
 
     def refuse(self, account, failure):
         """Set an account aside."""
@@ -274,6 +291,8 @@ class Prices:
         self._per_meter = {}
         self._spans = {}
         self._minimum = {}
+        self._periods = {}
+        self._limits = {}
 
     def version(self, key):
         """Return an approved version as the engine's value."""
@@ -281,6 +300,22 @@ class Prices:
         if version is None:
             version = self._versions[key] = self._engine(key)
         return version
+
+    def tier_period(self, key, day):
+        """Return the first day of the tier period of a version on a day, and the day after it."""
+        period = self._periods.get((key, day))
+        if period is None:
+            version = self.version(key)
+            period = (tier_period_start(version, day), tier_period_end(version, day))
+            self._periods[key, day] = period
+        return period
+
+    def unit_limits(self, version, *place):
+        """Return `engine.unit_limits` of a version."""
+        limits = self._limits.get((version.key, place))
+        if limits is None:
+            limits = self._limits[version.key, place] = unit_limits(version, *place)
+        return limits
 
     def is_per_meter(self, key):
         """Whether the tariff of a version counts tiers per meter."""

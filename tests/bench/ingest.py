@@ -54,7 +54,8 @@ def run(context) -> list[Figure]:
             yardstick=pairs.yardstick,
             ratio=pairs.ratio,
             unit="readings/s",
-            aim=0.5,
+            must=0.5,
+            aim=0.8,
         )
     ]
 

@@ -28,6 +28,7 @@ from engine import (
     Point,
     Span,
     rate,
+    rate_untiered,
     round_half_up,
     split,
     tier_period_end,
@@ -600,3 +601,37 @@ def test_hourly_daily_and_monthly_settling_agree(allocation, zone):
     assert settled(24) == monthly
     assert settled(1) == monthly
     assert settled(len(points)) == monthly
+
+
+UNTIERED = {
+    1: tariff({"peak": ["0.568001"], "valley": ["0.288"]}, key=1),
+    2: tariff({"peak": ["1.1"], "valley": ["0"]}, key=2),
+}
+
+
+@LAW
+@given(
+    st.lists(
+        st.dictionaries(
+            st.tuples(
+                st.integers(1, 3), st.sampled_from([1, 2]), st.sampled_from(["peak", "valley"])
+            ),
+            quantities,
+            max_size=6,
+        ),
+        max_size=4,
+    )
+)
+def test_days_without_tiers_are_rated_as_each_day_alone(uses_of_days):
+    days = [(MAY + timedelta(days=number), use) for number, use in enumerate(uses_of_days)]
+    alone = [rate(UNTIERED, (), (day,), {}).lines for day in days]
+    assert rate_untiered(UNTIERED, days) == list(itertools.chain(*alone))
+
+
+def test_days_without_tiers_refuse_what_rating_refuses():
+    for use in ({(1, 9, "peak"): Decimal(1)}, {(1, 1, "flat"): Decimal(1)}):
+        with pytest.raises(ValueError, match=r"missing|price"):
+            rate_untiered(UNTIERED, [(MAY, use)])
+    for quantity in ("-1", "NaN", "Infinity"):
+        with pytest.raises(ValueError, match="zero or more"):
+            rate_untiered(UNTIERED, [(MAY, {(1, 1, "peak"): Decimal(quantity)})])

@@ -14,7 +14,7 @@ from .advances import Advances, match, settle_open
 from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
 from .day_types import DAY_TYPES, Calendar
-from .rating import Line, RatedUnit, rate
+from .rating import Line, RatedUnit, rate, rate_untiered
 from .registers import band_steps, split_by_registers
 from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
@@ -74,6 +74,7 @@ __all__ = [
     "minimum_due",
     "plan_rows",
     "rate",
+    "rate_untiered",
     "round_half_up",
     "settle_open",
     "shaped",

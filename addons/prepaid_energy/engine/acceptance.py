@@ -9,11 +9,14 @@ from decimal import Decimal
 from fractions import Fraction
 
 from .registers import Registers, band_steps
+from .rounding import CUTTING
 from .splitting import Point
 
 # A fall may be a rollover without a known maximum power only while the wrapped use stays below
 # this part of the register's range.
 ROLLOVER_PART = Decimal("0.1")
+_MICROSECOND = timedelta(microseconds=1)
+_HOUR = 3_600_000_000  # in microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +171,12 @@ def _use(one: Point, other: Point, limits: Limits) -> Decimal:
 
 
 def _too_fast(use: Decimal, one: Point, other: Point, limits: Limits) -> bool:
-    most = _most(one.moment, other.moment, limits)
-    return most is not None and Fraction(use) > most
+    if limits.max_power is None:
+        return False
+    # As `_most`, without its fractions: this is asked of every reading.
+    passed = (other.moment - one.moment + limits.clock_tolerance) // _MICROSECOND
+    used = CUTTING.multiply(CUTTING.multiply(use, limits.multiplier), _HOUR)
+    return used > CUTTING.multiply(limits.max_power, passed)
 
 
 def _most(start: datetime, end: datetime, limits: Limits) -> Fraction | None:
@@ -180,9 +187,7 @@ def _most(start: datetime, end: datetime, limits: Limits) -> Fraction | None:
     """
     if limits.max_power is None:
         return None
-    hours = Fraction(
-        (end - start + limits.clock_tolerance) // timedelta(microseconds=1), 3_600_000_000
-    )
+    hours = Fraction((end - start + limits.clock_tolerance) // _MICROSECOND, _HOUR)
     return Fraction(limits.max_power) * hours / Fraction(limits.multiplier)
 
 

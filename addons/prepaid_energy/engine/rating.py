@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
+from operator import itemgetter
 from typing import NamedTuple
 
 from .rounding import CUTTING, EXACT, quotient_half_up
@@ -106,6 +107,37 @@ def rate(
             unit.add_day(day, use, lines)
         unit.close_month()
     return RatedUnit(lines, unit.due)
+
+
+def rate_untiered(
+    versions: Mapping[int, TariffVersion],
+    days: Sequence[tuple[date, Mapping[tuple[int, int, str], Decimal]]],
+) -> list[Line]:
+    """Rate days under versions without tiers, each by itself: quantity times price.
+
+    The lines are those that ``rate`` gives for each of the days alone; here without its counters,
+    as most use is rated so. Arguments as there.
+
+    Raises ValueError for a version or price that is missing, and a negative quantity.
+    """
+    lines = []
+    for day, use in days:
+        cells = [(key, supply, band) for (supply, key, band), quantity in use.items() if quantity]
+        if len(cells) > 1:
+            cells.sort(key=itemgetter(0))
+        for key, supply, band in cells:
+            quantity = use[supply, key, band]
+            if not (quantity.is_finite() and quantity > 0):
+                raise ValueError(
+                    f"Use must be zero or more, not {quantity} (supply {supply}, {band})."
+                )
+            version = versions.get(key)
+            if version is None:
+                raise ValueError(f"Tariff version {key} is missing.")
+            amount = EXACT.multiply(version.price(band, 1), quantity)
+            amount = amount.quantize(LINE_UNIT, ROUND_HALF_UP, CUTTING)
+            lines.append(Line(day, supply, key, band, 1, quantity, amount))
+    return lines
 
 
 class _Unit:

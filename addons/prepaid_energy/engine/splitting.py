@@ -284,6 +284,7 @@ def local_midnight(date: date, zone: ZoneInfo) -> datetime:
     return local.astimezone(UTC).replace(tzinfo=None)
 
 
+@lru_cache(maxsize=16384)
 def local_date(moment: datetime, zone: ZoneInfo) -> date:
     """Return the local date on which a moment (UTC) lies."""
     return moment.replace(tzinfo=UTC).astimezone(zone).date()

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from ..bulk import values
 from ..crash_points import reached
-from ..engine import local_midnight, rate, round_half_up, split, unit_limits
+from ..engine import local_midnight, rate, rate_untiered, round_half_up, split
 from ..local_time import local_date, month_first, month_last
 from ..rating_work import STANDING, Batch, Prices, RatingRefused, Unit, plus
 from .energy_wallet import Draft
@@ -160,7 +160,7 @@ class EnergyRating(models.AbstractModel):
                 key = keys.get((cell.version, cell.date))
                 if key is None:
                     key = keys[cell.version, cell.date] = work.unit_key(
-                        prices.version(cell.version), prices.is_per_meter(cell.version), cell.date
+                        cell.version, cell.date, prices
                     )
                 is_estimated = bool(bounds) and (cell.date, cell.version, cell.band) in bounds
                 self._unit(units, key, cell.date).add(
@@ -208,7 +208,7 @@ class EnergyRating(models.AbstractModel):
             lines = rated.lines
         else:
             # Each day by itself: so a line never depends on the days rated with it.
-            lines = [line for day in days for line in rate(versions, (), (day,), {}).lines]
+            lines = rate_untiered(versions, days)
         for line in lines:
             self._add_line(unit, line)
         for (day, supply, version), amount in unit.standing.items():
@@ -255,7 +255,9 @@ class EnergyRating(models.AbstractModel):
         own = [work for work in own if work.end is None or work.end > begin]
         begin = max(begin, min((work.start for work in own), default=begin))
         addition = max((work.addition_at(begin) for work in own), default=ZERO)
-        return unit_limits(version, unit.period_start, local_date(first, zone), addition)
+        return batch.prices.unit_limits(
+            version, unit.period_start, local_date(first, zone), addition
+        )
 
     @staticmethod
     def _versions(unit, prices):

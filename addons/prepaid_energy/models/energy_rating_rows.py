@@ -139,8 +139,10 @@ class EnergyRating(models.AbstractModel):
             SELECT v.supply, r.moment, r.total::text, COALESCE(r.is_baseline, FALSE),
                    r.source = 'estimate'
               FROM %s
-              JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
-                   AND r.moment >= v.low AND r.moment >= %s
+             CROSS JOIN LATERAL (
+                   SELECT moment, total, is_baseline, source FROM energy_reading_data
+                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= v.low
+                      AND moment >= %s ORDER BY moment) r
              ORDER BY v.supply, r.moment
             """,
                 values(
@@ -283,7 +285,7 @@ class EnergyRating(models.AbstractModel):
             """,
                 values(wanted, row="int", first_day="date"),
                 SQL("(x.local_date >= v.first_day OR x.band = %s)", MINIMUM)
-                if any(self._may_have_minimum(work, batch) for work in batch.supplies)
+                if batch.may_have_minimum
                 else SQL("x.local_date >= v.first_day"),
             )
         )

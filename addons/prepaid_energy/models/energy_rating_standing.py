@@ -34,20 +34,22 @@ class EnergyRating(models.AbstractModel):
                 continue
             day = max(first_day, local_date(span.start, work.zone))
             while local_midnight(day + ONE_DAY, work.zone) <= span.end:
-                key = work.unit_key(version, prices.is_per_meter(version.key), day)
+                key = work.unit_key(version.key, day, prices)
                 unit = self._unit(batch.units, key, day)
                 unit.standing[day, work.supply, version.key] = standing(version, day)
                 day += ONE_DAY
 
     def _gather_ended(self, work, batch):
         """Look at the minimum charge of a supply that ended where it was settled already."""
-        if work.cells or work.settled != work.end or not self._may_have_minimum(work, batch):
+        if work.cells or not batch.may_have_minimum:
+            return
+        if work.settled != work.end or not self._may_have_minimum(work, batch):
             return
         day = local_date(work.end - INSTANT, work.zone)
         moment = local_midnight(day, work.zone)
         for span in work.spans_between(moment, work.end, batch.prices):
             version = span.version
-            key = work.unit_key(version, batch.prices.is_per_meter(version.key), day)
+            key = work.unit_key(version.key, day, batch.prices)
             self._unit(batch.units, key, day)
 
     @staticmethod
@@ -56,6 +58,8 @@ class EnergyRating(models.AbstractModel):
 
     def _add_minimum(self, unit, batch):
         """Add what is missing to the minimum charge of the unit's months that are over."""
+        if not batch.may_have_minimum:
+            return
         supplies = batch.of(unit)
         if not any(self._may_have_minimum(work, batch) for work in supplies):
             return
@@ -114,10 +118,6 @@ class EnergyRating(models.AbstractModel):
         return [
             span
             for span in work.spans_between(start, stop, prices)
-            if work.unit_key(
-                span.version,
-                prices.is_per_meter(span.version.key),
-                local_date(span.start, work.zone),
-            )
+            if work.unit_key(span.version.key, local_date(span.start, work.zone), prices)
             == unit.key
         ]

@@ -157,19 +157,19 @@ class EnergyReading(models.Model):
                 sorted(meter_ids),
             )
         )
-        facts = {}
-        for meter, site, company, digits, max_power, multiplier in rows:
-            power = Decimal(max_power or 0)
-            facts[meter] = (
-                site,
-                company,
-                Limits(
+        facts, limits = {}, {}
+        for meter, site, company, *kind in rows:
+            kind = tuple(kind)
+            # Most meters of a site are of one kind.
+            if kind not in limits:
+                digits, max_power, multiplier = kind
+                limits[kind] = Limits(
                     modulus=Decimal(10) ** digits if digits else None,
                     multiplier=Decimal(multiplier),
-                    max_power=power or None,
+                    max_power=Decimal(max_power or 0) or None,
                     clock_tolerance=timedelta(minutes=5),
-                ),
-            )
+                )
+            facts[meter] = (site, company, limits[kind])
         missing = meter_ids - facts.keys()
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")

@@ -1,9 +1,9 @@
 import hashlib
 import math
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import odoo.modules.module
 import psycopg2
@@ -61,8 +61,7 @@ ENTRY_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A balance entry to be posted; `amount` is signed and already rounded.
 
     `cause_key` is the key of the entry that this one undoes, answers or was taken from;

@@ -84,6 +84,7 @@ BIG = (
 ENGINE_CALLS = (
     (energy_rating, "split"),
     (energy_rating, "rate"),
+    (energy_rating, "rate_untiered"),
     (energy_rating, "round_half_up"),
     (energy_reading_acceptance, "judge"),
     (energy_meter_control, "decide"),
@@ -332,6 +333,10 @@ class TestSchema(EnergyCase):
         self.read(meter, START + timedelta(hours=2), "1.1")
         self.settle()
         self.assertEqual(self.commands(meter), [(1, "supply", "off", "queued")])
+        flat = self.make_meter("P7")
+        self.open_account(flat, register=0.1)
+        self.read(flat, START + timedelta(hours=10), "7.7")
+        self.settle()
         self.assertEqual(set(seen), {name for _module, name in ENGINE_CALLS})
 
 
