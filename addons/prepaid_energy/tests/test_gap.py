@@ -217,3 +217,16 @@ class TestGap(GapCase, PropertyCase):
         bound = (account.supply_ids.id, begin + 2 * DAY)
         registers = lines._at({bound}, lines._fetch_supplies({bound[0]}))
         self.assertEqual(registers, {bound: 24})
+
+    def test_explanation_follows_the_shape(self):
+        """What a charge is explained by is what it was made with, also inside a shaped gap."""
+        self.company.energy_gap_shape = "comparable"
+        self.hourly(self.meter, MARCH_2, MARCH_2 + 3 * DAY)
+        self.read(self.meter, MARCH_2 + 4 * DAY, "54")
+        self.settle()
+        entry = self.env["energy.wallet.entry"].search(
+            [("account_id", "=", self.account.id), ("kind", "=", "use")], order="id desc", limit=1
+        )
+        self.assertEqual(entry.amount, -54)
+        explained = self.env["energy.explanation"]._explain(entry)
+        self.assertNotIn("valley", {line["band"] for line in explained["lines"] if line["amount"]})
