@@ -91,7 +91,6 @@ class EnergyUncharged(models.Model):
     until = fields.Datetime(readonly=True, help="Empty: it goes on.")
     count = fields.Integer(string="Readings", readonly=True)
     register = fields.Float(
-        string="Register",
         digits=(18, 4),
         readonly=True,
         aggregator=False,

@@ -237,7 +237,7 @@ PUBLIC = {
     },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
-    "energy.rating.unit": {"action_open_usage"},
+    "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {
         "action_open_entries",
         "action_open_usage",
@@ -256,8 +256,6 @@ PUBLIC = {
         "action_open_readings",
     },
     "energy.reading.sheet.line": {"get_import_templates"},
-    "energy.rating.unit": {"action_open_usage", "action_explain"},
-    "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
