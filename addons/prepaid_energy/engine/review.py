@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from .acceptance import Limits, judge
+from .acceptance import Limits, Verdict, judge
 from .splitting import Point
 
 # Reasons of held readings that may hold no longer once a neighbour is another one.
@@ -113,6 +113,7 @@ class History:
         last = self._last_before(row, before, last_register) if baseline else None
         self._check_next(row, baseline, overrule, is_fall)
         if last is not None:
+            self._touch(last)
             self._insert(last)
         row.baseline, row.decided, row.state = baseline, True, "accepted"
         self._follow(row, strict=is_fall)
@@ -248,11 +249,16 @@ class History:
         ``strict``: a later accepted reading must pass all limits again; otherwise only a fall makes
         it doubtful.
         """
+        self._touch(row)
+        before = self._before(row)
+        end = self._hold_what_cannot_follow(row, strict)
+        self._believe_what_fits(before, end)
+
+    def _touch(self, row: Row) -> None:
+        """Note that use changes from the accepted reading before this one on."""
         before = self._before(row)
         since = before.moment if before is not None else row.moment
         self.since = since if self.since is None else min(self.since, since)
-        end = self._hold_what_cannot_follow(row, strict)
-        self._believe_what_fits(before, end)
 
     def _hold_what_cannot_follow(self, row: Row, strict: bool) -> Row | None:
         """Hold accepted readings after a changed one; return the first that stays."""
@@ -287,7 +293,7 @@ class History:
     def _fits(self, row: Row, previous: Row | None) -> bool:
         return self._verdict(row, previous, None).state == "accepted"
 
-    def _verdict(self, row: Row, previous: Row | None, following: Row | None):
+    def _verdict(self, row: Row, previous: Row | None, following: Row | None) -> Verdict:
         return judge(
             row.point.register,
             row.moment,

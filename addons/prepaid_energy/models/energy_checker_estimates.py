@@ -28,8 +28,7 @@ class EnergyChecker(models.AbstractModel):
                    SELECT 1 FROM energy_settlement_queue q WHERE q.meter_id = m.id)
         """)
         findings += [
-            self.env._("Meter %s: what it by what it is settled is not said.", name)
-            for (name,) in rows
+            self.env._("Meter %s: by what it is settled is not said.", name) for (name,) in rows
         ]
         return self._count(
             "energy_reading_data", "source = 'estimate' AND state = 'accepted'"

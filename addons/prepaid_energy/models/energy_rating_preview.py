@@ -51,10 +51,15 @@ class EnergyRating(models.AbstractModel):
                 failures.update(batch.failures)
             steps = {work.account: work.step for work in batch.supplies}
             for unit in batch.units.values():
+                step = steps[unit.account]
                 for month, row in unit.months.items():
                     if row.new_due is None:
                         continue
+<<<<<<< HEAD
+                    difference = round_half_up(row.new_due, step) - row.posted
+=======
                     difference = round_half_up(row.new_due, steps[unit.account]) - row.posted
+>>>>>>> h7
                     if difference:
                         months = found.setdefault(unit.account, {})
                         months[month] = months.get(month, 0) + difference

@@ -190,7 +190,7 @@ class EnergyReading(models.Model):
         for number, meter, moment in self.env.execute_query(
             SQL(
                 "SELECT id, meter_id, moment FROM energy_reading_data WHERE id = ANY(%s)"
-                " ORDER BY meter_id, moment, id",
+                " AND source <> 'estimate' ORDER BY meter_id, moment, id",
                 self.ids,
             )
         ):
@@ -198,7 +198,7 @@ class EnergyReading(models.Model):
         return chosen
 
     def _histories(self, chosen, facts, now, everything=False):
-        """Return the history around the chosen readings of each meter.
+        """Return the history around the chosen readings of each meter, estimates left out.
 
         :param dict chosen: as of `_chosen`
         :param bool everything: all that lies after them, however much
@@ -214,12 +214,14 @@ class EnergyReading(models.Model):
               LEFT JOIN LATERAL (
                    SELECT moment FROM energy_reading_data
                     WHERE meter_id = v.meter AND moment < v.low AND state = 'accepted'
+                      AND source <> 'estimate'
                     ORDER BY moment DESC LIMIT 1) l ON TRUE
               LEFT JOIN LATERAL (
                    SELECT moment FROM energy_reading_data
                     WHERE meter_id = v.meter AND moment > v.high AND state = 'accepted'
+                      AND source <> 'estimate'
                     ORDER BY moment OFFSET %s LIMIT 1) h ON NOT %s
-              JOIN energy_reading_data r ON r.meter_id = v.meter
+              JOIN energy_reading_data r ON r.meter_id = v.meter AND r.source <> 'estimate'
                    AND r.moment >= COALESCE(l.moment, '-infinity')
                    AND r.moment <= COALESCE(h.moment, 'infinity')
               LEFT JOIN LATERAL (
@@ -283,7 +285,15 @@ class EnergyReading(models.Model):
                     *person,
                 )
                 (entering if row.state == "accepted" else leaving).append(change)
-        # Whatever leaves makes room at its moment first.
+        # Whatever leaves makes room at its moment first. Rating drops the other estimates.
+        self.env.cr.execute(
+            SQL(
+                "UPDATE energy_reading_data SET state = 'superseded' WHERE meter_id = %s"
+                " AND source = 'estimate' AND state = 'accepted' AND moment = ANY(%s)",
+                meter,
+                [row.moment for row in history.rows if row.state == "accepted"],
+            )
+        )
         for changes in (leaving, entering):
             if changes:
                 self.env.cr.execute(

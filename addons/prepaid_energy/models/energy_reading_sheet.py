@@ -125,7 +125,8 @@ class EnergyReadingSheet(models.Model):
                 """
             SELECT v.meter FROM %s WHERE EXISTS (
                    SELECT 1 FROM energy_reading_data r
-                    WHERE r.meter_id = v.meter AND r.moment > %s AND r.state = 'accepted')
+                    WHERE r.meter_id = v.meter AND r.moment > %s AND r.state = 'accepted'
+                      AND r.source <> 'estimate')
             """,
                 values([(meter,) for meter in meters.ids], meter="int"),
                 moment,

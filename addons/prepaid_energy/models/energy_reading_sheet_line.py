@@ -150,7 +150,7 @@ class EnergyReadingSheetLine(models.Model):
             self.check_result = "implausible"
             self.warning = _("%s is accepted at that moment already.", verdict.expected)
         elif before and usual:
-            days = Decimal((self.moment - before.moment).total_seconds()) / 86400
+            days = max(Decimal((self.moment - before.moment).total_seconds()) / 86400, 1)
             most = before.register + (usual * days * UNUSUAL).quantize(Decimal("0.1")) + 1
             self.expected = f"{before.register.normalize():f} - {most.normalize():f}"
             if self._figure() > most:
@@ -209,12 +209,14 @@ class EnergyReadingSheetLine(models.Model):
                    EXTRACT(EPOCH FROM l.moment - f.moment)::text
               FROM %s
               JOIN energy_reading_data l ON l.meter_id = v.meter AND l.moment = v.last
-                   AND l.state = 'accepted'
+                   AND l.state = 'accepted' AND l.source <> 'estimate'
               JOIN LATERAL (
                    SELECT moment, total FROM energy_reading_data r
                     WHERE r.meter_id = v.meter AND r.state = 'accepted'
-                      AND r.moment >= v.last - %s * interval '1 day' AND r.moment < v.last
-                    ORDER BY r.moment LIMIT 1) f ON f.total < l.total
+                      AND r.source <> 'estimate' AND r.moment < v.last
+                      AND r.moment >= v.last - %s * interval '1 day'
+                    ORDER BY r.moment LIMIT 1) f
+                   ON f.total < l.total AND l.moment - f.moment >= interval '1 day'
              WHERE NOT EXISTS (
                    SELECT 1 FROM energy_reading_data b
                     WHERE b.meter_id = v.meter AND b.state = 'accepted' AND b.is_baseline
@@ -271,7 +273,14 @@ class EnergyReadingSheetLine(models.Model):
         for vals in vals_list:
             if "register" in vals and (imported or "is_read" not in vals):
                 vals["is_read"] = imported or bool(vals["register"])
-        lines = super().create(vals_list)
+        try:
+            lines = super().create(vals_list)
+        except UserError as error:
+            if imported and len(vals_list) > 1:
+                # The import blames a user error on the first line; after any other it tries the
+                # lines one by one, and names those that are wrong.
+                raise ValueError(str(error)) from error
+            raise
         if not self.env.su and any(
             line.state != "open" or line.source != "typed" for line in lines
         ):

@@ -87,6 +87,7 @@ class EnergyTariff(models.Model):
         "resource.calendar",
         string="Day Calendar",
         check_company=True,
+        ondelete="restrict",
         compute="_compute_calendar_id",
         store=True,
         readonly=False,

@@ -72,8 +72,8 @@ class RatingCase(EnergyCase):
             )
         ]
 
-    def decide(self, meter, number, state, total=None):
-        """Give the accepted reading of a day another state, or another total, and queue that."""
+    def decide(self, meter, number, state):
+        """Give the accepted reading of a day another state, and queue what that changes."""
         moment = self.day(number)
         self.env.cr.execute(
             "SELECT COALESCE(max(moment), %(moment)s) FROM energy_reading_data"
@@ -82,12 +82,23 @@ class RatingCase(EnergyCase):
         )
         [since] = self.env.cr.fetchone()
         self.env.cr.execute(
-            "UPDATE energy_reading_data SET state = %s, total = COALESCE(%s, total)"
+            "UPDATE energy_reading_data SET state = %s"
             " WHERE meter_id = %s AND moment = %s AND state = 'accepted'",
-            [state, total, meter.id, moment],
+            [state, meter.id, moment],
         )
         self.env["energy.settlement.queue"]._add([(meter.id, since)])
-        return {meter.id: since}
+
+    def correct(self, meter, number, total):
+        """Let another reading stand for the accepted one of a day, whatever its neighbours say."""
+        self.decide(meter, number, "superseded")
+        self.env.cr.execute(
+            "INSERT INTO energy_reading_data"
+            "       (meter_id, moment, total, source, state, site_id, company_id)"
+            " SELECT meter_id, moment, %s, 'typed', 'accepted', site_id, company_id"
+            "   FROM energy_reading_data"
+            "  WHERE meter_id = %s AND moment = %s ORDER BY id DESC LIMIT 1",
+            [total, meter.id, self.day(number)],
+        )
 
     def mark(self, account):
         """Return up to where each supply of an account is settled, in days after 1 March."""

@@ -1,3 +1,4 @@
+import random
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -308,25 +309,95 @@ class TestEstimate(GapCase, PropertyCase):
             ),
         )
 
+    def test_ninety_days_estimated_then_read(self):
+        """T10: tiers count by month in the estimates and in what is read; it ends the same."""
+        blocks = self.make_tariff(
+            "TNB blocks",
+            {"flat": ["0.218000", "0.334000", "0.516000", "0.546000", "0.571000"]},
+            limits=(200, 300, 600, 900),
+        )
+        start = MARCH_2 + 30 * DAY  # 1 April
+        balances = []
+        for is_estimated in (True, False):
+            self.set_clock(start)
+            meter = self.make_meter(f"T{self.env['energy.meter'].search_count([])}")
+            account = self.open_account(meter, tariff=blocks, start=start)
+            rows = [
+                (meter.id, start + hour * HOUR, Decimal(hour) / 2, None, "poll")
+                for hour in range(1, 7 * 24 + 1)
+            ]
+            self.set_clock(start + 7 * DAY)
+            self.env["energy.reading"]._ingest(rows)
+            for day in (30, 61, 91):
+                self.set_clock(start + day * DAY + HOUR)
+                silent = [row for row in self.estimates._silent() if row["meter"] == meter.id]
+                self.estimates._make(silent if is_estimated else [])
+                self.settle()
+            if is_estimated:
+                # 12 kWh a day: April 360 = 43.60 + 33.40 + 60 x 0.516, May 372, June 360
+                self.assertEqual(f"{account.balance:.2f}", "-330.07")
+            self.read(meter, start + 91 * DAY + HOUR, "1360")
+            self.settle()
+            balances.append(f"{account.balance:.2f}")
+            self.assertEqual(self.readings(meter), [])
+        self.assertEqual(balances[0], balances[1])
+
+    def test_any_order_with_estimates_in_between(self):
+        """However readings arrive and estimates are made: the last reading settles all."""
+        self.company.energy_gap_shape = "comparable"
+        moments = [MARCH_2 + number * 9 * HOUR for number in range(1, 27)]
+        end = MARCH_2 + 12 * DAY
+        balances, made = set(), 0
+        for seed in range(6):
+            chance = random.Random(seed)
+            self.set_clock(MARCH_2)
+            meter = self.make_meter(f"E{self.env['energy.meter'].search_count([])}")
+            account = self.open_account(meter, tariff=self.halves, start=MARCH_2)
+            self.hourly(meter, MARCH_2, MARCH_2 + 2 * DAY)
+            self.settle()
+            self.set_clock(end - HOUR)
+            late = chance.sample(moments, len(moments)) if seed else moments
+            for moment in late:
+                self.read(meter, moment, str(self.register(moment)))
+                if seed and chance.random() < 0.3:
+                    self.estimates._make(
+                        [row for row in self.estimates._silent() if row["meter"] == meter.id]
+                    )
+                if chance.random() < 0.5:
+                    self.settle()
+            self.read(meter, end, "150")
+            self.settle()
+            self.assertEqual(self.readings(meter), [], seed)
+            made += len(self.readings(meter, "superseded"))
+            balances.add(f"{account.balance:.2f}")
+        self.assertEqual(len(balances), 1)
+        self.assertTrue(made)
+
     def test_checker_finds_estimates_beside_readings(self):
         """Each way in which estimates could be taken for read is found, and named."""
         meter, account = self.new_meter()
         self.estimate(MARCH_2 + 10 * DAY + HOUR)
         checker = self.env["energy.checker"]
         self.assertEqual(checker._rule_estimates(), (3, []))
-        for statement, word in (
-            ("UPDATE energy_supply_mark SET is_estimated = FALSE WHERE supply_id = %s", "settled"),
-            (
-                "UPDATE energy_reading_data SET origin = origin - 1 WHERE source = 'estimate'"
-                " AND site_id = (SELECT site_id FROM energy_supply WHERE id = %s)",
-                "beside later readings",
-            ),
-        ):
-            with self.env.cr.savepoint() as savepoint:
-                self.env.cr.execute(statement, [account.supply_ids.id])
-                _count, findings = checker._rule_estimates()
-                self.assertEqual(len(findings), 1)
-                self.assertIn(meter.name, findings[0])
-                self.assertIn(word, findings[0])
-                savepoint.rollback()
+        with self.env.cr.savepoint() as savepoint:
+            self.env.cr.execute(
+                "UPDATE energy_supply_mark SET is_estimated = FALSE WHERE supply_id = %s",
+                [account.supply_ids.id],
+            )
+            _count, findings = checker._rule_estimates()
+            self.assertEqual(len(findings), 1)
+            self.assertIn(f"{meter.name}: by what it is settled", findings[0])
+            savepoint.rollback()
+        self.env.invalidate_all()
+        with self.env.cr.savepoint() as savepoint:
+            self.set_clock(MARCH_2 + 11 * DAY + HOUR)
+            silent = self.estimates._silent()
+            self.read(meter, MARCH_2 + 10 * DAY + 2 * HOUR, "130")
+            self.settle()
+            self.estimates._make(silent)
+            self.env.cr.execute("DELETE FROM energy_settlement_queue")
+            _count, findings = checker._rule_estimates()
+            self.assertEqual(len(findings), 1)
+            self.assertIn(f"{meter.name} has estimates beside later readings", findings[0])
+            savepoint.rollback()
         self.env.invalidate_all()

@@ -102,10 +102,7 @@ class TestRatingPreview(RatingCase):
         failures = {}
 
         def fall():
-            self.env.cr.execute(
-                "UPDATE energy_reading_data SET total = 101 WHERE meter_id = %s AND moment = %s",
-                [meter.id, self.day(0)],
-            )
+            self.correct(meter, 0, "101")
 
         found = self.env["energy.rating"]._preview({meter.id: self.day(0)}, fall, failures)
         self.assertEqual(found, {})

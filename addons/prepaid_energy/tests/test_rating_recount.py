@@ -106,7 +106,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
             for meter, total in ((wrong, "180"), (right, "80")):
                 self.reads(meter, (31, total), (61, "250"), (92, "400"))
             self.assertNotEqual(*[account.balance for account in accounts])
-            self.decide(wrong, 31, "accepted", "80")
+            self.correct(wrong, 31, "80")
             self.settle()
             self.assertEqual(*[f"{account.balance:.2f}" for account in accounts])
             # 80 x 0.50; 60 + 70 x 1.10; 60 + 50 x 1.10
@@ -133,7 +133,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
             self.reads(new, (10, "40"))
             # 130: 50.00 + 30.00
             self.assertEqual(self.due(account), {"2026-03": "80.00"})
-            self.decide(old, 6, "accepted", "60")
+            self.correct(old, 6, "60")
             self.settle()
             self.assertEqual(self.due(account), {"2026-03": "50.00"})
             self.assertEqual(self.entries(account), ["-25.00", "-20.00", "-35.00", "30.00"])
@@ -264,9 +264,6 @@ class TestRatingRecount(PropertyCase, RatingCase):
         self.assertEqual(marked(), [("03-01", "peak", True), ("03-01", "valley", True)])
         self.read(meter, self.day(1, 2), "26")
         self.settle()
-        self.assertEqual(marked()[2:], [("03-02", "valley", True)])
-        self.decide(meter, 1, "superseded")
-        self.settle()
         self.assertEqual({line[2] for line in marked()}, {False})
 
     def test_entries_say_up_to_when_use_is_counted(self):
@@ -307,10 +304,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
         self.env.registry.clear_cache()
         for meter in (good, bad, fallen):
             self.read(meter, self.day(2), "10")
-        self.env.cr.execute(
-            "UPDATE energy_reading_data SET total = 12 WHERE meter_id = %s AND moment = %s",
-            [fallen.id, START],
-        )
+        self.correct(fallen, 0, "12")
         self.settle()
         self.assertEqual(self.due(accounts[0]), {"2026-03": "6.00"})
         problems = self.env["energy.settlement.problem"].search(
@@ -325,10 +319,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
         self.assertIn("2026-03-01", by_cause["price"])
         self.assertIn("falls from 12 to 10", by_cause["register"].replace(".0000", ""))
         self.assertFalse(accounts[1].entry_ids | accounts[2].entry_ids)
-        self.env.cr.execute(
-            "UPDATE energy_reading_data SET total = 0 WHERE meter_id = %s AND moment = %s",
-            [fallen.id, START],
-        )
+        self.correct(fallen, 0, "0")
         self.env.cr.execute("UPDATE energy_settlement_queue SET not_before = NULL")
         self.settle()
         self.assertEqual(self.due(accounts[2]), {"2026-03": "6.00"})

@@ -142,6 +142,14 @@ class TestImport(EnergyCase):
             )
         self.assertFalse(any(row == 0 for row, _message in found), found)
 
+    def test_only_the_wrong_line_is_named(self):
+        _preview, result = self.load(
+            self.csv("10001,2026-03-30 09:30:00,60.5,", "10002,2026-03-30 09:30:00,-3,")
+        )
+        found = [(message["rows"]["from"], message["message"]) for message in result["messages"]]
+        self.assertEqual(found, [(1, "Meter 10002: a register cannot be below zero.")])
+        self.assertFalse(self.sheet.line_ids)
+
     def test_registers_that_are_no_numbers_are_named(self):
         _preview, result = self.load(
             self.csv("10001,2026-03-30 09:30:00,60.5,", "10002,2026-03-30 09:30:00,sixty,")

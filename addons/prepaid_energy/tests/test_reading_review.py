@@ -257,6 +257,25 @@ class TestDecision(ReviewCase):
             ),
         )
 
+    def test_estimate_gives_way_to_what_is_accepted(self):
+        meter = self.make_meter("E1", max_power=5, register_digits=0)
+        account = self.open_account(meter)
+        self.read(meter, START + HOUR, "2")
+        self.read(meter, START + DAY, "400")
+        held = self.reading(meter, START + DAY)
+        self.company.energy_estimate_after = 12
+        last = self.reading(meter, START + HOUR)
+        self.env.cr.execute(
+            "INSERT INTO energy_reading_data (meter_id, moment, total, source, state, origin,"
+            " site_id, company_id) VALUES (%s, %s, 30, 'estimate', 'accepted', %s, %s, %s)",
+            [meter.id, START + DAY, last.id, self.site.id, self.company.id],
+        )
+        with self.refused(UserError, "None of these"):
+            self.reading(meter, START + DAY, 30).action_reject()
+        self.review(held, "accept")
+        self.assertEqual(self.reading(meter, START + DAY, 30).state, "superseded")
+        self.assertEqual(account.balance, -240)
+
     def test_stated_register_is_corrected_not_rejected(self):
         opening = self.reading(self.meter, START)
         refused = self.review(opening, "reject")
@@ -363,7 +382,8 @@ class TestProperties(ReviewCase):
 
     def test_order_and_repetition_do_not_matter(self):
         """R1"""
-        registers = [(START + n * HOUR, f"{100 + n * 3}") for n in range(1, 25)]
+        # Three days, with more use every hour.
+        registers = [(START + 3 * n * HOUR, f"{100 + n * n / 4}") for n in range(1, 25)]
 
         def check():
             random.seed(4)
@@ -375,7 +395,7 @@ class TestProperties(ReviewCase):
                 if name == "random":
                     rows = [row for row in rows for _time in range(random.randint(1, 5))]
                     random.shuffle(rows)
-                self.set_clock(START + 2 * DAY)
+                self.set_clock(START + 4 * DAY)
                 for moment, total in rows:
                     self.read(meter, moment, total)
                     if random.random() < 0.3:
@@ -383,11 +403,14 @@ class TestProperties(ReviewCase):
                 self.settle()
             ordered, shuffled = accounts
             self.assertEqual(shuffled.balance, ordered.balance)
-            self.assertEqual(ordered.balance, -43.2)
+            self.assertEqual(ordered.balance, -86.4)
             self.assertEqual(*(self.used(account) for account in accounts))
             self.assertEqual(*(self.states(account.supply_ids.meter_id) for account in accounts))
 
-        check()
+        self.holds(
+            check,
+            (Acceptance._ingest, "queue.append(", "following or queue.append("),
+        )
 
     def used(self, account):
         return [
@@ -580,7 +603,7 @@ class TestProperties(ReviewCase):
 
         self.holds(
             check,
-            (History._follow, "before.moment if before is not None else row.moment", "self.now"),
+            (History._touch, "before.moment if before is not None else row.moment", "self.now"),
         )
 
 

@@ -186,7 +186,9 @@ class EnergyReadingReview(models.Model):
         """
         self._check_right()
         readings = self.env["energy.reading"]
-        domain = Domain(domain) & Domain("state", "in", POSSIBLE[action])
+        # Estimates give way to readings by themselves.
+        domain = Domain(domain) & Domain("source", "!=", "estimate")
+        domain &= Domain("state", "in", POSSIBLE[action])
         found = readings._read_group(domain, ["company_id", "site_id"], [])
         if not found:
             raise UserError(_("None of these readings can be decided about in that way."))
