@@ -55,11 +55,7 @@ class EnergyRating(models.AbstractModel):
                 for month, row in unit.months.items():
                     if row.new_due is None:
                         continue
-<<<<<<< HEAD
                     difference = round_half_up(row.new_due, step) - row.posted
-=======
-                    difference = round_half_up(row.new_due, steps[unit.account]) - row.posted
->>>>>>> h7
                     if difference:
                         months = found.setdefault(unit.account, {})
                         months[month] = months.get(month, 0) + difference
