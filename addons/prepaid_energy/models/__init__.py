@@ -115,7 +115,6 @@ from . import energy_uncharged
 from . import energy_price_consequence
 from . import energy_price_consequence_line
 from . import energy_tariff_version_consequence
-from . import energy_explanation
 from . import energy_billing_line_explanation
 from . import energy_tariff_version_explanation
 from . import energy_checker

@@ -1,5 +1,6 @@
 from . import (
     energy_daily_closing,
+    energy_explanation,
     energy_finding_closing,
     energy_meter_addition,
     energy_operation,

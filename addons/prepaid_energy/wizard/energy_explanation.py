@@ -4,8 +4,8 @@ from odoo import _, api, fields, models
 from odoo.tools import SQL, format_datetime, formatLang
 
 from ..engine import round_half_up
-from .energy_meter import UNITS
-from .energy_rating import EXACT
+from ..models.energy_meter import UNITS
+from ..models.energy_rating import EXACT
 
 ZERO = Decimal(0)
 MOST_CHANGES = 50
