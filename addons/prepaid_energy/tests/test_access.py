@@ -257,7 +257,6 @@ PUBLIC = {
     },
     "energy.reading.sheet.line": {"get_import_templates"},
     "energy.rating.unit": {"action_open_usage", "action_explain"},
-    "energy.reading": {"action_open_entries", "action_open_usage"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
