@@ -237,7 +237,6 @@ PUBLIC = {
     },
     "energy.operation": {"action_confirm", "action_grant"},
     "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
-    "energy.rating.unit": {"action_open_usage"},
     "energy.reading": {
         "action_open_entries",
         "action_open_usage",
