@@ -214,23 +214,20 @@ class EnergyReading(models.Model):
         wanted = {(row[0], row[1]) for row in rows}
         meters = sorted({meter for meter, _moment in wanted})
         since = min(moment for _meter, moment in wanted) - RECENT
-        until = max(moment for _meter, moment in wanted)
-        # Between two moments few partitions are looked at; of what lies behind, only whether.
-        overtaken = {
-            meter
-            for (meter,) in self.env.execute_query(
-                SQL(
-                    "SELECT DISTINCT meter_id FROM energy_reading_data"
-                    " WHERE meter_id = ANY(%s) AND moment > %s AND state = 'accepted'",
-                    meters,
-                    until,
-                )
+        latest = self.env.execute_query(
+            SQL(
+                """
+            SELECT v.meter, r.moment, r.total::text, r.source = 'estimate'
+              FROM %s
+              JOIN LATERAL (
+                   SELECT moment, total, source FROM energy_reading_data
+                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
+                    ORDER BY moment DESC LIMIT 1) r ON TRUE
+            """,
+                values([(meter,) for meter in meters], meter="int"),
+                since,
             )
-        }
-        latest = self._latest(meters, since, until)
-        if overtaken:
-            latest = [row for row in latest if row[0] not in overtaken]
-            latest += self._latest(sorted(overtaken), since)
+        )
         # Estimates come after all that was read: a meter has some where its latest is one.
         estimated = {meter for meter, *_point, is_estimate in latest if is_estimate}
         latest = {
@@ -248,27 +245,6 @@ class EnergyReading(models.Model):
                 (point, None, None) if point.moment < moment else (None, point, None)
             )
         return known | self._neighbours_anywhere(wanted - known.keys()), estimated
-
-    def _latest(self, meters, since, until=None):
-        """Return the latest accepted readings of meters inside a time.
-
-        :return: list of (meter id, moment, total as text, whether it is an estimate)
-        """
-        return self.env.execute_query(
-            SQL(
-                """
-            SELECT v.meter, r.moment, r.total::text, r.source = 'estimate'
-              FROM %s
-              JOIN LATERAL (
-                   SELECT moment, total, source FROM energy_reading_data
-                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s %s
-                    ORDER BY moment DESC LIMIT 1) r ON TRUE
-            """,
-                values([(meter,) for meter in meters], meter="int"),
-                since,
-                SQL("AND moment <= %s", until) if until else SQL(""),
-            )
-        )
 
     def _neighbours_anywhere(self, wanted):
         """Return the same for rows that are first of their meter, late or repeated."""
