@@ -256,7 +256,6 @@ PUBLIC = {
         "action_open_readings",
     },
     "energy.reading.sheet.line": {"get_import_templates"},
-    "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reconciliation": {
         "action_open_journal_items",
         "action_open_not_booked",
