@@ -247,7 +247,12 @@ DEFECTS = [
         "other.register < one.register",
         "False",
     ),
-    (a_spike_is_held_and_charged_across, acceptance._too_fast, "most is not None", "False"),
+    (
+        a_spike_is_held_and_charged_across,
+        acceptance._too_fast,
+        "used > CUTTING.multiply(limits.max_power, passed)",
+        "False",
+    ),
     (a_spike_is_held_and_charged_across, acceptance._judge_between, "if not on_the_way", "if 0"),
     (
         a_frozen_register_is_told_from_one_that_has_nothing_to_count,

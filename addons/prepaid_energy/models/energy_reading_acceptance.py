@@ -148,21 +148,19 @@ class EnergyReading(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT m.id, m.site_id, m.company_id, m.register_digits, m.max_power::text,
-                   COALESCE((SELECT t.multiplier::text FROM energy_supply_term t
-                               JOIN energy_supply s ON s.id = t.supply_id
-                              WHERE s.meter_id = m.id ORDER BY t.since DESC LIMIT 1), '1')
-              FROM energy_meter m WHERE m.id = ANY(%s)
+            SELECT id, site_id, company_id, register_digits, max_power::text
+              FROM energy_meter WHERE id = ANY(%s)
             """,
                 sorted(meter_ids),
             )
         )
+        multipliers = self._multipliers(meter_ids)
         facts, limits = {}, {}
-        for meter, site, company, *kind in rows:
-            kind = tuple(kind)
+        for meter, site, company, digits, max_power in rows:
+            multiplier = multipliers.get(meter, 1)
+            kind = (digits, max_power, multiplier)
             # Most meters of a site are of one kind.
             if kind not in limits:
-                digits, max_power, multiplier = kind
                 limits[kind] = Limits(
                     modulus=Decimal(10) ** digits if digits else None,
                     multiplier=Decimal(multiplier),
@@ -174,6 +172,33 @@ class EnergyReading(models.Model):
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
         return facts
+
+    def _multipliers(self, meter_ids):
+        """Return the present multiplier, as text, of the meters that ever had one other than 1."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT DISTINCT s.meter_id FROM energy_supply s
+              JOIN energy_supply_term t ON t.supply_id = s.id AND t.multiplier <> 1
+             WHERE s.meter_id = ANY(%s)
+            """,
+                sorted(meter_ids),
+            )
+        )
+        if not rows:
+            return {}
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                SELECT DISTINCT ON (s.meter_id) s.meter_id, t.multiplier::text FROM energy_supply s
+                  JOIN energy_supply_term t ON t.supply_id = s.id
+                 WHERE s.meter_id = ANY(%s) ORDER BY s.meter_id, t.since DESC
+                """,
+                    [meter for (meter,) in rows],
+                )
+            )
+        )
 
     def _neighbours(self, rows):
         """Return, for each row, the accepted readings before, at and after its moment.
@@ -187,6 +212,7 @@ class EnergyReading(models.Model):
             by estimates)
         """
         wanted = {(row[0], row[1]) for row in rows}
+        meters = sorted({meter for meter, _moment in wanted})
         since = min(moment for _meter, moment in wanted) - RECENT
         latest = self.env.execute_query(
             SQL(
@@ -198,7 +224,7 @@ class EnergyReading(models.Model):
                     WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
                     ORDER BY moment DESC LIMIT 1) r ON TRUE
             """,
-                values(sorted({(meter,) for meter, _moment in wanted}), meter="int"),
+                values([(meter,) for meter in meters], meter="int"),
                 since,
             )
         )
@@ -209,12 +235,16 @@ class EnergyReading(models.Model):
             for meter, moment, total, is_estimate in latest
             if not is_estimate
         }
-        appended = {
-            (meter, moment): (latest[meter], None, None)
-            for meter, moment in wanted
-            if meter in latest and latest[meter].moment < moment
-        }
-        return appended | self._neighbours_anywhere(wanted - appended.keys()), estimated
+        known = {}
+        for meter, moment in wanted:
+            point = latest.get(meter)
+            if point is None or point.moment > moment:
+                continue
+            # Where it repeats the latest one nothing else matters.
+            known[meter, moment] = (
+                (point, None, None) if point.moment < moment else (None, point, None)
+            )
+        return known | self._neighbours_anywhere(wanted - known.keys()), estimated
 
     def _neighbours_anywhere(self, wanted):
         """Return the same for rows that are first of their meter, late or repeated."""

@@ -37,6 +37,8 @@ class EnergySupplyTerm(models.Model):
     _since_uniq = models.UniqueIndex(
         "(supply_id, since)", "A supply has one set of terms from a moment on."
     )
+    # Few meters have a transformer before them; each reading asks which.
+    _transformer_idx = models.Index("(supply_id) WHERE multiplier <> 1")
     _check_multiplier = models.Constraint(
         "CHECK (multiplier > 0)", "The multiplier is more than zero."
     )

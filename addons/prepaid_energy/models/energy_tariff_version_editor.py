@@ -246,7 +246,7 @@ class EnergyTariffVersion(models.Model):
             limits = [
                 self.env._("to %(limit)s", limit=f"{tier.limit:g}")
                 if tier.limit
-                else self.env._("open")
+                else self.env._("no limit")
                 for tier in tiers
             ]
             columns.append(

@@ -263,7 +263,7 @@ class TestRefund(RequestCase):
         draft = request.sudo()._refund_drafts()[0]
         posted = wallet._post([draft], wallet._lock(wallet.ids))
         self.assertFalse(posted)
-        other = type(draft)(**{**vars(draft), "amount": Decimal("-1.00")})
+        other = draft._replace(amount=Decimal("-1.00"))
         with self.refused(UserError, "used before"):
             wallet._post([other], wallet._lock(wallet.ids))
 

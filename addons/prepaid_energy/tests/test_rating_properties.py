@@ -154,8 +154,8 @@ class TestRatingOrder(PropertyCase, RatingCase):
             (EnergyRating._rate_unit, "if month >= first:", "if month > first:"),
             (
                 rating_work.Work.unit_key,
-                "supply, start, tier_period_end(version, day)",
-                "supply, day.replace(day=1), tier_period_end(version, day)",
+                "supply, start, end",
+                "supply, day.replace(day=1), end",
             ),
         )
 
@@ -163,7 +163,7 @@ class TestRatingOrder(PropertyCase, RatingCase):
         plan = {**TWO_BANDS, "limits": ("60", "140")}
         self.holds(
             self.order_does_not_matter(4, plan, {"tier_scope": "meter"}),
-            (rating_work.Work.unit_key, "if is_per_meter:", "if False:"),
+            (rating_work.Work.unit_key, "if prices.is_per_meter(version):", "if False:"),
         )
 
     def test_chronological_tiers_with_unequal_steps(self):

@@ -284,7 +284,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
 
         self.holds(
             check,
-            (rating_work.Batch.used_until, "min(work.settled, end)", "work.settled"),
+            (rating_work.Batch.used_until, "min(latest, end)", "latest"),
         )
 
     def test_cause_of_what_cannot_be_priced_stands_by_itself(self):

@@ -19,7 +19,7 @@ class EnergyReadingReviewLine(models.Model):
     _rec_name = "meter_id"
 
     review_id = fields.Many2one(
-        "energy.reading.review", required=True, readonly=True, ondelete="cascade"
+        "energy.reading.review", required=True, readonly=True, index=True, ondelete="cascade"
     )
     reading_id = Number(string="Reading Number", required=True, readonly=True)
     meter_id = fields.Many2one(
@@ -40,4 +40,3 @@ class EnergyReadingReviewLine(models.Model):
     result = fields.Char(readonly=True)
 
     _waiting_idx = models.Index("(review_id, id) WHERE state = 'waiting'")
-    _review_idx = models.Index("(review_id, state)")
