@@ -59,7 +59,6 @@ class EnergyAccountChange(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         tracking=True,
         domain="[('state', '!=', 'draft')]",
     )

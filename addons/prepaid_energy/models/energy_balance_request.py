@@ -69,7 +69,6 @@ class EnergyBalanceRequest(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
     )
     partner_id = fields.Many2one(related="account_id.partner_id")
     site_id = fields.Many2one(related="account_id.site_id", store=True, index=True)

@@ -21,7 +21,6 @@ class EnergyMeter(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         tracking=True,
     )
     site_id = fields.Many2one(related="property_id.site_id", store=True, index=True)

@@ -25,7 +25,6 @@ class EnergyMeterExchange(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         domain="[('end_at', '=', False), ('account_state', 'in', ('active', 'suspended'))]",
     )
     account_id = fields.Many2one(related="supply_id.account_id", store=True, index=True)

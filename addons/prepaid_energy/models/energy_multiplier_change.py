@@ -29,7 +29,6 @@ class EnergyMultiplierChange(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         domain="[('account_state', 'in', ('active', 'suspended'))]",
     )
     account_id = fields.Many2one(related="supply_id.account_id", store=True, index=True)

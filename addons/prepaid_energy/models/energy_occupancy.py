@@ -24,7 +24,6 @@ class EnergyOccupancy(models.Model):
         readonly=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
     )
     room_id = fields.Many2one(
         "energy.property",

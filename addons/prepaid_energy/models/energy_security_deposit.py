@@ -23,9 +23,7 @@ class EnergySecurityDeposit(models.Model):
     name = fields.Char(
         string="Deposit Number", required=True, readonly=True, copy=False, default="/"
     )
-    account_id = fields.Many2one(
-        "energy.account", required=True, index=True, ondelete="restrict", check_company=True
-    )
+    account_id = fields.Many2one("energy.account", required=True, index=True, ondelete="restrict")
     partner_id = fields.Many2one(
         "res.partner",
         string="Customer",

@@ -22,9 +22,7 @@ class EnergySupply(models.Model):
     _check_company_auto = True
     _rec_name = "meter_id"
 
-    account_id = fields.Many2one(
-        "energy.account", required=True, index=True, ondelete="restrict", check_company=True
-    )
+    account_id = fields.Many2one("energy.account", required=True, index=True, ondelete="restrict")
     meter_id = fields.Many2one(
         "energy.meter", required=True, index=True, ondelete="restrict", check_company=True
     )

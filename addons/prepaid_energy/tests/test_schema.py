@@ -127,6 +127,17 @@ class TestSchema(EnergyCase):
         self.assertGreater(len(declared), 20)
         self.assertEqual(declared - existing, set())
 
+    def test_what_gives_a_record_its_company_is_offered_before_it_has_one(self):
+        """Checked against the record's company, nothing could be chosen in an empty form."""
+        closed = []
+        for name, model in self.env.registry.items():
+            company = name.startswith("energy.") and model._fields.get("company_id")
+            if company and company.related:
+                source = model._fields[company.related.split(".")[0]]
+                if getattr(source, "check_company", False):
+                    closed.append(str(source))
+        self.assertFalse(closed)
+
     def test_unique_indexes_exist(self):
         found = {
             name: definition.partition(" USING btree ")[2]
