@@ -129,6 +129,7 @@ def worlds(draw, allocations=("to_date", "proportional", "chronological")):
         "tier_year_month": draw(st.sampled_from((1, 3, 7, 12))),
         "calendar": draw(calendars(begin.date())),
         "is_prorated": draw(st.booleans()),
+        "fixed_limits": draw(st.sampled_from((0, 1))),
     }
     versions = []
     for key in (1, 2):
@@ -231,7 +232,10 @@ def _limits(world, version, start):
         if start.month in season.months:
             limits = season.limits
     months = {"month": 1, "quarter": 3, "year": 12}[version.tier_period]
-    limits = [Fraction(limit) + Fraction(world.addition) * months for limit in limits]
+    limits = [
+        Fraction(limit) + (number >= version.fixed_limits) * Fraction(world.addition) * months
+        for number, limit in enumerate(limits)
+    ]
     if version.is_prorated and world.first_day > start:
         end = tier_period_end(version, start)
         part = Fraction((end - world.first_day).days, (end - start).days)

@@ -361,6 +361,12 @@ DEFECTS = [
     (
         money_is_what_the_rules_say,
         periods.unit_limits,
+        "limits[: version.fixed_limits], limits[version.fixed_limits :]",
+        "(), limits",
+    ),
+    (
+        money_is_what_the_rules_say,
+        periods.unit_limits,
         "(end - first_day).days",
         "(end - first_day).days + 1",
     ),

@@ -91,6 +91,15 @@ def test_limits_by_season():
     assert unit_limits(version, date(2025, 10, 26), date(2025, 10, 26)) == (180,)
 
 
+def test_a_bigger_household_has_no_more_free():
+    """50 free; 240 and 400 rise by 100 a month, in a quarter by 300."""
+    april = date(2025, 4, 1)
+    for period, raised in (("month", (50, 340, 500)), ("quarter", (50, 540, 700))):
+        version = stepped(("50", "240", "400"), period=period, fixed_limits=1)
+        assert unit_limits(version, april, april, Decimal(100)) == raised
+        assert unit_limits(version, april, april) == (50, 240, 400)
+
+
 def test_a_tenant_of_july_has_half_the_limits_of_a_year():
     """Shanghai's first year, July to December 2012, had 1560 of 3120 kWh: half by months.
 

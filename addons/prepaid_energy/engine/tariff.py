@@ -58,7 +58,8 @@ class TariffVersion:
 
     ``tier_limits`` are the cumulated upper limits of all tiers but the last, which is open; a limit
     belongs to the lower tier; () means one tier. ``tier_seasons`` override them for monthly tier
-    periods. ``prices`` holds a gross price per unit for each (band, tier), tiers counted from 1.
+    periods. The first ``fixed_limits`` of them, such as a free quantity, are not raised for bigger
+    households. ``prices`` holds a gross price per unit for each (band, tier), tiers counted from 1.
     Tiers count over ``tier_period`` ("month", "quarter" or "year", the year and its quarters
     beginning with ``tier_year_month``); every period begins on ``tier_year_day`` (1..28) of its
     month. Where ``is_prorated``, the limits of a unit that starts late shrink by days.
@@ -83,6 +84,7 @@ class TariffVersion:
     calendar: Calendar = PLAIN_CALENDAR
     tier_year_day: int = 1
     tier_seasons: tuple[TierSeason, ...] = ()
+    fixed_limits: int = 0
     is_prorated: bool = True
     per_day: Decimal = Decimal(0)
     per_month: Decimal = Decimal(0)

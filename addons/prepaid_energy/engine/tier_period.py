@@ -41,9 +41,9 @@ def unit_limits(
     """Return the tier limits of a unit, from the first day on which it counts.
 
     ``period_start`` is the first day of its tier period and chooses the season; ``addition`` is
-    added to each limit for each month of the period (bigger households). Where the unit begins
-    after ``period_start`` and the version prorates, the limits are those of its days, half up to
-    0.001.
+    added to each limit behind the version's ``fixed_limits`` for each month of the period (bigger
+    households). Where the unit begins after ``period_start`` and the version prorates, the limits
+    are those of its days, half up to 0.001.
 
     Raises ValueError where the unit begins after the period.
     """
@@ -53,7 +53,8 @@ def unit_limits(
     months = period_months(version)
     with localcontext(EXACT):
         if addition:
-            limits = tuple(limit + addition * months for limit in limits)
+            fixed, raised = limits[: version.fixed_limits], limits[version.fixed_limits :]
+            limits = (*fixed, *(limit + addition * months for limit in raised))
         if first_day <= period_start or not version.is_prorated:
             return limits
         end = tier_period_end(version, period_start)

@@ -138,7 +138,7 @@ class EnergyAccount(models.Model):
             "meter": line.meter_id.name,
             "unit": self._unit_text(line.meter_id, line.band),
             "band": bands.get(line.band, ""),
-            "tier": line.tier,
+            "tier": line.tier_label,
             "month": line.month,
             "start": line.register_from if line.has_registers else None,
             "end": line.register_to if line.has_registers else None,
@@ -158,7 +158,8 @@ class EnergyAccount(models.Model):
         rows = self.env.execute_query_dict(
             SQL(
                 """
-            SELECT x.account_id, x.meter_id, x.band, x.tier, g.month, c.rounding::text AS step,
+            SELECT x.account_id, x.meter_id, x.version_id, x.band, x.tier, g.month,
+                   c.rounding::text AS step,
                    sum(CASE WHEN x.tier = 0 THEN 1 ELSE x.quantity END)::text AS quantity,
                    sum(x.amount)::text AS amount
               FROM energy_billing_period p
@@ -168,13 +169,14 @@ class EnergyAccount(models.Model):
                    AND x.local_date BETWEEN p.date_from AND p.date_to
               JOIN res_currency c ON c.id = x.currency_id
              WHERE p.id = ANY(%s)
-             GROUP BY x.account_id, x.meter_id, x.band, x.tier, g.month, c.rounding
-             ORDER BY x.account_id, x.meter_id, x.tier = 0, x.band, x.tier
+             GROUP BY x.account_id, x.meter_id, x.version_id, x.band, x.tier, g.month, c.rounding
+             ORDER BY x.account_id, x.meter_id, x.tier = 0, min(x.local_date), x.band, x.tier
             """,
                 periods.ids,
             )
         )
         bands = dict(self.env["energy.usage"]._fields["band"]._description_selection(self.env))
+        versions = self.env["energy.tariff.version"].sudo()
         for row in rows:
             meter = self.env["energy.meter"].browse(row["meter_id"])
             statements[row["account_id"]].use.append(
@@ -182,7 +184,7 @@ class EnergyAccount(models.Model):
                     "meter": meter.name,
                     "unit": self._unit_text(meter, row["band"]),
                     "band": bands[row["band"]],
-                    "tier": row["tier"],
+                    "tier": versions.browse(row["version_id"])._tier_label(row["tier"]),
                     "month": row["month"],
                     "start": None,
                     "end": None,

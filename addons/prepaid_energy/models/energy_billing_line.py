@@ -49,7 +49,13 @@ class EnergyBillingLine(models.Model):
         "energy.tariff.version", string="Tariff Version", readonly=True, ondelete="restrict"
     )
     band = fields.Selection(USAGE_BANDS, string="Rate Period", readonly=True)
-    tier = fields.Integer(readonly=True, aggregator=False)
+    tier = fields.Integer(
+        string="Tier (Counted)",
+        readonly=True,
+        aggregator=False,
+        help="Where the tariff has a free quantity, that is the first.",
+    )
+    tier_label = fields.Char(string="Tier", compute="_compute_tier_label")
     price = fields.Float(
         string="Price per Unit", digits=(16, 6), required=True, readonly=True, aggregator=False
     )
@@ -82,6 +88,11 @@ class EnergyBillingLine(models.Model):
             line.display_name = " ".join(
                 filter(None, [line.period_id.display_name, line.meter_id.name, line.note])
             )
+
+    @api.depends("tier", "version_id.free_quantity")
+    def _compute_tier_label(self):
+        for line in self:
+            line.tier_label = line.version_id._tier_label(line.tier)
 
     def _invoice_text(self, product):
         """Return what an invoice says of these lines, which have one price.

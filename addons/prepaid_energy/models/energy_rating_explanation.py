@@ -120,6 +120,7 @@ class EnergyRating(models.AbstractModel):
                 "version": version,
                 "band": band,
                 "tier": tier,
+                "tier_label": self.env["energy.tariff.version"].browse(version)._tier_label(tier),
                 "to_date": quantity,
                 "before": quantity_before,
                 "quantity": quantity - quantity_before,

@@ -39,6 +39,7 @@ class EnergyTariffVersion(models.Model):
             rest_band=rest.key or None,
             tier_limits=limits,
             tier_seasons=seasons,
+            fixed_limits=int(bool(self.free_quantity)),
             prices=self._gross_prices(),
             tier_period=tariff.tier_period,
             tier_year_month=int(tariff.tier_year_month),
@@ -78,6 +79,17 @@ class EnergyTariffVersion(models.Model):
         if not self.free_quantity:
             return self.env._("tier %s", tier)
         return self.env._("free quantity") if tier == 1 else self.env._("tier %s", tier - 1)
+
+    def _tier_label(self, tier):
+        """Return what stands in a column of tiers: their number, or that they are free.
+
+        :param int tier: of the engine; 0 for what is charged by time
+        """
+        if not tier:
+            return ""
+        if not self.free_quantity:
+            return str(tier)
+        return self.env._("free") if tier == 1 else str(tier - 1)
 
     def _tier_numbers(self):
         """Return the tiers that have prices, from 1."""

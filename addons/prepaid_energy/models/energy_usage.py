@@ -40,7 +40,14 @@ class EnergyUsage(models.Model):
     commodity = fields.Selection(COMMODITIES, required=True, readonly=True)
     local_date = fields.Date(string="Date", required=True, readonly=True)
     band = fields.Selection(USAGE_BANDS, string="Rate Period", required=True, readonly=True)
-    tier = fields.Integer(required=True, readonly=True, aggregator=False)
+    tier = fields.Integer(
+        string="Tier (Counted)",
+        required=True,
+        readonly=True,
+        aggregator=False,
+        help="Where the tariff has a free quantity, that is the first.",
+    )
+    tier_label = fields.Char(string="Tier", compute="_compute_tier_label")
     version_id = fields.Many2one(
         "energy.tariff.version",
         string="Tariff Version",
@@ -90,6 +97,11 @@ class EnergyUsage(models.Model):
     def _compute_display_name(self):
         for usage in self:
             usage.display_name = f"{usage.meter_id.name} {usage.local_date}"
+
+    @api.depends("tier", "version_id.free_quantity")
+    def _compute_tier_label(self):
+        for usage in self:
+            usage.tier_label = usage.version_id._tier_label(usage.tier)
 
     def action_open_entries(self):
         """Open the balance entries that charge this use."""

@@ -52,6 +52,7 @@ from . import (
     test_tariff_editor,
     test_tariff_engine,
     test_tariff_life,
+    test_tariff_properties,
     test_tariff_templates,
     test_uncharged,
 )

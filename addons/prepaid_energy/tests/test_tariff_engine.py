@@ -7,6 +7,7 @@ from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..engine import unit_limits
 from .common import START, EnergyCase
 
 NATIONAL_DAY = datetime(2026, 10, 1) - timedelta(hours=8)
@@ -181,6 +182,8 @@ class TestTariffPrices(TariffCase):
         )
         engine = version._build()
         self.assertEqual(engine.tier_limits, (Decimal(50), Decimal(240)))
+        month = date(2026, 3, 1)
+        self.assertEqual(unit_limits(engine, month, month, Decimal(100)), (50, 340))
         self.assertEqual(
             self.prices(version),
             {("flat", 1): "0", ("flat", 2): "0.600000", ("flat", 3): "0.700000"},
