@@ -77,7 +77,7 @@ TARIFFS = {
             "valley": ("0.301200",),
         },
         windows=(
-            Window("peak", 8, 11),
+            Window("peak", 8, 11.5),
             Window("peak", 13.5, 22),
             Window("valley", 23.25, 7),
             Window("sharp", 10.25, 11.5),

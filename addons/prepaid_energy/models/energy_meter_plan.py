@@ -28,9 +28,10 @@ class EnergyMeter(models.Model):
     )
 
     def _compute_plan_capacity(self):
-        limits = self._plan_limits()
+        # A meter on an unsaved form is asked about as it was saved.
+        limits = self._origin._plan_limits()
         for meter in self:
-            held = limits[meter.id]
+            held = limits.get(meter._origin.id)
             if held is None:
                 meter.plan_capacity = False
             else:

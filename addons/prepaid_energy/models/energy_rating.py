@@ -146,9 +146,8 @@ class EnergyRating(models.AbstractModel):
             work.meter,
         )
 
-    @staticmethod
-    def _cannot(error):
-        return _("The use cannot be calculated: %s", error)
+    def _cannot(self, error):
+        return self.env._("The use cannot be calculated: %s", error)
 
     def _gather(self, batch):
         """Put the cells of all works into their units of rating."""

@@ -162,7 +162,7 @@ class TestInvoiceProperties(PropertyCase, InvoicingCase):
 
         self.holds(
             check,
-            (PERIOD._open_for, "AND state <> 'open'", "AND state = 'void'"),
+            (PERIOD._periods_for, 'if state != "open" and', 'if state == "void" and'),
             (FREEZE._use_rows, "billed + money,", "money,"),
             (FREEZE._next_open, "AND state = 'open'", "AND state <> 'open'"),
         )
@@ -270,8 +270,8 @@ class TestInvoiceProperties(PropertyCase, InvoicingCase):
             check,
             (
                 energy_rating.EnergyRating._drafts,
-                'target = round_half_up(row["new_due"], row["step"])',
-                'target = round_half_up(row["new_due"], Decimal("0.01"))',
+                "target = round_half_up(row.new_due, steps[unit.account])",
+                'target = round_half_up(row.new_due, Decimal("0.01"))',
             ),
             (WORK._priced, "**self._manual_amounts(taxes, gross),", ""),
         )

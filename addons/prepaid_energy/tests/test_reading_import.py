@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 import openpyxl
 from odoo import Command
 from odoo.tests import new_test_user, tagged
-from odoo.tools import file_open
+from odoo.tools import file_open, mute_logger
 
 from .common import START, EnergyCase
 
@@ -114,6 +114,7 @@ class TestImport(EnergyCase):
         self.assertEqual(self.sheet.line_ids.mapped("register"), [60.25, 1070.5])
         self.assertEqual(self.sheet.line_ids[0].moment, datetime(2026, 3, 30, 1, 30))
 
+    @mute_logger("odoo.sql_db")
     def test_wrong_lines_are_named_and_nothing_is_stored(self):
         _preview, result = self.load(
             self.csv(
@@ -158,6 +159,7 @@ class TestImport(EnergyCase):
         self.assertIn("sixty", result["messages"][0]["message"])
         self.assertFalse(self.sheet.line_ids)
 
+    @mute_logger("odoo.sql_db")
     def test_meter_that_stands_twice_is_named(self):
         _preview, result = self.load(
             self.csv("10001,2026-03-30 09:30:00,60.5,", "10001,2026-03-30 09:30:00,61,")
