@@ -89,7 +89,7 @@ class EnergyTariffVersion(models.Model):
             return ""
         if not self.free_quantity:
             return str(tier)
-        return self.env._("Free") if tier == 1 else str(tier - 1)
+        return self.env._("free") if tier == 1 else str(tier - 1)
 
     def _tier_numbers(self):
         """Return the tiers that have prices, from 1."""
