@@ -1,9 +1,13 @@
 """Moving many rows into PostgreSQL at once."""
 
 import io
+import re
 from types import NoneType
 
 from odoo.tools import SQL
+
+# What COPY would not read as itself.
+SPECIAL = re.compile(r"[\\\t\n\r]")
 
 
 def copy_rows(cr, table: str, columns: tuple[str, ...], rows) -> None:
@@ -56,6 +60,8 @@ def _fields(column) -> list[str]:
         return list(map(str, column))
     if kinds == {NoneType}:
         return ["\\N"] * len(column)
+    if kinds == {str} and not SPECIAL.search("".join(column)):
+        return list(column)
     return [_field(value) for value in column]
 
 

@@ -13,14 +13,6 @@ STORED = (
     "meter_id",
     "moment",
     "total",
-    "band_1",
-    "band_2",
-    "band_3",
-    "band_4",
-    "band_5",
-    "band_6",
-    "band_7",
-    "band_8",
     "source",
     "state",
     "reason",
@@ -29,10 +21,11 @@ STORED = (
     "company_id",
     "user_id",
 )
-BANDS = 8
+BANDS = tuple(f"band_{number}" for number in range(1, 9))
 # How far back a meter's latest reading is looked for first.
 RECENT = timedelta(days=31)
 DUPLICATE = Verdict("duplicate")
+BY_HAND = frozenset({"typed", "import"})
 
 
 class EnergyReading(models.Model):
@@ -62,6 +55,7 @@ class EnergyReading(models.Model):
         set_aside = self._set_aside(rows)
         stored, queue, overtaken, differing = [], [], set(), {}
         known = {}
+        has_bands, user = any(row[3] for row in rows), self.env.uid
         for meter, moment, total, bands, source in rows:
             site, company, limits = meters[meter]
             previous, same, following = neighbours[meter, moment]
@@ -96,25 +90,25 @@ class EnergyReading(models.Model):
                 if following is None and meter in estimated:
                     overtaken.add(meter)
                 queue.append((meter, previous.moment if previous else moment))
-            bands = tuple(bands or ())
-            stored.append(
-                (
-                    meter,
-                    moment,
-                    number,
-                    *bands,
-                    *[None] * (BANDS - len(bands)),
-                    source,
-                    verdict.state,
-                    verdict.reason or None,
-                    verdict.expected or None,
-                    site,
-                    company,
-                    self.env.uid if source in ("typed", "import") else None,
-                )
+            row = (
+                meter,
+                moment,
+                number,
+                source,
+                verdict.state,
+                verdict.reason or None,
+                verdict.expected or None,
+                site,
+                company,
+                user if source in BY_HAND else None,
             )
+            if has_bands:
+                bands = tuple(bands or ())
+                row = (*row, *bands, *[None] * (len(BANDS) - len(bands)))
+            stored.append(row)
         self._supersede_estimates(overtaken)
-        copy_rows(self.env.cr, "energy_reading_data", STORED, stored)
+        columns = (*STORED, *BANDS) if has_bands else STORED
+        copy_rows(self.env.cr, "energy_reading_data", columns, stored)
         self.env["energy.settlement.queue"]._add(queue)
         if multipliers:
             # sudo: findings belong to the flow, whoever delivers readings

@@ -270,7 +270,7 @@ class EnergyReading(models.Model):
             if row.number is None:
                 new.append(
                     (
-                        *(meter, row.moment, row.total, *[None] * 8, "typed", "accepted", None),
+                        *(meter, row.moment, row.total, "typed", "accepted", None),
                         *(None, site, company, self.env.uid, row.baseline, row.origin, *person),
                     )
                 )
