@@ -39,7 +39,7 @@ class EnergyMeterFinding(models.Model):
     figures = fields.Json(readonly=True)
     details = fields.Char(compute="_compute_details")
     state = fields.Selection(
-        [("open", "Open"), ("closed", "Closed")], required=True, readonly=True, default="open"
+        [("open", "Open"), ("closed", "Resolved")], required=True, readonly=True, default="open"
     )
     is_standing = fields.Boolean(
         string="Cause Stands", readonly=True, default=True, help="Its cause is still there."
