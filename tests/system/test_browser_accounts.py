@@ -241,7 +241,10 @@ def test_the_counter_says_that_supply_stays_off(demo, visit):
     counter = page.get_by_role("dialog")
     scan(page, counter, DARK_METER)
     expect(field(counter, "debt")).to_have_text(money(debt))
-    expect(field(counter, "supply_note")).to_contain_text("Supply is off for arrears")
+    # Which sentence it is depends on whether a reading came since supply went off.
+    expect(field(counter, "supply_note")).to_contain_text(
+        re.compile("more brings (it|supply) back")
+    )
     pay(counter, "1")
     expect(field(counter, "question")).to_contain_text("Supply stays off")
     press(counter, "Take It Anyway")

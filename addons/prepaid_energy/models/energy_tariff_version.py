@@ -23,6 +23,7 @@ class EnergyTariffVersion(models.Model):
 
     _name = "energy.tariff.version"
     _description = "Tariff version"
+    _rec_names_search = ["tariff_id.name"]
     _inherit = ["mail.thread"]
     _order = "tariff_id, date_from desc"
 
