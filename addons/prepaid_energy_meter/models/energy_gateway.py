@@ -32,7 +32,6 @@ class EnergyGateway(models.Model):
         index=True,
         ondelete="restrict",
         domain=[("kind", "=", "site")],
-        check_company=True,
     )
     company_id = fields.Many2one(related="site_id.company_id", store=True, index=True)
     kind = fields.Selection([("tcp", "Modbus TCP")], required=True, default="tcp")
