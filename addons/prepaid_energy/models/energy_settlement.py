@@ -1,11 +1,8 @@
 import logging
-import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 
-import odoo.modules.module
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
@@ -28,33 +25,6 @@ MOST_CONFLICTS = 20
 AS_WRITTEN = "SET LOCAL join_collapse_limit = 1"
 CRON_SECONDS = 30
 SECONDS_BETWEEN_TELLING = 1
-
-
-class Run:
-    """What the threads of one run share."""
-
-    def __init__(self, registry, deadline):
-        self.registry = registry
-        self.deadline = deadline
-        self.total = 0
-        self.has_more = False
-        self.is_untold = False
-        self._told = 0.0
-        self._lock = threading.Lock()
-
-    def may_tell(self):
-        """Whether screens were told long enough ago to be told again."""
-        return clock.monotonic() - self._told >= SECONDS_BETWEEN_TELLING
-
-    def note(self, count, has_more, was_told):
-        """Take in what a batch came to."""
-        with self._lock:
-            self.total += count
-            self.has_more = has_more
-            if count and was_told:
-                self._told, self.is_untold = clock.monotonic(), False
-            elif count:
-                self.is_untold = True
 
 
 class EnergySettlement(models.AbstractModel):
@@ -244,38 +214,18 @@ class EnergySettlement(models.AbstractModel):
     def _run(self, deadline=None):
         """Settle until the queue is empty, in transactions of its own, which it commits.
 
-        Where more than one batch waits two threads work: one rates while the other waits for the
-        database.
-
         :param float deadline: `clock.monotonic()` at which to stop, or None
         :return: number of accounts settled
         """
+        total, conflicts = 0, 0
+        told, is_untold = 0.0, False
         registry = Registry(self.env.cr.dbname)
-        run = Run(registry, deadline)
-        self._work(run, most_batches=1)
-        # A test's transaction is one for all threads.
-        if run.has_more and not odoo.modules.module.current_test:
-            with ThreadPoolExecutor(1) as beside:
-                other = beside.submit(self._work, run)
-                self._work(run)
-            other.result()
-        elif run.has_more:
-            self._work(run)
-        if run.is_untold:
-            with closing(registry.cursor()) as cr:
-                self._in(cr).env["energy.room"]._tell()
-                cr.commit()  # pylint: disable=invalid-commit
-        return run.total
-
-    def _work(self, run, most_batches=None):
-        """Settle batch after batch until nothing is left that others do not work on."""
-        conflicts = batches = 0
-        while run.deadline is None or clock.monotonic() < run.deadline:
+        while deadline is None or clock.monotonic() < deadline:
             # Another process may have approved a tariff since.
-            run.registry.check_signaling()
-            tell = run.may_tell()
+            registry.check_signaling()
+            tell = clock.monotonic() - told >= SECONDS_BETWEEN_TELLING
             try:
-                with closing(run.registry.cursor()) as cr:
+                with closing(registry.cursor()) as cr:
                     count, has_more = self._in(cr)._settle(BATCH, tell=tell)
                     reached("before_commit")
                     cr.commit()  # pylint: disable=invalid-commit
@@ -287,14 +237,22 @@ class EnergySettlement(models.AbstractModel):
                 continue
             except Exception as error:
                 _logger.info("Settling %s accounts failed, trying parts", BATCH, exc_info=True)
-                count, has_more, tell = self._settle_parts(run.registry), True, False
+                count, has_more, tell = self._settle_parts(registry), True, False
                 if not count:
                     raise error
             conflicts = 0
-            batches += 1
-            run.note(count, has_more, tell)
-            if not has_more or batches == most_batches:
+            total += count
+            if count and tell:
+                told, is_untold = clock.monotonic(), False
+            elif count:
+                is_untold = True
+            if not has_more:
                 break
+        if is_untold:
+            with closing(registry.cursor()) as cr:
+                self._in(cr).env["energy.room"]._tell()
+                cr.commit()  # pylint: disable=invalid-commit
+        return total
 
     def _in(self, cr):
         return self.with_env(self.env(cr=cr))

@@ -698,7 +698,7 @@ class TestConflictProperties(LedgerCase):
         self.holds(
             check,
             (WALLET._repeated, "except CONFLICTS:", "except psycopg2.errors.DeadlockDetected:"),
-            (settlement._work, "continue", "break"),
+            (settlement._run, "continue", "break"),
             (energy_booking.EnergyBooking._cron_book_entries, "self.env.cr.rollback()", "return"),
             (
                 energy_billing_invoice.EnergyBillingPeriod._work_off,
