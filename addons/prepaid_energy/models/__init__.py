@@ -93,6 +93,7 @@ from . import energy_reading_sheet
 from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
+from . import energy_command_delivery
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
