@@ -13,6 +13,7 @@
         "data/energy_meter_profile_data.xml",
         "data/ir_cron_data.xml",
         "views/energy_gateway_views.xml",
+        "wizard/energy_profile_import_views.xml",
         "views/energy_meter_profile_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_field_menus.xml",
