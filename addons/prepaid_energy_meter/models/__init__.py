@@ -1,8 +1,11 @@
 from . import (
+    energy_command,
     energy_demo,
     energy_gateway,
+    energy_gateway_order,
     energy_gateway_status,
     energy_meter,
+    energy_meter_clock,
     energy_meter_profile,
     energy_register,
 )
