@@ -43,14 +43,20 @@ class Miss:
     error: str
 
 
-def load_field(env):
-    """Return every gateway that is in use, by id, and the profiles that cannot be used."""
+def usable_profiles(env):
+    """Return the profiles by id, and what is wrong with the others, by code."""
     profiles, faults = {}, {}
     for profile in env["energy.meter.profile"].with_context(active_test=False).search([]):
         try:
             profiles[profile.id] = profile._profile()
         except ProfileError as error:
             faults[profile.code] = str(error)
+    return profiles, faults
+
+
+def load_field(env):
+    """Return every gateway that is in use, by id, and the profiles that cannot be used."""
+    profiles, faults = usable_profiles(env)
     env.cr.execute(
         """
         SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
@@ -231,6 +237,53 @@ def take_orders(env, meter_ids):
             total = totals.get(order["meter_id"])
             order["last_total"] = None if total is None else Decimal(total)
     return orders
+
+
+def take_jobs(env, gateway_ids, under_way, news):
+    """Return the due orders of these gateways, and which of those under way are unwanted by now.
+
+    :param under_way: ids of the orders that are being carried out
+    :param dict news: what was found so far, by order
+    :return: list of dicts as `energy.command._take_for_gateways`, each with `profiles` (by id, as
+        far as they can be used) and `meter` (None: the order is to a unit); set of ids
+    """
+    commands = env["energy.command"]
+    for command_id, found in news.items():
+        commands.browse(command_id)._found(found)
+    orders = commands._take_for_gateways(gateway_ids, under_way)
+    profiles = usable_profiles(env)[0] if orders else {}
+    for order in orders:
+        order.update(profiles=profiles, meter=None)
+    return orders, commands._no_longer_wanted(under_way) if under_way else set()
+
+
+def take_meter_job(env, order):
+    """Return an order to a meter with what `take_jobs` adds, and the meter's gateway."""
+    meter = env["energy.meter"].browse(order["meter_id"])
+    profiles = usable_profiles(env)[0]
+    profile = profiles.get(meter.profile_id.id)
+    order = {
+        **order,
+        "arguments": env["energy.command"].browse(order["id"]).arguments or {},
+        "profiles": profiles,
+        "meter": profile and FieldMeter(meter.id, meter.name, meter.unit_id, profile),
+    }
+    return meter.gateway_id.id, order
+
+
+def finish_job(env, command_id, result):
+    """Note how a job ended."""
+    command = env["energy.command"].browse(command_id)
+    if result.result:
+        command._found(dict(result.result))
+    if result.request:
+        command._sent(result.request)
+    if result.state == "confirmed":
+        command._confirm(result.response)
+    elif result.state == "untouched":
+        command._retry(result.error, result.response or None)
+    else:
+        command._fail(result.error, result.response or None)
 
 
 def may_write(env, command_id, request):

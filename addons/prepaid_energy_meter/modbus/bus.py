@@ -1,8 +1,8 @@
 """One gateway's worker: what is done next, and what a failure means.
 
 One thing at a time. Orders go before read-backs, these before readings that somebody waits
-for, these before due readings. A meter that does not answer waits longer and longer; while
-it waits it costs the others nothing.
+for. Jobs and due readings take turns, one exchange of a job to one reading. A meter that does
+not answer waits longer and longer; while it waits it costs the others nothing.
 """
 
 import asyncio
@@ -13,7 +13,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from .driver import Driver, FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder
+from .driver import (
+    Driver,
+    FieldMeter,
+    Job,
+    JobResult,
+    OrderHooks,
+    Outcome,
+    Pending,
+    Snapshot,
+    SupplyOrder,
+)
 from .errors import CodecError, FieldError, ModbusException, NotHolder, Refused, Unreachable
 from .identity import AGAIN, EVERY, Identity, is_due, multiplier_of, same_serial
 from .monotonic import monotonic
@@ -64,13 +74,15 @@ class Events:
     - ``snapshot(Snapshot)``: a reading;
     - ``missed(FieldMeter, Health)``: a reading failed (a meter goes offline, or is at fault);
     - ``finished(SupplyOrder, Outcome)``: an order ended;
-    - ``gateway(Health)``: the gateway itself was reached, or not.
+    - ``gateway(Health)``: the gateway itself was reached, or not;
+    - ``job(Job, JobResult)``: a job ended.
     """
 
     snapshot: Callable[[Snapshot], None]
     missed: Callable[[FieldMeter, Health], None]
     finished: Callable[[SupplyOrder, Outcome], None]
     gateway: Callable[[Health], None]
+    job: Callable[[Job, JobResult], None] = lambda job, result: None
 
 
 @dataclass
@@ -110,6 +122,8 @@ class Bus:
         self._pending: dict[int, Pending] = {}
         self._urgent: dict[int, None] = {}
         self._due: dict[int, None] = {}
+        self._jobs: dict[int, Job] = {}
+        self._is_jobs_turn = True
         self._silent: set[int] = set()
         self._asking: dict[int, tuple[Snapshot, Identity | None]] = {}
         self._wake = asyncio.Event()
@@ -149,10 +163,22 @@ class Bus:
         self._orders[order.key] = order
         self._wake.set()
 
+    def give_job(self, job: Job) -> None:
+        """Have a job done beside the readings. ``events.job`` is called once for it, unless it
+        is dropped before. Jobs take turns; the same key twice is the same job."""
+        self._jobs.setdefault(job.key, job)
+        self._wake.set()
+
+    def drop_job(self, key: int) -> None:
+        """Forget a job that nobody wants any more."""
+        self._jobs.pop(key, None)
+
     @property
     def is_idle(self) -> bool:
         """Nothing to do now or later, but for what waits out a failure."""
-        waits = self.health.misses or all(self._devices[key].health.misses for key in self._due)
+        waits = self.health.misses or (
+            not self._jobs and all(self._devices[key].health.misses for key in self._due)
+        )
         return bool(waits) and not (self._orders or self._pending or self._urgent or self._asking)
 
     async def run(self) -> None:
@@ -191,13 +217,18 @@ class Bus:
             self._due.pop(key, None)
             await self._read(self._devices[key])
             return True
-        if self.health.wait_until <= now:
-            for key in self._due:
-                device = self._devices[key]
-                if device.health.wait_until <= now:
-                    del self._due[key]
-                    await self._read(device)
-                    return True
+        if self.health.wait_until > now:
+            return False
+        key = next((k for k in self._due if self._devices[k].health.wait_until <= now), None)
+        if self._jobs and (key is None or self._is_jobs_turn):
+            self._is_jobs_turn = False
+            await self._step(next(iter(self._jobs.values())))
+            return True
+        if key is not None:
+            self._is_jobs_turn = True
+            del self._due[key]
+            await self._read(self._devices[key])
+            return True
         return False
 
     def seconds_to_next(self) -> float | None:
@@ -206,6 +237,8 @@ class Bus:
         if self._due:
             first = min(self._devices[key].health.wait_until for key in self._due)
             moments.append(max(first, self.health.wait_until))
+        if self._jobs:
+            moments.append(self.health.wait_until)
         return max(min(moments) - self.now(), 0) if moments else None
 
     async def _read(self, device: _Device) -> None:
@@ -338,6 +371,31 @@ class Bus:
         else:
             outcome = await self.driver.look(device.meter, pending, self.hooks)
         self._settle(pending.order, outcome)
+
+    async def _step(self, job: Job) -> None:
+        result: JobResult | None
+        try:
+            result = await job.step(self.driver)
+        except NotHolder:
+            raise
+        except FieldError as error:
+            if isinstance(error, Unreachable | Refused):
+                self._gateway_missed(error)
+            result = JobResult("untouched", error=str(error))
+        except Exception as error:
+            # The readings of this bus must not end with a faulty job.
+            _logger.exception("Order %s, %s: the job ended", job.key, job.kind)
+            result = JobResult("failed", error=f"{type(error).__name__}: {error}")
+        # Dropped meanwhile: nobody waits for it.
+        if self._jobs.pop(job.key, None) is None:
+            return
+        if result is None:
+            # Other jobs are next.
+            self._jobs[job.key] = job
+            return
+        if result.response:
+            self._gateway_answered()
+        self.events.job(job, result)
 
     def _settle(self, order: SupplyOrder, result: Outcome | Pending) -> None:
         if isinstance(result, Pending):

@@ -123,6 +123,44 @@ class OrderHooks:
     reached: Callable[[str], None] = lambda point: None
 
 
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended.
+
+    - ``confirmed``: done; ``result`` says what was found, in what JSON can hold;
+    - ``untouched``: nothing was reached; may be tried again;
+    - ``failed``: trying again cannot help.
+
+    ``request`` and ``response``: what was sent and what came back, for the record.
+    """
+
+    state: Literal["confirmed", "failed", "untouched"]
+    result: Mapping[str, object] = field(default_factory=dict)
+    request: str = ""
+    response: str = ""
+    error: str = ""
+
+
+class Job(Protocol):
+    """Work of many exchanges that gives way to orders and readings between any two of them.
+
+    ``key``: the command behind it. ``kind``: its kind.
+    """
+
+    key: int
+    kind: str
+
+    async def step(self, driver: "Driver") -> JobResult | None:
+        """Make the next exchange, one at most. :return: None while there is more to do
+
+        :raise FieldError: the job cannot go on now; it is untouched and may begin again
+        """
+
+    def progress(self) -> Mapping[str, object]:
+        """What is known so far, as ``JobResult.result``; empty: nothing to tell yet."""
+        return {}
+
+
 class Driver(Protocol):
     """One bus of one protocol."""
 

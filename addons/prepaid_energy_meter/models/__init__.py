@@ -1,10 +1,13 @@
 from . import (
     energy_command_identity,
+    energy_command,
     energy_demo,
     energy_gateway,
+    energy_gateway_order,
     energy_gateway_status,
     energy_meter,
     energy_meter_finding,
+    energy_meter_clock,
     energy_meter_profile,
     energy_meter_profile_file,
     energy_meter_status,
