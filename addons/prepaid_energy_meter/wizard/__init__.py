@@ -1,1 +1,1 @@
-from . import energy_profile_import
+from . import energy_probe, energy_profile_import
