@@ -155,7 +155,7 @@ def test_what_stops_the_bus_stops_the_probe():
     ],
 )
 def test_only_reading_functions_and_real_registers(block):
-    with pytest.raises(ValueError, match="function|registers|last address"):
+    with pytest.raises(ValueError, match=r"function|registers|last address"):
         ProbeJob(9, 1, [], [block])
 
 
