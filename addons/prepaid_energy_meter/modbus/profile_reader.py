@@ -18,6 +18,8 @@ from .vocabulary import (
     unit_of,
 )
 
+#: Digits before or after the point, beyond which a factor is a slip of the pen.
+MOST_DIGITS = 18
 #: Year, month, day, weekday, hour, minute, second.
 CLOCK_BYTES = 7
 READ_FUNCTIONS = frozenset({3, 4})
@@ -351,7 +353,7 @@ class ProfileReader:
             if isinstance(value, bool | float):
                 raise InvalidOperation
             number = Decimal(value)
-            if not number.is_finite():
+            if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
                 raise InvalidOperation
         except (InvalidOperation, TypeError, ValueError):
             self.problems.append(f"{place}: {name} must be a number in quotes, not {value!r}")
