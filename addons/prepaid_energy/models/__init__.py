@@ -45,6 +45,7 @@ from . import energy_agreement_template
 from . import energy_account_agreement
 from . import energy_account_closing
 from . import energy_account_life
+from . import energy_document
 from . import energy_account_change
 from . import energy_account_change_closing
 from . import energy_account_change_line
