@@ -79,6 +79,7 @@ from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
 from . import energy_balance_request_posting
+from . import energy_balance_request_right
 from . import energy_balance_request_closing
 from . import energy_security_deposit
 from . import energy_security_deposit_move
