@@ -112,6 +112,7 @@ from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation
 from . import energy_settlement
+from . import energy_settlement_run
 from . import energy_room
 from . import energy_reconciliation
 from . import energy_uncharged
