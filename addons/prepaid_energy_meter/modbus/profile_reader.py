@@ -137,7 +137,8 @@ class ProfileReader:
         if function not in read_functions:
             self.problems.append(f"{place}: function {function} is not among the read functions")
         address = self._integer(row, "address", place, 0, 0xFFFF)
-        given = TYPE_WORDS.get(kind)
+        # An unknown type is named already; its length then is nobody's question.
+        given = TYPE_WORDS.get(kind) if kind else 1
         words = self._integer(row, "words", place, 1, max_block, given)
         if given is not None and words != given:
             self.problems.append(f"{place}: {kind} has {given} registers, not {words}")

@@ -5,10 +5,13 @@ from . import (
     test_connector_desk,
     test_connector_due,
     test_gateway,
+    test_identity,
     test_lease,
     test_meter,
     test_neutralize,
     test_order,
+    test_probe,
     test_profile,
+    test_profile_file,
     test_tariff_plan,
 )
