@@ -63,7 +63,7 @@ class Connector:
         self.database = Database(self.dbname)
         self.clock = ProjectClock()
         self.schedule = Schedule()
-        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters)
+        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.holder)
         self.collector = Collector(self.database, self.desk)
         self.workers: dict[int, Worker] = {}
         self._worker_of: dict[int, Worker] = {}

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import SUPERUSER_ID, api
 from odoo.addons.prepaid_energy.crash_points import reached
+from odoo.addons.prepaid_energy.models.energy_command_delivery import Evidence
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 
@@ -202,28 +203,31 @@ def take_orders(env, meter_ids):
     return orders
 
 
-def may_write(env, command_id, request):
+def may_write(env, command_id, request, holder=""):
     """Ask once more whether an order holds, and note it as sent.
 
+    :param holder: this connector
     :return: "" or the reason why it must not be written
     """
     command = env["energy.command"].browse(command_id)
+    evidence = Evidence(holder, f"→ {request}")
     why = command._check()
     if why:
+        command._dropped(why, Evidence(holder))
         return why
     gateway = command.meter_id.gateway_id
     why = gateway._write_refusal(command.value, command.cause)
     if why:
-        command._fail(why)
+        command._fail(why, evidence=Evidence(holder))
         return why
-    command._sent(request)
+    command._sent(request, evidence)
     return ""
 
 
-def confirm(env, command_id, outcome):
+def confirm(env, command_id, outcome, holder=""):
     """Note that the read-back showed what was ordered."""
     command = env["energy.command"].browse(command_id)
-    command._confirm(outcome.response)
+    command._confirm(outcome.response, Evidence(holder, outcome.frames.text()))
     if outcome.supply_state:
         moment, _speed = look(env)
         env["energy.meter.status"]._report(
@@ -237,14 +241,24 @@ def confirm(env, command_id, outcome):
         )
 
 
-def put_off(env, command_id, error, response, counts):
-    """Have an order tried again later; ``counts`` is False where nothing reached the meter."""
-    env["energy.command"].browse(command_id)._retry(error, response or None, counts=counts)
+def put_off(env, command_id, outcome, holder=""):
+    """Have an order tried again later; it counts unless nothing reached the meter.
+
+    :param Outcome outcome: untouched or unknown
+    """
+    env["energy.command"].browse(command_id)._retry(
+        outcome.error,
+        outcome.response or None,
+        counts=outcome.state == "unknown",
+        evidence=Evidence(holder, outcome.frames.text()),
+    )
 
 
-def fail(env, command_id, error, response):
+def fail(env, command_id, outcome, holder=""):
     """Give an order up."""
-    env["energy.command"].browse(command_id)._fail(error, response or None)
+    env["energy.command"].browse(command_id)._fail(
+        outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
+    )
 
 
 def settle(dbname, deadline):
@@ -253,6 +267,6 @@ def settle(dbname, deadline):
         return api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._run(deadline)
 
 
-def confirm_read(env, command_id, response):
+def confirm_read(env, command_id, response, holder=""):
     """Note that an ordered reading is stored."""
-    env["energy.command"].browse(command_id)._confirm(response)
+    env["energy.command"].browse(command_id)._confirm(response, Evidence(holder, f"← {response}"))

@@ -20,6 +20,7 @@ from .errors import (
 )
 from .monotonic import monotonic
 from .profile import Register
+from .recording import Frames, recording
 from .vocabulary import BANDS
 
 #: Values a snapshot has a place of its own for.
@@ -103,6 +104,20 @@ class ModbusDriver:
     async def start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
     ) -> Outcome | Pending:
+        with recording(self.client, Frames()) as recorder:
+            result = await self._start(meter, order, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def look(
+        self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        with recording(self.client, pending.frames) as recorder:
+            result = await self._look(meter, pending, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def _start(
+        self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
+    ) -> Outcome | Pending:
         control = meter.profile.control
         if control is None:
             return Outcome("failed", error=f"{meter.profile.name} has no relay or valve to switch")
@@ -150,7 +165,7 @@ class ModbusDriver:
         now = self.now()
         return Pending(order, request, response, look_at=now, give_up_at=now + control.settle)
 
-    async def look(
+    async def _look(
         self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
     ) -> Outcome | Pending:
         control = meter.profile.control

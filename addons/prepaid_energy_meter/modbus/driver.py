@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from .profile import Profile
+from .recording import Frames
 
 SupplyState = Literal["on", "off", "moving", "unknown"]
 
@@ -83,13 +84,14 @@ class Outcome:
     request: str = ""
     response: str = ""
     error: str = ""
+    frames: Frames = Frames()
 
 
 @dataclass(frozen=True)
 class Pending:
     """A written order that waits for its read-back, due at ``look_at`` (monotonic seconds).
 
-    ``silent``: how often in a row the look was not answered.
+    ``silent``: how often in a row the look was not answered. ``frames``: what was exchanged.
     """
 
     order: SupplyOrder
@@ -98,6 +100,7 @@ class Pending:
     look_at: float
     give_up_at: float
     silent: int = 0
+    frames: Frames = Frames()
 
 
 @dataclass(frozen=True)
