@@ -20,6 +20,9 @@ class Evidence(NamedTuple):
     frames: str = ""
 
 
+UNKNOWN = Evidence()
+
+
 class EnergyCommand(models.Model):
     """What whatever drives the meters does with the outbox: take, check, send, confirm."""
 
@@ -166,17 +169,17 @@ class EnergyCommand(models.Model):
             self._set("overtaken", error=why, done=True)
         return why
 
-    def _sent(self, request, evidence=Evidence()):
+    def _sent(self, request, evidence=UNKNOWN):
         """Note what is about to be written to the device."""
         self._set("sent", request=request, sent=True)
         self._note("written", evidence)
 
-    def _confirm(self, response, evidence=Evidence()):
+    def _confirm(self, response, evidence=UNKNOWN):
         """The step *confirm*: the read-back shows what was ordered."""
         self._set("confirmed", response=response, error=None, done=True)
         self._note("confirmed", evidence)
 
-    def _dropped(self, why, evidence=Evidence()):
+    def _dropped(self, why, evidence=UNKNOWN):
         """Note that the last look before the write said no; `_check` has done the rest."""
         self._note("dropped", evidence, why)
 
@@ -184,7 +187,7 @@ class EnergyCommand(models.Model):
         holder = evidence.holder or socket.gethostname()
         self.env["energy.command.attempt"]._note(self, outcome, holder, evidence.frames, error)
 
-    def _retry(self, error, response=None, counts=True, evidence=Evidence()):
+    def _retry(self, error, response=None, counts=True, evidence=UNKNOWN):
         """Try again after a pause; a supply order that was counted too often fails.
 
         :param bool counts: False where the meter did not answer at all: an offline meter keeps its
@@ -205,7 +208,7 @@ class EnergyCommand(models.Model):
             pause=pause,
         )
 
-    def _fail(self, error, response=None, evidence=Evidence()):
+    def _fail(self, error, response=None, evidence=UNKNOWN):
         """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
         self.ensure_one()
         self._note("failed", evidence, error)

@@ -79,7 +79,7 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
             ],
         )
         self.assertEqual(tried[0].attempt_ids[1].error, "the device shows on")
-        self.assertIn("-6.00", orders[0].reason)
+        self.assertIn("6.00 has reached", orders[0].reason)
 
     def test_every_order_tells_everything(self):
         """C19."""

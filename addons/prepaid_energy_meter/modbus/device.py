@@ -20,7 +20,7 @@ from .errors import (
 )
 from .monotonic import monotonic
 from .profile import Register
-from .recording import Frames, recording
+from .recording import NO_FRAMES, recording
 from .vocabulary import BANDS
 
 #: Values a snapshot has a place of its own for.
@@ -104,7 +104,7 @@ class ModbusDriver:
     async def start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
     ) -> Outcome | Pending:
-        with recording(self.client, Frames()) as recorder:
+        with recording(self.client, NO_FRAMES) as recorder:
             result = await self._start(meter, order, hooks)
         return replace(result, frames=recorder.frames)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from .profile import Profile
-from .recording import Frames
+from .recording import NO_FRAMES, Frames
 
 SupplyState = Literal["on", "off", "moving", "unknown"]
 
@@ -84,7 +84,7 @@ class Outcome:
     request: str = ""
     response: str = ""
     error: str = ""
-    frames: Frames = Frames()
+    frames: Frames = NO_FRAMES
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Pending:
     look_at: float
     give_up_at: float
     silent: int = 0
-    frames: Frames = Frames()
+    frames: Frames = NO_FRAMES
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ class Frames:
         return "\n".join(lines)
 
 
+NO_FRAMES = Frames()
+
+
 class Recorder:
     """What a client tells its exchanges to."""
 
