@@ -198,7 +198,8 @@ class EnergyCommand(models.Model):
         if counts and tries >= MOST_TRIES:
             self._fail(error, response, evidence)
             return
-        self._note("unconfirmed" if counts else "unreached", evidence, error)
+        is_written = counts and self.state == "sent"
+        self._note("unconfirmed" if is_written else "unreached", evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",

@@ -87,7 +87,7 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
             self.assertTold,
             (Delivery._sent, 'self._note("written", evidence)', "pass"),
             (Delivery._confirm, 'self._note("confirmed", evidence)', "pass"),
-            (Delivery._retry, '"unconfirmed" if counts else "unreached"', '"unconfirmed"'),
+            (Delivery._retry, '"unconfirmed" if is_written else "unreached"', '"unconfirmed"'),
             (Delivery._fail, 'self._note("failed", evidence, error)', "pass"),
             (EnergyCommandAttempt._note, "frames=frames or None", "frames=None"),
             (EnergyCommandAttempt._note, "1 + (SELECT count(*)", "2 + (SELECT count(*)"),
