@@ -111,6 +111,7 @@ class OrderDesk:
                     wanted=order["value"],
                     maybe_sent=order["state"] == "sent" or order["tries"] > 0,
                     last_total=order["last_total"],
+                    waited=order["tries"] > 0,
                 )
             )
         elif order["kind"] == "read":
