@@ -96,6 +96,8 @@ from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_command_delivery
+from . import energy_command_attempt
+from . import energy_command_evidence
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange

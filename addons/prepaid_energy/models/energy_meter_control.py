@@ -92,8 +92,12 @@ class EnergyMeterControl(models.Model):
     def _sentence(self):
         """Return the decision as a sentence a customer can read, with its figures."""
         self.ensure_one()
+        return self._words(self.decision, self.decided_balance, self.missing)
+
+    def _words(self, decision, balance, missing):
+        """Return a decision on this supply as a sentence."""
         money = self.currency_id.format
-        values = {"balance": money(self.decided_balance), "missing": money(self.missing)}
+        values = {"balance": money(float(balance)), "missing": money(float(missing))}
         sentences = {
             "enough": _("The balance is enough."),
             "postpaid": _("Paid by bill: the balance does not cut it."),
@@ -121,7 +125,7 @@ class EnergyMeterControl(models.Model):
             ),
             "restored": _("The balance is enough again: supply comes back."),
         }
-        return sentences[self.decision] % values
+        return sentences[decision] % values
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -276,6 +280,7 @@ class EnergyMeterControl(models.Model):
                 orders.append(
                     {
                         "meter_id": situation.meter,
+                        "reason": (reason, balance, decision.missing),
                         "kind": "supply",
                         "value": wanted,
                         "mode": "prepaid",
@@ -314,6 +319,11 @@ class EnergyMeterControl(models.Model):
                 )
             )
             self.invalidate_model(flush=False)
+        if orders:
+            controls = self.search([("meter_id", "in", [order["meter_id"] for order in orders])])
+            by_meter = {control.meter_id.id: control for control in controls}
+            for order in orders:
+                order["reason"] = by_meter[order["meter_id"]]._words(*order["reason"])
         self.env["energy.command"]._command(orders)
 
     @api.model

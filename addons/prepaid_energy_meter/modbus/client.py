@@ -67,6 +67,8 @@ class GatewayClient:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.may_send = may_send
+        #: Told each request and its answer, or why none came, without their headers.
+        self.heard: Callable[[bytes, bytes | str], None] | None = None
         self._framer = FramerSocket(DecodePDU(False))
         self._read_frames: dict[tuple[int, Block], bytes] = {}
         self._connection: _Connection | None = None
@@ -201,13 +203,17 @@ class GatewayClient:
                 received = await self._connection.ask(
                     sent, frame[6], self._transaction, self.timeout, on_sent
                 )
+                if self.heard:
+                    self.heard(sent[6:], received[6:])
                 if received[7] == frame[7] | 0x80 and len(received) == 9:
                     raise ModbusException(received[8])
                 if received[7] != frame[7] or not fits(received):
                     raise WrongAnswer(
                         f"the answer to {sent.hex(' ')} does not fit: {received.hex(' ')}"
                     )
-            except (NoAnswer, WrongAnswer, asyncio.CancelledError):
+            except (NoAnswer, WrongAnswer, asyncio.CancelledError) as error:
+                if self.heard:
+                    self.heard(sent[6:], str(error))
                 # An answer that still comes would be taken for the next one's.
                 self.close()
                 raise
