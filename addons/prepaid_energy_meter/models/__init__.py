@@ -6,6 +6,9 @@ from . import (
     energy_gateway_status,
     energy_meter,
     energy_meter_clock,
+    energy_meter_commissioned,
+    energy_meter_commissioning,
+    energy_meter_commissioning_check,
     energy_meter_profile,
     energy_register,
 )
