@@ -33,7 +33,6 @@ class EnergyMeterCommissioningCheck(models.Model):
     _name = "energy.meter.commissioning.check"
     _description = "Commissioning check"
     _order = "sheet_id, sequence, id"
-    _rec_name = "check"
 
     sheet_id = fields.Many2one(
         "energy.meter.commissioning", required=True, index=True, ondelete="cascade"
@@ -57,6 +56,12 @@ class EnergyMeterCommissioningCheck(models.Model):
     company_id = fields.Many2one(related="sheet_id.company_id", store=True, index=True)
 
     _check_uniq = models.UniqueIndex('(sheet_id, "check")', "A sheet has each check once.")
+
+    @api.depends("check", "finding")
+    def _compute_display_name(self):
+        labels = dict(self._fields["check"]._description_selection(self.env))
+        for line in self:
+            line.display_name = ": ".join(filter(None, (labels.get(line.check), line.finding)))
 
     @api.depends("check")
     def _compute_is_typed(self):
