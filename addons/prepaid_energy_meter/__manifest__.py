@@ -13,6 +13,8 @@
         "data/energy_meter_profile_data.xml",
         "data/ir_cron_data.xml",
         "data/ir_sequence_data.xml",
+        "wizard/energy_profile_import_views.xml",
+        "wizard/energy_probe_views.xml",
         "views/energy_gateway_views.xml",
         "views/energy_meter_profile_views.xml",
         "report/energy_meter_commissioning_report.xml",
@@ -21,7 +23,9 @@
         "views/energy_command_views.xml",
         "views/energy_field_menus.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["prepaid_energy_meter/static/src/**/*"],
+    },
     "demo": ["demo/energy_field_demo.xml"],
-    "assets": {"web.assets_backend": ["prepaid_energy_meter/static/src/**/*"]},
     "uninstall_hook": "uninstall_hook",
 }

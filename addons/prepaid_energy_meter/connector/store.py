@@ -60,7 +60,7 @@ def load_field(env):
     env.cr.execute(
         """
         SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
-               s.read_at
+               s.read_at, m.control_key, s.identified_at, s.serial_known, s.multiplier_read::text
           FROM energy_meter m
           JOIN energy_gateway g ON g.id = m.gateway_id AND g.active
           JOIN energy_property p ON p.id = m.site_id
@@ -69,10 +69,22 @@ def load_field(env):
         """
     )
     meters, due = defaultdict(list), defaultdict(list)
-    for meter, name, gateway, unit, profile, interval, tz, read_at in env.cr.fetchall():
+    for meter, name, gateway, unit, profile, interval, tz, read_at, *rest in env.cr.fetchall():
         if profile not in profiles:
             continue
-        meters[gateway].append(FieldMeter(meter, name, unit, profiles[profile]))
+        key, identified_at, serial_known, multiplier = rest
+        meters[gateway].append(
+            FieldMeter(
+                meter,
+                name,
+                unit,
+                profiles[profile],
+                control_key=int(key, 16) if key else None,
+                identified_at=identified_at,
+                serial_known=bool(serial_known),
+                multiplier=Decimal(multiplier) if multiplier else None,
+            )
+        )
         due[gateway].append(DueMeter(meter, ZoneInfo(tz or "UTC"), interval, read_at))
     gateways = {
         gateway.id: FieldGateway(
@@ -151,8 +163,18 @@ def store(env, snapshots, misses, state_is_newer):
     :param state_is_newer: ``state_is_newer(snapshot)`` tells that an order confirmed another
         supply state after this snapshot was taken
     """
+    status = env["energy.meter.status"]
+    read = {s.meter: s.multiplier for s in snapshots if s.multiplier is not None}
+    status._take_identities(
+        {s.meter: s.identity for s in snapshots if s.identity is not None}, read
+    )
+    strangers = status._strangers({s.meter for s in snapshots})
+    judged = status._differing_multipliers(read)
+    ratios = {(s.meter, s.moment): s.multiplier for s in snapshots if s.meter in judged}
     env["energy.reading"]._ingest(
-        [(s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots]
+        [(s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots],
+        {reading: ratio for reading, ratio in ratios.items() if ratio is not None},
+        strangers,
     )
     rows = {}
     for miss in misses:
@@ -163,13 +185,22 @@ def store(env, snapshots, misses, state_is_newer):
     for snapshot in snapshots:
         rows[snapshot.meter] = {
             **rows.get(snapshot.meter, {}),
-            **_status_row(snapshot, state_is_newer(snapshot)),
+            **_status_row(snapshot, state_is_newer(snapshot), snapshot.meter in strangers),
         }
-    env["energy.meter.status"]._report(list(rows.values()))
+    status._report(list(rows.values()))
     reached("reading_stored")
 
 
-def _status_row(snapshot: Snapshot, state_is_newer):
+def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
+    if is_stranger:
+        # Its figures are another meter's: only that something answers is known.
+        return {
+            "meter_id": snapshot.meter,
+            "is_online": True,
+            "seen_at": snapshot.moment,
+            "misses": 0,
+            "error": "another meter answers at this address",
+        }
     row = {
         "meter_id": snapshot.meter,
         "read_at": snapshot.moment,

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from .driver import (
     Driver,
@@ -24,6 +25,7 @@ from .driver import (
     SupplyOrder,
 )
 from .errors import CodecError, FieldError, ModbusException, NotHolder, Refused, Unreachable
+from .identity import AGAIN, EVERY, Identity, is_due, multiplier_of, same_serial
 from .monotonic import monotonic
 
 _logger = logging.getLogger(__name__)
@@ -87,6 +89,8 @@ class Events:
 class _Device:
     meter: FieldMeter
     health: Health = field(default_factory=Health)
+    identified_at: datetime | None = None
+    multiplier: Decimal | None = None
 
 
 class Bus:
@@ -121,6 +125,7 @@ class Bus:
         self._jobs: dict[int, Job] = {}
         self._is_jobs_turn = True
         self._silent: set[int] = set()
+        self._asking: dict[int, tuple[Snapshot, Identity | None]] = {}
         self._wake = asyncio.Event()
 
     def set_meters(self, meters: Iterable[FieldMeter]) -> None:
@@ -135,6 +140,8 @@ class Bus:
                 new[meter.key] = _Device(meter, old.health)
             else:
                 new[meter.key] = _Device(meter)
+            new[meter.key].identified_at = meter.identified_at
+            new[meter.key].multiplier = meter.multiplier
         self._devices = new
         for waiting in (self._urgent, self._due):
             for key in [key for key in waiting if key not in new]:
@@ -172,7 +179,7 @@ class Bus:
         waits = self.health.misses or (
             not self._jobs and all(self._devices[key].health.misses for key in self._due)
         )
-        return bool(waits) and not (self._orders or self._pending or self._urgent)
+        return bool(waits) and not (self._orders or self._pending or self._urgent or self._asking)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -201,6 +208,9 @@ class Bus:
             if pending.look_at <= now:
                 await self._look(pending)
                 return True
+        if self._asking:
+            await self._identify(next(iter(self._asking)))
+            return True
         if self._urgent:
             key = next(iter(self._urgent))
             del self._urgent[key]
@@ -242,8 +252,38 @@ class Bus:
             self._failed(device, error)
             return
         self._gateway_answered()
+        if health.online is False:
+            # Whoever was away may come back as another one.
+            device.identified_at = None
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
+        if meter.profile.daily and is_due(device.identified_at, self.moment()):
+            # Nobody hears of the reading before it is known whose it is.
+            self._asking[meter.key] = (snapshot, None)
+        else:
+            self._tell(device, snapshot)
+
+    async def _identify(self, key: int) -> None:
+        """Ask a meter the next part of who it is; with the last one its reading goes out."""
+        snapshot, so_far = self._asking.pop(key)
+        device = self._devices.get(key)
+        if device is None:
+            return
+        meter = device.meter
+        identity = await self.driver.identify(meter, so_far, self.moment)
+        if not identity.is_done:
+            self._asking[key] = (snapshot, identity)
+            return
+        now = self.moment()
+        device.identified_at = now - EVERY + AGAIN if identity.silent else now
+        device.multiplier = multiplier_of(meter.profile, identity.values) or device.multiplier
+        if identity.serial is not None and same_serial(identity.serial, meter.name):
+            device.meter = replace(meter, serial_known=True)
+        self._tell(device, replace(snapshot, identity=identity))
+
+    def _tell(self, device: _Device, snapshot: Snapshot) -> None:
+        if snapshot.multiplier is None and device.multiplier is not None:
+            snapshot = replace(snapshot, multiplier=device.multiplier)
         self.events.snapshot(snapshot)
 
     def _failed(self, device: _Device, error: FieldError) -> None:
@@ -293,6 +333,10 @@ class Bus:
         self.health.good += 1
         self._silent.clear()
         changed = self.health.online is not True or self.health.misses
+        if self.health.online is False:
+            # Behind a gateway that was away there may be other meters now.
+            for device in self._devices.values():
+                device.identified_at = None
         self.health.online, self.health.misses, self.health.error = True, 0, ""
         self.health.wait_until = 0.0
         if changed:

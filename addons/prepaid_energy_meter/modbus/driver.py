@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from .identity import Identity
 from .profile import Profile
 
 SupplyState = Literal["on", "off", "moving", "unknown"]
@@ -20,13 +21,20 @@ class FieldMeter:
     """A meter as the bus knows it.
 
     ``key``: whatever the caller tells meters apart by. ``name``: the serial number on the
-    plate.
+    plate. ``control_key``: the word that its control wants before the order, where it wants one.
+    ``identified_at``: when it was last asked who it is (naive UTC), None = ask. ``serial_known``:
+    it has shown its own serial number before, so that another one means another meter, however
+    sure the register is. ``multiplier``: CT x PT as last read.
     """
 
     key: int
     name: str
     unit: int
     profile: Profile
+    control_key: int | None = None
+    identified_at: datetime | None = None
+    serial_known: bool = False
+    multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Snapshot:
 
     ``power`` in kW, or m3/h of a water meter. ``bands``: band_1 to band_8 as far as the device
     has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
-    block, hexadecimal, by function code and address.
+    block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
+    now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
     """
 
     meter: int
@@ -49,6 +58,8 @@ class Snapshot:
     serial: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
+    multiplier: Decimal | None = None
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +166,14 @@ class Driver(Protocol):
 
     async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
         """:raise FieldError: nothing readable came; a snapshot is whole or not at all"""
+
+    async def identify(
+        self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]
+    ) -> Identity:
+        """Ask a meter who it is, one exchange a call, until the result says that it is done.
+
+        Raises no FieldError but NotHolder: what cannot be read is named in the result.
+        """
 
     async def start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks

@@ -1,5 +1,6 @@
 from . import (
     energy_command,
+    energy_command_identity,
     energy_demo,
     energy_gateway,
     energy_gateway_order,
@@ -9,6 +10,10 @@ from . import (
     energy_meter_commissioned,
     energy_meter_commissioning,
     energy_meter_commissioning_check,
+    energy_meter_finding,
     energy_meter_profile,
+    energy_meter_profile_file,
+    energy_meter_status,
     energy_register,
+    energy_supply,
 )

@@ -4,6 +4,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime
 
+from ..modbus.probing import NO_VALUE, RawBlock, decoded
 from .energy_meter_commissioning_check import CHECKS
 
 
@@ -246,9 +247,14 @@ class EnergyMeterCommissioning(models.Model):
         sheets.line_ids._judge()
 
     def _take_probe(self, command):
-        rows = (command.result or {}).get("registers") or []
-        found = {row["meaning"]: row["value"] for row in rows if row.get("value") is not None}
+        blocks = [RawBlock.from_json(row) for row in command.result.get("blocks", ())]
         for sheet in self:
+            rows = decoded(sheet.profile_id._profile(), blocks)
+            found = {
+                row.register.meaning: row.value
+                for row in rows
+                if row.words is not None and row.value not in ("", NO_VALUE)
+            }
             sheet._fill(found, command.done_at)
 
     def _fill(self, found, read_at):

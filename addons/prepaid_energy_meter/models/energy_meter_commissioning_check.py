@@ -180,9 +180,9 @@ class EnergyMeterCommissioningCheck(models.Model):
         return self._compare(read == typed)
 
     def _plate_multiplier(self):
-        """Return CT × PT as typed, None while it is not known."""
+        """Return what the register is to be multiplied by, None while CT and PT are not typed."""
         sheet = self.sheet_id
-        if sheet.commodity == "water":
+        if sheet.commodity == "water" or sheet.profile_id.figures == "primary":
             return Decimal(1)
         ct, pt = (_number(sheet._line(check).typed_value) for check in ("ct", "pt"))
         return None if ct is None or pt is None else ct * pt

@@ -1,4 +1,6 @@
-from datetime import timedelta
+import struct
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from odoo.addons.prepaid_energy.engine import credit
 from odoo.addons.prepaid_energy.models.energy_meter_control import EnergyMeterControl
@@ -9,6 +11,8 @@ from odoo.tests import new_test_user, tagged
 
 from ..connector import store
 from ..modbus.driver import JobResult, Outcome
+from ..modbus.planning import Block
+from ..modbus.probing import RawBlock
 from ..models.energy_meter_commissioned import EnergyMeter
 
 #: What a DDSY1352 without transformers shows; 10:00 in Shanghai is 02:00 UTC.
@@ -23,6 +27,20 @@ FOUND = {
     "purchase_count": "0",
 }
 PLATE = {"serial": "12345", "ct": "1", "pt": "1", "display": "100.6"}
+
+
+def raw_block(register, value):
+    """A block of a probe's answer that holds a value, encoded by hand."""
+    encoding = register.encoding
+    if encoding.type == "string":
+        data = value.encode().ljust(2 * encoding.words, b"\0")
+    elif register.meaning == "clock":
+        moment = datetime.fromisoformat(value)
+        data = bytes((moment.year - 2000, moment.month, moment.day, 7, *moment.timetuple()[3:6], 0))
+    else:
+        data = int(Decimal(value) / encoding.scale).to_bytes(2 * encoding.words, "big")
+    words = struct.unpack(f">{len(data) // 2}H", data)
+    return RawBlock(Block(register.function, register.address, len(words)), words).as_json()
 
 
 @tagged("post_install", "-at_install")
@@ -54,10 +72,13 @@ class TestCommissioning(PropertyCase, EnergyCase):
 
     def answer(self, sheet, **found):
         """Bring the answer to the sheet's probe, as the connector does."""
-        registers = [
-            {"meaning": meaning, "value": value} for meaning, value in {**FOUND, **found}.items()
+        profile = sheet.profile_id._profile()
+        blocks = [
+            raw_block(profile.named(meaning), value)
+            for meaning, value in {**FOUND, **found}.items()
+            if profile.named(meaning)
         ]
-        result = JobResult("confirmed", {"registers": registers}, request="01", response="01")
+        result = JobResult("confirmed", {"blocks": blocks}, request="01", response="01")
         store.finish_job(self.env, sheet.probe_id.id, result)
         sheet.invalidate_recordset()
 
