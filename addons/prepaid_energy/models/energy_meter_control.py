@@ -287,6 +287,7 @@ class EnergyMeterControl(models.Model):
                         "cause": wanted_cause,
                         "user_id": user_id or self.env.uid,
                         "entry_key": (entry_keys or {}).get(situation.wallet),
+                        "account_id": situation.account,
                         "life": CUT_ORDER_LIFE if wanted == "off" else None,
                     }
                 )
@@ -327,20 +328,38 @@ class EnergyMeterControl(models.Model):
         self.env["energy.command"]._command(orders)
 
     @api.model
-    def _cut_still_holds(self, meter_id):
-        """Return why a cut for arrears must not be written now; empty if it still holds."""
-        situations = self._situations(meter_ids=[meter_id])
-        if not situations:
-            return _("The meter serves no active account any more.")
-        situation = situations[0]
-        facts = Facts(
-            **{**{name: getattr(situation.facts, name) for name in Facts.__slots__}, "wanted": None}
-        )
-        decision = decide(situation.terms, facts)
-        if decision.wanted == "off":
-            return ""
+    def _cut_still_holds(self, meter_id, account_id=None):
+        """Return why a cut for arrears must not be written now; empty if it still holds.
+
+        :param int account_id: the account that it was decided for
+        """
+        return self._cuts_refused({meter_id: account_id})[meter_id]
+
+    @api.model
+    def _cuts_refused(self, accounts):
+        """Return why cuts for arrears must not be written now, by meter; empty if they still hold.
+
+        :param dict accounts: id of the account that a cut was decided for, or None, by meter id
+        """
         labels = dict(self._fields["decision"]._description_selection(self.env))
-        return _("No longer to be cut: %s.", labels[decision.reason])
+        reasons = dict.fromkeys(accounts, _("The meter serves no active account any more."))
+        for situation in self._situations(meter_ids=list(accounts)):
+            if accounts[situation.meter] not in (None, False, situation.account):
+                reasons[situation.meter] = _("The meter serves another account now.")
+                continue
+            facts = Facts(
+                **{
+                    **{name: getattr(situation.facts, name) for name in Facts.__slots__},
+                    "wanted": None,
+                }
+            )
+            decision = decide(situation.terms, facts)
+            reasons[situation.meter] = (
+                ""
+                if decision.wanted == "off"
+                else _("No longer to be cut: %s.", labels[decision.reason])
+            )
+        return reasons
 
     # --- persons' orders ---------------------------------------------------------------------
 
