@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -33,26 +33,6 @@ _OWN_PLACE = frozenset(
 MOST_SILENT_LOOKS = 2
 
 
-@dataclass(frozen=True)
-class _Words:
-    """What was read: each block's words by function code and address."""
-
-    by_place: Mapping[tuple[int, int], Sequence[int]]
-
-    def of(self, register: Register) -> Value:
-        for (function, address), words in self.by_place.items():
-            start = register.address - address
-            if function == register.function and 0 <= start <= len(words) - register.words:
-                return decode(words[start : start + register.words], register.encoding)
-        raise CodecError(f"{register.meaning} at {register.address:04X} was not read")
-
-    def raw(self) -> dict[str, str]:
-        return {
-            f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
-            for (function, address), words in self.by_place.items()
-        }
-
-
 class ModbusDriver:
     """A driver (see :mod:`.driver`) over one gateway's connection.
 
@@ -72,16 +52,15 @@ class ModbusDriver:
         ``moment`` is asked once, when the block with the total has arrived.
         """
         profile = meter.profile
-        place = profile.named("total")
+        plan = profile.reading_plan
         by_place: dict[tuple[int, int], Sequence[int]] = {}
         when: datetime | None = None
-        for block in profile.poll_blocks:
+        for block in plan.blocks:
             words = await self.client.read_block(meter.unit, profile, block)
             by_place[block.function, block.address] = words
-            if block.holds(place):
+            if block is plan.holds_total:
                 when = moment()
-        words = _Words(by_place)
-        values = {register.meaning: words.of(register) for register in profile.polled}
+        values = plan.values(by_place)
         total = values["total"]
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
@@ -97,7 +76,7 @@ class ModbusDriver:
             supply_state=_state(meter, flags),
             serial=values.get("serial"),
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
-            raw=words.raw(),
+            raw=_raw(by_place),
         )
 
     async def start(
@@ -220,6 +199,13 @@ def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
     if control is None or flags is None:
         return None
     return control.state_of(int(flags))  # type: ignore[return-value]
+
+
+def _raw(by_place: Mapping[tuple[int, int], Sequence[int]]) -> dict[str, str]:
+    return {
+        f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
+        for (function, address), words in by_place.items()
+    }
 
 
 def _without_tail(bands: Iterable[Value]) -> tuple[Decimal | None, ...]:

@@ -125,6 +125,14 @@ class Profile:
         """The reads of one reading."""
         return self.blocks(self.polled)
 
+    @cached_property
+    def reading_plan(self):
+        """How the values of one reading come out of its blocks."""
+        # It is made of a profile, so it imports this module.
+        from .reading import ReadingPlan
+
+        return ReadingPlan(self)
+
     def blocks(self, registers: Sequence[Register]) -> tuple[Block, ...]:
         return plan(registers, self.max_block, self.max_gap)
 

@@ -17,6 +17,12 @@ from .control import DEFAULT_PORT, LOOPBACK, Control, ControlError, ControlServe
 from .faults import FAULTS
 from .site import Site, SiteError, load_site
 
+try:
+    # Serves more requests on one core than the standard library's.
+    from uvloop import new_event_loop
+except ImportError:
+    from asyncio import new_event_loop
+
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
@@ -142,7 +148,8 @@ def main() -> int:
     options = parser().parse_args()
     try:
         if options.verb == "run":
-            asyncio.run(run(options))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(run(options))
         else:
             show(ask(options))
     except (SiteError, ClockError, ControlError, ValueError, OSError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .clock import ProjectClock
 from .gateway import Gateway
@@ -130,6 +130,11 @@ class Control:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
 
+    def written(self) -> Rows:
+        """The answers to writes that were sent: gateway, unit, answered (monotonic seconds of this
+        computer)."""
+        return self.call("written")
+
     def stats(self) -> Rows:
         """Counts of each gateway: requests, writes, refused, unanswered, connections (now, _total,
         _peak), in_flight, overlaps."""
@@ -158,6 +163,11 @@ class ControlServer:
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
+            "written": lambda: [
+                {"gateway": gateway.port, "unit": unit, "answered": at}
+                for gateway in site.gateways
+                for unit, at in gateway.written
+            ],
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
             "stop": self._end,
         }
@@ -304,8 +314,7 @@ class ControlConnection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._server.transports.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

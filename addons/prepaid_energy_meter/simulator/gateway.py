@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from . import frames
-from .clock import ProjectClock
+from .clock import ProjectClock, monotonic
 from .faults import Exchange, FaultList
 from .meter import READS, WRITES, Meter
 
 _logger = logging.getLogger(__name__)
 READ_HEADER = b"\0\0\0\6"
+# Answered writes that a gateway remembers.
+KEPT_WRITES = 10_000
 
 
 class Gateway:
@@ -43,6 +45,8 @@ class Gateway:
         self.faults = FaultList()
         self.requests = self.writes = self.refused = self.unanswered = self.overlaps = 0
         self.connections_total = self.connections_peak = 0
+        # Unit and monotonic moment of every answer to a write that was sent.
+        self.written: deque[tuple[int, float]] = deque(maxlen=KEPT_WRITES)
         self.connections: set[Connection] = set()
         # Requests that are not answered yet, by connection.
         self._in_flight: dict[Connection, int] = {}
@@ -97,7 +101,7 @@ class Gateway:
         """Take a whole frame and see to its answer."""
         self.requests += 1
         if not self.baud and not self.faults:
-            connection.send(self.execute(request))
+            self._answer(connection, request, self.execute(request))
             return
         exchange = Exchange(request)
         if self.faults and self.faults.take(request[6], at_gateway=True):
@@ -158,7 +162,12 @@ class Gateway:
         if exchange.answer is None:
             self.unanswered += 1
         else:
-            connection.send(exchange.answer)
+            self._answer(connection, exchange.request, exchange.answer)
+
+    def _answer(self, connection: Connection, request: bytes, answer: bytes) -> None:
+        connection.send(answer)
+        if request[7] in WRITES:
+            self.written.append((request[6], monotonic()))
 
     # the bus: one transaction at a time, by the monotonic time of the loop
 
@@ -214,8 +223,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._gateway.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
