@@ -66,7 +66,7 @@ def site(gateways: int, *, baud: int | None = None, supply: str = "on") -> dict:
                         "unit": unit,
                         "type": "ddsy1352",
                         "serial": serial(number, unit),
-                        "register": "10",
+                        "register": "0",
                         "curve": "building_3",
                         "scale": "0.1",
                         "supply": supply,

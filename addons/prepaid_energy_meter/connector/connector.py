@@ -11,6 +11,7 @@ import uuid
 from odoo.addons.prepaid_energy.clock import monotonic
 
 from ..modbus.bus import Events
+from ..modbus.loop import new_event_loop
 from . import store
 from .collector import Collector
 from .database import Database
@@ -51,7 +52,8 @@ class Connector:
         before = getattr(thread, "dbname", None)
         thread.dbname = self.dbname
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._main())
         finally:
             thread.dbname = before
 

@@ -117,15 +117,20 @@ class GatewayClient:
         :raise NoAnswer, WrongAnswer: the connection was dropped
         :raise ModbusException: the device's own refusal
         """
-        words, _sent, _received = await self._read(unit, profile, block)
-        return words
+        _sent, received = await self._read(unit, profile, block)
+        return _words(received)
+
+    async def read_bytes(self, unit: int, profile: Profile, block: Block) -> bytes:
+        """As :meth:`read_block`, the words as the bytes that came, each high byte first."""
+        _sent, received = await self._read(unit, profile, block)
+        return received[9:]
 
     async def read_exchange(
         self, unit: int, profile: Profile, block: Block
     ) -> tuple[tuple[int, ...], Exchange]:
         """As :meth:`read_block`, with the bytes for the record."""
-        words, sent, received = await self._read(unit, profile, block)
-        return words, Exchange(sent.hex(" "), received.hex(" "))
+        sent, received = await self._read(unit, profile, block)
+        return _words(received), Exchange(sent.hex(" "), received.hex(" "))
 
     def frame_of_write(self, unit: int, function: int, address: int, words: Sequence[int]) -> str:
         """The request as it will be sent, without its transaction number."""
@@ -159,9 +164,7 @@ class GatewayClient:
         )
         return Exchange(sent.hex(" "), received.hex(" "))
 
-    async def _read(
-        self, unit: int, profile: Profile, block: Block
-    ) -> tuple[tuple[int, ...], bytes, bytes]:
+    async def _read(self, unit: int, profile: Profile, block: Block) -> tuple[bytes, bytes]:
         frame = self._read_frames.get((unit, block))
         if frame is None:
             if unit not in UNITS:
@@ -178,10 +181,9 @@ class GatewayClient:
                 f"from {block.address:04X} by function {block.function}"
             )
         size = 2 * block.count
-        sent, received = await self._exchange(
+        return await self._exchange(
             frame, lambda answer: len(answer) == 9 + size and answer[8] == size
         )
-        return struct.unpack_from(f">{block.count}H", received, 9), sent, received
 
     async def _exchange(
         self,
@@ -236,6 +238,10 @@ class GatewayClient:
         )
 
 
+def _words(answer: bytes) -> tuple[int, ...]:
+    return struct.unpack_from(f">{answer[8] // 2}H", answer, 9)
+
+
 class _Connection(asyncio.Protocol):
     """Bytes of one socket: gathers exactly one answer for exactly one request."""
 
@@ -245,12 +251,18 @@ class _Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
         self._expected = (0, 0)
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
+        self._timeout = 0.0
+        self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, error: Exception | None) -> None:
         self.broken = True
+        if self._watch is not None:
+            self._watch.cancel()
         self._fail(NoAnswer(f"the gateway closed the connection{f': {error}' if error else ''}"))
 
     def abort(self) -> None:
@@ -269,16 +281,35 @@ class _Connection(asyncio.Protocol):
             raise NoAnswer("the gateway closed the connection")
         self._buffer.clear()
         self._expected = (transaction, unit)
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
+        self._answer = self._loop.create_future()
         self._transport.write(frame)
         on_sent()
-        timer = loop.call_later(timeout, self._time_out, unit, timeout)
+        self._let_watch(timeout)
         try:
             return await self._answer
         finally:
-            timer.cancel()
             self._answer = None
+
+    def _let_watch(self, timeout: float) -> None:
+        """Have the answer's end watched. One timer serves many requests: it looks at the last
+        one's deadline when it ends, and goes on where that has moved."""
+        self._timeout = timeout
+        self._deadline = self._loop.time() + timeout
+        if self._watch is not None:
+            if self._watch.when() <= self._deadline:
+                return
+            self._watch.cancel()
+        self._watch = self._loop.call_at(self._deadline, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._watch = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._watch = self._loop.call_at(self._deadline, self._time_is_up)
+        else:
+            unit = self._expected[1]
+            self._fail(NoAnswer(f"unit {unit}: no answer in {self._timeout:g} s"))
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
@@ -303,9 +334,6 @@ class _Connection(asyncio.Protocol):
             self._fail(WrongAnswer(f"{wrong}: {bytes(self._buffer[:32]).hex(' ')}"))
         elif len(self._buffer) == whole:
             self._answer.set_result(bytes(self._buffer))
-
-    def _time_out(self, unit: int, timeout: float) -> None:
-        self._fail(NoAnswer(f"unit {unit}: no answer in {timeout:g} s"))
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():

@@ -1,7 +1,6 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -53,14 +52,13 @@ class ModbusDriver:
         """
         profile = meter.profile
         plan = profile.reading_plan
-        by_place: dict[tuple[int, int], Sequence[int]] = {}
+        data: list[bytes] = []
         when: datetime | None = None
-        for block in plan.blocks:
-            words = await self.client.read_block(meter.unit, profile, block)
-            by_place[block.function, block.address] = words
-            if block is plan.holds_total:
+        for number, block in enumerate(plan.blocks):
+            data.append(await self.client.read_bytes(meter.unit, profile, block))
+            if number == plan.holds_total:
                 when = moment()
-        values = plan.values(by_place)
+        values = plan.values(data)
         total = values["total"]
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
@@ -69,14 +67,14 @@ class ModbusDriver:
             meter=meter.key,
             moment=when,
             total=total,
-            bands=_without_tail(values.get(band) for band in BANDS),
+            bands=_without_tail([values.get(band) for band in BANDS]),
             power=values.get("power", values.get("flow")),
             voltage=values.get("voltage"),
             current=values.get("current"),
             supply_state=_state(meter, flags),
             serial=values.get("serial"),
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
-            raw=_raw(by_place),
+            raw=plan.raw(data),
         )
 
     async def start(
@@ -201,15 +199,7 @@ def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
     return control.state_of(int(flags))  # type: ignore[return-value]
 
 
-def _raw(by_place: Mapping[tuple[int, int], Sequence[int]]) -> dict[str, str]:
-    return {
-        f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
-        for (function, address), words in by_place.items()
-    }
-
-
-def _without_tail(bands: Iterable[Value]) -> tuple[Decimal | None, ...]:
-    kept = list(bands)
-    while kept and kept[-1] is None:
-        kept.pop()
-    return tuple(kept)
+def _without_tail(bands: list[Value]) -> tuple[Decimal | None, ...]:
+    while bands and bands[-1] is None:
+        bands.pop()
+    return tuple(bands)

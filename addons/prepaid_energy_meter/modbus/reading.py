@@ -6,9 +6,10 @@ everything else goes through :func:`.codec.decode`, which says what a value is.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
+from operator import mul
+from typing import NamedTuple
 
 from .codec import Encoding, Value, decode
 from .errors import CodecError
@@ -19,26 +20,28 @@ from .profile import Profile, Register
 _WHOLE = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q"}
 
 
-@dataclass(frozen=True)
-class _BlockPlan:
+class _BlockPlan(NamedTuple):
     """What a block holds: whole numbers in the order of their addresses, and everything else."""
 
-    place: tuple[int, int]
+    name: str
     form: struct.Struct
-    whole: tuple[tuple[str, Decimal, Decimal], ...]
-    others: tuple[tuple[str, int, int, Encoding], ...]
+    meanings: tuple[str, ...]
+    scales: tuple[Decimal, ...]
+    offsets: tuple[tuple[str, Decimal], ...]
+    others: tuple[tuple[str, struct.Struct, int, Encoding], ...]
 
 
 class ReadingPlan:
     """How the polled registers of a profile come out of its blocks.
 
-    ``holds_total``: the place of the block with the total; ``meanings``: in the profile's order.
+    ``holds_total``: the position of the block with the total among ``blocks``.
     """
 
     def __init__(self, profile: Profile):
         self.blocks: tuple[Block, ...] = profile.poll_blocks
+        total = profile.named("total")
         self.holds_total = next(
-            (block for block in self.blocks if block.holds(profile.named("total"))), None
+            (number for number, block in enumerate(self.blocks) if block.holds(total)), None
         )
         self._plans = []
         left = list(profile.polled)
@@ -49,24 +52,25 @@ class ReadingPlan:
         if left:
             raise CodecError(f"{left[0].meaning} at {left[0].address:04X} is in no block")
 
-    def values(self, by_place: Mapping[tuple[int, int], Sequence[int]]) -> dict[str, Value]:
+    def values(self, data: Sequence[bytes]) -> dict[str, Value]:
         """Every polled value by its meaning.
 
-        :param by_place: each block's words by function code and address
+        :param data: the bytes of each block, in the order of ``blocks``
         :raise CodecError: as :func:`.codec.decode`
         """
         values: dict[str, Value] = {}
-        for plan in self._plans:
-            words = by_place[plan.place]
-            if plan.whole:
-                data = struct.pack(f">{len(words)}H", *words)
-                for (meaning, scale, offset), raw in zip(
-                    plan.whole, plan.form.unpack_from(data), strict=True
-                ):
-                    values[meaning] = raw * scale + offset
-            for meaning, start, end, encoding in plan.others:
-                values[meaning] = decode(words[start:end], encoding)
+        for plan, came in zip(self._plans, data, strict=True):
+            numbers = map(mul, plan.form.unpack_from(came), plan.scales)
+            values.update(zip(plan.meanings, numbers, strict=True))
+            for meaning, offset in plan.offsets:
+                values[meaning] += offset
+            for meaning, form, start, encoding in plan.others:
+                values[meaning] = decode(form.unpack_from(came, start), encoding)
         return values
+
+    def raw(self, data: Sequence[bytes]) -> dict[str, str]:
+        """The words of each block, hexadecimal, by function code and address."""
+        return {plan.name: came.hex(" ", 2) for plan, came in zip(self._plans, data, strict=True)}
 
 
 def _plan(block: Block, registers: Sequence[Register]) -> _BlockPlan:
@@ -75,7 +79,7 @@ def _plan(block: Block, registers: Sequence[Register]) -> _BlockPlan:
         encoding, start = register.encoding, register.address
         is_whole = (
             encoding.type in _WHOLE
-            and (encoding.word_order == "ABCD")
+            and encoding.word_order == "ABCD"
             and not encoding.sentinels
             and encoding.resolution is None
             and start >= at
@@ -83,9 +87,15 @@ def _plan(block: Block, registers: Sequence[Register]) -> _BlockPlan:
         if is_whole:
             form += f"{2 * (start - at)}x{_WHOLE[encoding.type]}"
             at = start + register.words
-            whole.append((register.meaning, encoding.scale, encoding.offset))
+            whole.append(register)
         else:
-            first = start - block.address
-            others.append((register.meaning, first, first + register.words, encoding))
-    place = (block.function, block.address)
-    return _BlockPlan(place, struct.Struct(form), tuple(whole), tuple(others))
+            words = struct.Struct(f">{register.words}H")
+            others.append((register.meaning, words, 2 * (start - block.address), encoding))
+    return _BlockPlan(
+        name=f"{block.function:02X}:{block.address:04X}",
+        form=struct.Struct(form),
+        meanings=tuple(register.meaning for register in whole),
+        scales=tuple(register.encoding.scale for register in whole),
+        offsets=tuple((r.meaning, r.encoding.offset) for r in whole if r.encoding.offset),
+        others=tuple(others),
+    )
