@@ -12,11 +12,16 @@
         "security/energy_field_rules.xml",
         "data/energy_meter_profile_data.xml",
         "data/ir_cron_data.xml",
+        "wizard/energy_profile_import_views.xml",
+        "wizard/energy_probe_views.xml",
         "views/energy_gateway_views.xml",
         "views/energy_meter_profile_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_field_menus.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["prepaid_energy_meter/static/src/**/*"],
+    },
     "demo": ["demo/energy_field_demo.xml"],
     "uninstall_hook": "uninstall_hook",
 }

@@ -159,9 +159,9 @@ def one_point_a_request(task: dict) -> dict:
     from modbus.profile import Profile
     from pymodbus.client import ModbusTcpClient
 
-    points = [(register.address, register.words) for register in Profile.from_dict(
-        task["profile"]
-    ).polled]
+    points = [
+        (register.address, register.words) for register in Profile.from_dict(task["profile"]).polled
+    ]
     client = ModbusTcpClient("127.0.0.1", port=task["ports"][0])
     client.connect()
     count, started = 0, time.perf_counter()

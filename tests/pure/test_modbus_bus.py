@@ -9,8 +9,8 @@ from modbus_fakes import METER, FakeTime, Server, profile
 
 from modbus.bus import Bus, Events, Limits
 from modbus.device import ModbusDriver
-from modbus.driver import FieldMeter, OrderHooks, SupplyOrder
-from modbus.errors import NotHolder
+from modbus.driver import FieldMeter, Job, JobResult, OrderHooks, SupplyOrder
+from modbus.errors import NoAnswer, NotHolder
 
 MOMENT = datetime(2026, 3, 1, 10, 30)
 LIMITS = Limits(gateway_first_wait=1.0)
@@ -23,7 +23,7 @@ class Field:
         self.server = server
         self.time = FakeTime()
         self.snapshots, self.missed, self.finished, self.gateway = [], [], [], []
-        self.points, self.asked = [], []
+        self.points, self.asked, self.jobs = [], [], []
         self.refusal = ""
         self.client = server.client(**options)
         self.bus = Bus(
@@ -35,6 +35,7 @@ class Field:
                 ),
                 finished=lambda order, outcome: self.finished.append((order.key, outcome)),
                 gateway=lambda health: self.gateway.append((health.online, health.misses)),
+                job=lambda job, result: self.jobs.append((job, result)),
             ),
             OrderHooks(may_write=self.may_write, reached=self.reached),
             lambda: MOMENT,
@@ -534,5 +535,72 @@ def test_changed_meters_keep_their_health_unless_they_moved():
         assert field.bus.health_of(2).misses == 1
         field.bus.set_meters([FieldMeter(2, "S2", 9, field.profile)])
         assert field.bus.health_of(2).misses == 0
+
+    run(test)
+
+
+class Counting(Job):
+    """A job of so many steps, each one read of a unit."""
+
+    kind = "test"
+
+    def __init__(self, key, steps, error=None):
+        self.key, self.steps, self.error = key, steps, error
+
+    async def step(self, driver):
+        if self.error:
+            raise self.error
+        meter = FieldMeter(0, "job", 1, profile())
+        await driver.client.read_block(1, meter.profile, meter.profile.poll_blocks[1])
+        self.steps -= 1
+        return None if self.steps else JobResult("confirmed", {"done": True}, response="00")
+
+
+def test_job_and_due_readings_take_turns_and_orders_go_first():
+    async def test(field, server):
+        obey(server)
+        field.bus.give_job(Counting(80, 3))
+        field.bus.give_job(Counting(81, 1))
+        for unit in (2, 3):
+            field.bus.ask_read(unit)
+        field.bus.give_order(SupplyOrder(7, 3, "off", last_total=Decimal(10)))
+        await field.drain()
+        units = [unit for unit, _pdu in server.requests]
+        order, rest = units[:3], units[3:]
+        assert order == [3, 3, 3]
+        # 80, reading of 2 (two blocks), 81, reading of 3, and 80 to its end.
+        assert rest == [1, 2, 2, 1, 3, 3, 1, 1]
+        assert [(job.key, result.state) for job, result in field.jobs] == [
+            (81, "confirmed"),
+            (80, "confirmed"),
+        ]
+        assert field.bus.is_idle
+
+    run(test)
+
+
+def test_failed_job_is_untouched_and_the_bus_goes_on():
+    async def test(field, server):
+        field.bus.give_job(Counting(80, 1, NoAnswer("silence")))
+        field.bus.give_job(Counting(81, 1, KeyError("a defect")))
+        field.bus.ask_read(1)
+        await field.drain()
+        assert [(job.key, result.state) for job, result in field.jobs] == [
+            (80, "untouched"),
+            (81, "failed"),
+        ]
+        assert len(field.snapshots) == 1
+
+    run(test)
+
+
+def test_dropped_job_ends_without_a_word():
+    async def test(field, server):
+        field.bus.give_job(Counting(80, 5))
+        await field.bus.work()
+        field.bus.drop_job(80)
+        await field.drain()
+        assert len(server.requests) == 1
+        assert field.jobs == []
 
     run(test)

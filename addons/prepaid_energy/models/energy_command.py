@@ -103,7 +103,9 @@ class EnergyCommand(models.Model):
             CREATE OR REPLACE FUNCTION energy_command_notify() RETURNS trigger
             LANGUAGE plpgsql AS $$
             BEGIN
-                PERFORM pg_notify('energy_command', COALESCE(NEW.meter_id::text, ''));
+                IF NEW.meter_id IS NOT NULL THEN
+                    PERFORM pg_notify('energy_command', NEW.meter_id::text);
+                END IF;
                 RETURN NEW;
             END $$;
 

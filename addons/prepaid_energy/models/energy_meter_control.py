@@ -32,6 +32,7 @@ DECISIONS = [
     ("held_reading", "A reading is held"),
     ("estimated", "Charged by estimates"),
     ("not_switchable", "Cannot be switched"),
+    ("not_commissioned", "Not commissioned"),
     ("restored", "Restored"),
 ]
 CUT_ORDER_LIFE = timedelta(hours=24)
@@ -115,6 +116,9 @@ class EnergyMeterControl(models.Model):
             ),
             "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
             "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
+            "not_commissioned": _(
+                "Balance %(balance)s: not cut, nobody has signed yet that this is the room's meter."
+            ),
             "restored": _("The balance is enough again: supply comes back."),
         }
         return sentences[self.decision] % values
@@ -154,7 +158,8 @@ class EnergyMeterControl(models.Model):
                    COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour'
                             AND k.is_estimated IS NOT TRUE, FALSE) AS is_fresh,
                    k.settled_until, w.commodity,
-                   COALESCE(m.can_switch, FALSE) AS can_switch, a.payment_mode, c.decision,
+                   COALESCE(m.can_switch, FALSE) AS can_switch,
+                   COALESCE(m.is_commissioned, TRUE) AS is_commissioned, a.payment_mode, c.decision,
                    c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
               JOIN energy_account a ON a.state = 'active'
@@ -244,6 +249,7 @@ class EnergyMeterControl(models.Model):
                 switchable=row["can_switch"],
                 postpaid=row["payment_mode"] == "postpaid",
                 estimated=(row["account"], row["commodity"]) in estimated,
+                commissioned=row["is_commissioned"],
             ),
         )
 

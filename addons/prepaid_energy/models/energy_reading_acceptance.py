@@ -25,6 +25,7 @@ BANDS = tuple(f"band_{number}" for number in range(1, 9))
 # How far back a meter's latest reading is looked for first.
 RECENT = timedelta(days=31)
 DUPLICATE = Verdict("duplicate")
+STRANGER = Verdict("held", "stranger")
 BY_HAND = frozenset({"typed", "import"})
 
 
@@ -34,13 +35,15 @@ class EnergyReading(models.Model):
     _inherit = "energy.reading"
 
     @api.model
-    def _ingest(self, rows, multipliers=None):
+    def _ingest(self, rows, multipliers=None, strangers=()):
         """The steps *accept* and store: judge each reading, keep it, queue what is to be rated.
 
         :param list rows: tuples (meter id, moment naive UTC, total Decimal, band registers or
             None, source)
         :param dict multipliers: the multiplier read with a value, by (meter id, moment), where the
             meter says it
+        :param strangers: ids of the meters at whose address another one answers: what came from
+            there is held
         :return: Counter of accepted, held, duplicate and superseded
         """
         counts = Counter()
@@ -74,6 +77,8 @@ class EnergyReading(models.Model):
                 now,
                 multiplier=multipliers.get((meter, moment)),
             )
+            if meter in strangers and verdict.state != "duplicate":
+                verdict = STRANGER
             number = total if total is not None and total.is_finite() else None
             if (meter, moment, number) in set_aside:
                 # Held, or decided about by a person: it never comes back by being sent again.

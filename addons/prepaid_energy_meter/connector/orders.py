@@ -25,12 +25,14 @@ class OrderDesk:
     :param database: :class:`.database.Database`
     :param bus_of: ``bus_of(meter)`` is the bus that this connector holds the meter on, or None
     :param my_meters: ``my_meters()`` are the meters on the buses held
+    :param jobs: :class:`.jobs.JobDesk`, for orders to a meter that take many exchanges
     """
 
-    def __init__(self, database, bus_of, my_meters):
+    def __init__(self, database, bus_of, my_meters, jobs):
         self.database = database
         self.bus_of = bus_of
         self.my_meters = my_meters
+        self.jobs = jobs
         self.hooks = OrderHooks(may_write=self._may_write, reached=reached)
         self._under_way: dict[int, int] = {}
         self._reads: dict[int, int] = {}
@@ -114,13 +116,7 @@ class OrderDesk:
                 self._reads[meter] = order["id"]
                 bus.ask_read(meter, urgent=True)
         else:
-            self._spawn(
-                meter,
-                order["id"],
-                self.database.run(
-                    store.fail, order["id"], f"unknown kind of order: {order['kind']}", ""
-                ),
-            )
+            self.jobs.take_over(order)
 
     async def _may_write(self, order, request):
         return await self.database.run(store.may_write, order.key, request)

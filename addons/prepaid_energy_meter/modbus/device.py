@@ -17,6 +17,7 @@ from .errors import (
     Refused,
     WrongAnswer,
 )
+from .identity import Identity, clock_of, multiplier_of, same_serial
 from .monotonic import monotonic
 from .profile import Register
 from .vocabulary import BANDS
@@ -75,7 +76,39 @@ class ModbusDriver:
             serial=values.get("serial"),
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
             raw=plan.raw(data),
+            multiplier=multiplier_of(profile, values),
         )
+
+    async def identify(
+        self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]
+    ) -> Identity:
+        profile = meter.profile
+        so_far = so_far or Identity(profile.daily_blocks)
+        if so_far.is_done:
+            return so_far
+        block, *left = so_far.left
+        asked = [register for register in profile.daily if block.holds(register)]
+        values, errors = dict(so_far.values), dict(so_far.errors)
+        silent, clock, seen_at = so_far.silent, so_far.clock, so_far.clock_seen_at
+        try:
+            words = await self.client.read_block(meter.unit, profile, block)
+        except NotHolder:
+            raise
+        except FieldError as error:
+            errors.update({register.meaning: str(error) for register in asked})
+            silent = silent or not isinstance(error, ModbusException)
+        else:
+            now = moment()
+            for register in asked:
+                try:
+                    start = register.address - block.address
+                    value = decode(words[start : start + register.words], register.encoding)
+                    if register.meaning == "clock" and value is not None:
+                        clock, seen_at = clock_of(value), now
+                    values[register.meaning] = value
+                except CodecError as error:
+                    errors[register.meaning] = str(error)
+        return Identity(tuple(left), values, errors, silent, clock, seen_at)
 
     async def start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
@@ -83,6 +116,16 @@ class ModbusDriver:
         control = meter.profile.control
         if control is None:
             return Outcome("failed", error=f"{meter.profile.name} has no relay or valve to switch")
+        if not control.is_usable:
+            return Outcome(
+                "failed",
+                error=f"nobody has confirmed on a device how {meter.profile.name} is switched: "
+                "nothing is written to it",
+            )
+        try:
+            words = control.words(order.wanted, meter.control_key)
+        except ValueError as error:
+            return Outcome("failed", error=str(error))
         try:
             await self._compare(meter, order)
             if order.maybe_sent:
@@ -96,7 +139,6 @@ class ModbusDriver:
             return Outcome("untouched" if passing else "failed", error=str(error))
         except FieldError as error:
             return Outcome("untouched", error=str(error))
-        words = control.words(order.wanted)
         request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
         reason = await hooks.may_write(order, request)
         if reason:
@@ -150,6 +192,9 @@ class ModbusDriver:
         if not error:
             hooks.reached("after_read_back")
             error = f"after {control.settle:g} s the device shows {state}"
+            if state == "unknown":
+                # Neither on nor off: some phases only, or a state that the map does not name.
+                error += f" (answer {response[-5:]})"
             if fault:
                 error += " and reports a fault"
         return Outcome("unknown", state, pending.request, response, error)
@@ -162,13 +207,13 @@ class ModbusDriver:
         """
         profile = meter.profile
         serial = profile.named("serial")
-        if serial is not None and serial.certainty == "C":
+        if serial is not None and serial.certainty == "C" and not meter.serial_known:
             # Nobody has seen this register on a device: no order hangs on it.
             serial = None
         register = serial or profile.named("total")
         value, _exchange = await self._one(meter, register)
         if serial is not None:
-            if str(value or "").lstrip("0") != meter.name.lstrip("0"):
+            if not same_serial(str(value or ""), meter.name):
                 raise WrongMeter(f"serial number {value} answers, expected {meter.name}")
         elif order.last_total is not None and (value is None or value < order.last_total):
             raise WrongMeter(

@@ -55,7 +55,7 @@ class TestConnectorDesk(BaseCase):
             self.database, self.bus = FakeDatabase(), FakeBus()
             self.database.outbox = list(orders)
             self.desk = OrderDesk(
-                self.database, lambda meter: self.bus if meter < 9 else None, lambda: [1, 2]
+                self.database, lambda meter: self.bus if meter < 9 else None, lambda: [1, 2], None
             )
             task = asyncio.create_task(self.desk.run())
             await self.settled()
