@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .driver import Driver, FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder
-from .errors import CodecError, FieldError, ModbusException, NotHolder, Refused, Unreachable
+from .errors import (
+    CodecError,
+    FieldError,
+    ModbusException,
+    NoAnswer,
+    NotHolder,
+    Refused,
+    Unreachable,
+    WrongAnswer,
+)
 from .monotonic import monotonic
 
 _logger = logging.getLogger(__name__)
@@ -75,12 +84,14 @@ class Events:
 class _Device:
     meter: FieldMeter
     health: Health = field(default_factory=Health)
+    retried: int = 0
 
 
 class Bus:
     """The worker of one gateway. All methods belong to one event loop.
 
     :param moment: the caller's clock for readings (naive UTC)
+    :param retries: how often a reading is asked for again before it counts as missed
     :param now: monotonic seconds; tests hand in their own
     """
 
@@ -92,8 +103,10 @@ class Bus:
         moment: Callable[[], datetime],
         *,
         limits: Limits | None = None,
+        retries: int = 0,
         now: Callable[[], float] = monotonic,
     ):
+        self.retries = retries
         self.driver = driver
         self.events = events
         self.hooks = hooks
@@ -179,14 +192,14 @@ class Bus:
             key = next(iter(self._urgent))
             del self._urgent[key]
             self._due.pop(key, None)
-            await self._read(self._devices[key])
+            await self._read(self._devices[key], self._urgent)
             return True
         if self.health.wait_until <= now:
             for key in self._due:
                 device = self._devices[key]
                 if device.health.wait_until <= now:
                     del self._due[key]
-                    await self._read(device)
+                    await self._read(device, self._due)
                     return True
         return False
 
@@ -198,7 +211,7 @@ class Bus:
             moments.append(max(first, self.health.wait_until))
         return max(min(moments) - self.now(), 0) if moments else None
 
-    async def _read(self, device: _Device) -> None:
+    async def _read(self, device: _Device, queue: dict[int, None]) -> None:
         meter, health = device.meter, device.health
         try:
             snapshot = await self.driver.read(meter, self.moment)
@@ -206,8 +219,18 @@ class Bus:
             # The lease is over, and with it this worker.
             raise
         except FieldError as error:
+            is_lost = isinstance(error, NoAnswer | WrongAnswer)
+            if is_lost and not health.misses and device.retried < self.retries:
+                # At the end of its queue: the others and every order go first.
+                device.retried += 1
+                self.health.bad += 1
+                health.bad += 1
+                queue[meter.key] = None
+                return
+            device.retried = 0
             self._failed(device, error)
             return
+        device.retried = 0
         self._gateway_answered()
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
