@@ -29,9 +29,7 @@ _NEVER = tuple(
     for text in ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/128", "ff00::/8")
 )
 #: IPv4 addresses within IPv6 ones: mapped, compatible, translated (NAT64).
-_CARRIERS = tuple(
-    ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96")
-)
+_CARRIERS = tuple(ipaddress.ip_network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96"))
 _WIDEST = {4: 8, 6: 16}
 #: What the C library takes for an IPv4 address besides four decimal numbers.
 _ODD_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE)

@@ -38,9 +38,7 @@ class Line:
         """A client that is not yet connected."""
         link: TcpLink | SerialLink
         if self.kind == "serial":
-            link = SerialLink(
-                self.device, self.baud, self.parity, self.stop_bits, allowed.devices
-            )
+            link = SerialLink(self.device, self.baud, self.parity, self.stop_bits, allowed.devices)
         else:
             link = TcpLink(self.host, self.port, allowed.networks)
         framing = TcpFraming(self.echoes_numbers) if self.kind == "tcp" else RtuFraming()

@@ -32,6 +32,7 @@ class Exchange:
     acting: list[Fault] = field(default_factory=list)
     pieces: list[tuple[float, bytes]] = field(default_factory=list)
     resets: bool = False
+    collided: bool = False  # another master talked at the same time
 
 
 class Fault:

@@ -6,8 +6,8 @@ from odoo.tools import mute_logger
 from psycopg2 import IntegrityError
 
 from ..connector import store
-from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from ..modbus.line import Line
+from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from .common import FieldCommon
 
 
