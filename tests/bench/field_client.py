@@ -156,8 +156,9 @@ async def run_bare(task: dict) -> dict:
 
 
 def one_point_a_request(task: dict) -> dict:
-    from modbus.profile import Profile
     from pymodbus.client import ModbusTcpClient
+
+    from modbus.profile import Profile
 
     points = [
         (register.address, register.words) for register in Profile.from_dict(task["profile"]).polled

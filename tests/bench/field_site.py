@@ -1,4 +1,4 @@
-"""Simulated gateways with 32 meters each, and a profile whose reading is one read of 60 registers."""
+"""Simulated gateways with 32 meters each; a reading of their profile is one of 60 registers."""
 
 START = "2026-03-02T00:00:00Z"
 UNITS = 32

@@ -10,6 +10,7 @@ import uuid
 
 from odoo.addons.prepaid_energy.clock import monotonic
 
+from ..modbus.addresses import Allowed
 from ..modbus.bus import Events
 from ..modbus.loop import new_event_loop
 from . import store
@@ -45,7 +46,8 @@ class Connector:
         self.seconds = seconds
         self.until_idle = until_idle
         self.handle_signals = handle_signals
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.machine = socket.gethostname()
+        self.holder = f"{self.machine}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def run(self):
         """Work until the end; returns when everything is let go of."""
@@ -77,7 +79,7 @@ class Connector:
         self.collector = Collector(self.database, self.desk)
         self.workers: dict[int, Worker] = {}
         self._worker_of: dict[int, Worker] = {}
-        self._gateways, self._networks = {}, ((), "")
+        self._gateways, self._networks = {}, (Allowed(), "")
         self._changing = asyncio.Lock()
         self._faults = {}
         if self.handle_signals:
@@ -254,7 +256,12 @@ class Connector:
             if networks[1] and networks != self._networks:
                 _logger.warning("No gateway is connected to: %s", networks[1])
             self._networks = networks
-            self._gateways, faults = await self.database.run(store.load_field)
+            gateways, faults = await self.database.run(store.load_field)
+            self._gateways = {
+                key: gateway
+                for key, gateway in gateways.items()
+                if gateway.machine in ("", self.machine)
+            }
             for code, error in faults.items():
                 if self._faults.get(code) != error:
                     _logger.warning("Profile %s cannot be used: %s", code, error)
