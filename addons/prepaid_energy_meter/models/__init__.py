@@ -3,6 +3,7 @@ from . import (
     energy_command_identity,
     energy_demo,
     energy_gateway,
+    energy_gateway_line,
     energy_gateway_order,
     energy_gateway_status,
     energy_meter,
@@ -16,4 +17,5 @@ from . import (
     energy_meter_status,
     energy_register,
     energy_supply,
+    res_config_settings,
 )
