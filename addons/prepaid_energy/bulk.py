@@ -2,6 +2,8 @@
 
 import io
 import re
+from itertools import repeat
+from operator import is_
 from types import NoneType
 
 from odoo.tools import SQL
@@ -39,10 +41,17 @@ def values(rows, **types: str) -> SQL:
 
 def _array(column) -> str:
     """Return a column as the text of a PostgreSQL array."""
+    if _is_one_value(column):
+        return "{" + ",".join([_element(column[0])] * len(column)) + "}"
     kinds = set(map(type, column))
     if str not in kinds and NoneType not in kinds:
         return "{" + ",".join(map(str, column)) + "}"
     return "{" + ",".join([_element(value) for value in column]) + "}"
+
+
+def _is_one_value(column) -> bool:
+    """Tell whether a column has the same object in all rows, as many have."""
+    return len(column) > 1 and all(map(is_, column, repeat(column[0])))
 
 
 def _element(value) -> str:
@@ -55,11 +64,11 @@ def _element(value) -> str:
 
 def _fields(column) -> list[str]:
     """Return a column as the texts that COPY reads."""
+    if _is_one_value(column):
+        return [_field(column[0])] * len(column)
     kinds = set(map(type, column))
     if str not in kinds and NoneType not in kinds:
         return list(map(str, column))
-    if kinds == {NoneType}:
-        return ["\\N"] * len(column)
     if kinds == {str} and not SPECIAL.search("".join(column)):
         return list(column)
     return [_field(value) for value in column]

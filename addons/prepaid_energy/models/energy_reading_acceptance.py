@@ -75,12 +75,12 @@ class EnergyReading(models.Model):
                 same,
                 limits,
                 now,
-                multiplier=multipliers.get((meter, moment)),
+                multiplier=multipliers.get((meter, moment)) if multipliers else None,
             )
             if meter in strangers and verdict.state != "duplicate":
                 verdict = STRANGER
             number = total if total is not None and total.is_finite() else None
-            if (meter, moment, number) in set_aside:
+            if set_aside and (meter, moment, number) in set_aside:
                 # Held, or decided about by a person: it never comes back by being sent again.
                 verdict = DUPLICATE
             counts[verdict.state] += 1
