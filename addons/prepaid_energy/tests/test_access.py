@@ -47,6 +47,8 @@ RIGHTS = {
     "energy.meter.control": {},
     "energy.reading": {},
     "energy.command": {},
+    "energy.cut.breaker": {},
+    "energy.cut.breaker.line": {},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -104,6 +106,8 @@ SITE_MODELS = (
     "energy.meter.control",
     "energy.reading",
     "energy.command",
+    "energy.cut.breaker",
+    "energy.cut.breaker.line",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -148,6 +152,7 @@ WIZARDS = (
     "energy.daily.closing",
     "energy.finding.closing",
     "energy.explanation",
+    "energy.cut.release",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
@@ -226,6 +231,9 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.cut.breaker": {"action_release", "action_discard"},
+    "energy.cut.breaker.line": {"action_open_entries"},
+    "energy.cut.release": {"action_confirm"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {
         "action_open_readings",
@@ -445,6 +453,19 @@ class AccessCase(EnergyCase):
         )
         cls.read(debtor, START + timedelta(hours=1), "10")
         cls.settle()
+        order = cls.env["energy.command"].search([("site_id", "=", account.site_id.id)], limit=1)
+        breaker = cls.env["energy.cut.breaker"].create(
+            {
+                "site_id": account.site_id.id,
+                "scope": "site",
+                "tripped_at": START,
+                "limit_count": 1,
+                "service_count": 2,
+                "cut_count": 0,
+                "waiting_count": 1,
+            }
+        )
+        breaker._add(order.ids)
         shifts = cls.env["energy.shift"]
         if not shifts.search([("company_id", "=", account.company_id.id)]):
             shifts.create({"company_id": account.company_id.id, "journal_id": cls.cash.id})
