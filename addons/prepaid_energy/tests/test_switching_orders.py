@@ -1,5 +1,6 @@
 """Orders to relays and valves between being wanted and being written (C2, C7, C9, C15)."""
 
+import logging
 import socket
 from datetime import timedelta
 from unittest.mock import patch
@@ -156,10 +157,10 @@ class TestSwitchingOrders(SwitchingCase):
         """The reading that brought the cut was wrong: it is rejected, and settled anew."""
 
         command = self.cut()
-        readings = self.env["energy.reading"]
-        readings.search(
-            [("meter_id", "=", self.meter.id), ("moment", "=", START + HOUR)]
-        ).action_reject()
+        reading = self.env["energy.reading"].search([("meter_id", "=", self.meter.id)], limit=1)
+        review = self.env["energy.reading.review"].browse(reading.action_reject()["res_id"])
+        review.reason = "on_site"
+        review.action_confirm()
         self.settle()
         self.assertDropped(command, "later command")
         self.assertEqual(self.last(self.meter).value, "on")
@@ -236,7 +237,7 @@ class TestSwitchingOrders(SwitchingCase):
                 user = users[role]
                 for action in ("on", "off", "hold", "prepaid", "read"):
                     with (
-                        self.assertLogs(WIZARD, "INFO") as logged,
+                        self.assertLogs(WIZARD, logging.INFO) as logged,
                         self.assertRaises(AccessError),
                         self.env.cr.savepoint(),
                     ):
@@ -244,7 +245,7 @@ class TestSwitchingOrders(SwitchingCase):
                     self.assertIn(f"User {user.id} was refused", logged.output[0])
                     self.assertIn(str(self.meter.id), logged.output[0])
             with (
-                self.assertLogs(WIZARD, "INFO") as logged,
+                self.assertLogs(WIZARD, logging.INFO) as logged,
                 self.assertRaisesRegex(UserError, "Choose a reason"),
                 self.env.cr.savepoint(),
             ):
@@ -264,7 +265,7 @@ class TestSwitchingOrders(SwitchingCase):
         )
         bound = self.make_user("operator", other)
         with (
-            self.assertLogs("odoo.addons.base.models.ir_rule", "INFO"),
+            self.assertLogs("odoo.addons.base.models.ir_rule", logging.INFO),
             self.assertRaises(AccessError),
             self.env.cr.savepoint(),
         ):
