@@ -10,7 +10,8 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pymodbus.framer import FramerSocket
@@ -102,6 +103,16 @@ class GatewayClient:
         except OSError as error:
             raise Unreachable(f"{self.host}:{self.port}: {error.strerror or error}") from error
         self._connection = connection
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block an answer is waited for so long at most."""
+        before = self.timeout
+        self.timeout = min(before, seconds)
+        try:
+            yield
+        finally:
+            self.timeout = before
 
     def close(self) -> None:
         """Drop the connection; what was on its way is lost with it."""

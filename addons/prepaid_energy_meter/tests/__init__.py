@@ -11,5 +11,6 @@ from . import (
     test_neutralize,
     test_order,
     test_profile,
+    test_scan,
     test_tariff_plan,
 )
