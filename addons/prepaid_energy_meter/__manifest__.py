@@ -2,11 +2,11 @@
     "name": "Prepaid Energy: Meters over Modbus",
     "version": "19.0.1.0.0",
     "category": "Services/Utilities",
-    "summary": "Read meters, switch relays and valves over Modbus TCP",
+    "summary": "Read meters, switch relays and valves over Modbus",
     "author": "Prepaid Energy",
     "license": "LGPL-3",
     "depends": ["prepaid_energy"],
-    "external_dependencies": {"python": ["pymodbus"]},
+    "external_dependencies": {"python": ["pymodbus", "pyserial"]},
     "data": [
         "security/ir.model.access.csv",
         "security/energy_field_rules.xml",
@@ -22,6 +22,7 @@
         "views/energy_meter_commissioning_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_command_views.xml",
+        "views/res_config_settings_views.xml",
         "views/energy_field_menus.xml",
     ],
     "assets": {

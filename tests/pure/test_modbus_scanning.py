@@ -136,8 +136,8 @@ def test_shortened_time_out_ends_with_the_exchange():
     async def test(server):
         client = server.client(timeout=5)
         with client.hurried(0.1):
-            assert client.timeout == 0.1
-        assert client.timeout == 5
+            assert client.timing.answer == 0.1
+        assert client.timing.answer == 5
 
     run(test)
 

@@ -288,7 +288,7 @@ class EnergyReadingReview(models.Model):
             self.env["energy.wallet"]._in_turn(
                 accounts.wallet_ids.ids,
                 # sudo: settling is the flow's, whoever causes it
-                lambda env: env["energy.settlement"].sudo()._settle(None, accounts.ids),
+                lambda env: env["energy.settlement"].sudo()._settle(accounts.ids),
             )
 
     def _open_exchange(self):

@@ -4,6 +4,7 @@ from . import (
     energy_demo,
     energy_gateway,
     energy_gateway_commissioning,
+    energy_gateway_line,
     energy_gateway_order,
     energy_gateway_scan,
     energy_gateway_scan_line,
@@ -20,4 +21,5 @@ from . import (
     energy_meter_status,
     energy_register,
     energy_supply,
+    res_config_settings,
 )

@@ -132,9 +132,7 @@ class EnergyDemo(models.AbstractModel):
         return register
 
     def _settle_all(self):
-        settlement = self.env["energy.settlement"]
-        while settlement._settle()[1]:
-            pass
+        self.env["energy.settlement"]._settle_here()
         self.env.invalidate_all()
 
     def _top_up_low(self, day):
