@@ -18,8 +18,9 @@ What keeps an old answer from being taken for a new one:
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import (
@@ -124,6 +125,16 @@ class GatewayClient:
                     f"{self.link.name}: bytes keep coming that nobody asked for; "
                     "perhaps another master is on this bus"
                 )
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block an answer is waited for so long at most."""
+        before = self.timing
+        self.timing = replace(before, answer=min(before.answer, seconds))
+        try:
+            yield
+        finally:
+            self.timing = before
 
     def close(self) -> None:
         """Drop the connection; what was on its way is lost with it."""

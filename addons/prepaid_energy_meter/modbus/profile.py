@@ -126,7 +126,8 @@ class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`.
 
     ``values``: see vocabulary.VALUES. ``is_template``: its map has no total, so that no meter
-    can be read by it until somebody adds that.
+    can be read by it until somebody adds that. ``type_code``: what the register of that meaning
+    holds in every device of this type.
     """
 
     code: str
@@ -145,6 +146,7 @@ class Profile:
     alarms: tuple[FlagRule, ...] = ()
     values: str = "secondary"
     is_template: bool = False
+    type_code: int | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":

@@ -59,6 +59,7 @@ class ProfileReader:
                 "registers",
                 "control",
                 "plan",
+                "type_code",
                 "values",
                 "template",
                 "trips",
@@ -78,6 +79,11 @@ class ProfileReader:
         if not has_total and not is_template:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
+        type_code = None
+        if data.get("type_code") is not None:
+            type_code = self._integer(data, "type_code", "profile", 0, 0xFFFF)
+            if "type_code" not in meanings:
+                self.problems.append("a type code is given, but no register means it")
         time_plan = self._time_plan(certainty)
         trips = self._flags("trips", "cause", TRIPS, registers)
         alarms = self._flags("alarms", "alarm", ALARMS, registers)
@@ -99,6 +105,7 @@ class ProfileReader:
             read_functions=read_functions,
             write_functions=write_functions,
             time_plan=time_plan,
+            type_code=type_code,
             values=values,
             is_template=is_template,
             trips=trips,

@@ -170,6 +170,8 @@ class EnergyCommand(models.Model):
         self._tell_documents()
 
     def _tell_documents(self):
+        if self.kind == "scan" and self.state == "confirmed":
+            self.env["energy.gateway.scan"]._take_result(self)
         if self.kind == "probe" or (self.kind == "supply" and self.cause == "person"):
             self.env["energy.meter.commissioning"]._order_ended(self)
 

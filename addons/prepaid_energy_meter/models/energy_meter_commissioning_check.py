@@ -144,7 +144,7 @@ class EnergyMeterCommissioningCheck(models.Model):
         return ("ok", finding) if same else ("mismatch", finding)
 
     def _judge_serial(self):
-        typed, meter = _bare(self.typed_value), _bare(self.sheet_id.meter_id.name)
+        typed, meter = bare_serial(self.typed_value), bare_serial(self.sheet_id.meter_id.name)
         if not self.sheet_id.has_serial:
             note = _(
                 "This meter type does not show its serial number: nothing but its address and its "
@@ -156,7 +156,7 @@ class EnergyMeterCommissioningCheck(models.Model):
             return "open", note or _("Read the meter and type what is on its plate.")
         if typed != meter:
             return "mismatch", _("The meter is known as %s here.", self.sheet_id.meter_id.name)
-        if self.read_value and _bare(self.read_value) != typed:
+        if self.read_value and bare_serial(self.read_value) != typed:
             return "mismatch", _("Another meter answers at this address.")
         return "ok", note
 
@@ -282,6 +282,6 @@ def _number(text):
     return value if value.is_finite() else None
 
 
-def _bare(serial):
+def bare_serial(serial):
     """A serial number without what does not tell meters apart."""
     return "".join((serial or "").split()).lstrip("0").upper()
