@@ -34,11 +34,16 @@ def values(rows, **types: str) -> SQL:
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
-    return SQL(f"unnest({arrays}) AS v({', '.join(types)})", *map(_array, columns))
+    return SQL(f"unnest({arrays}) AS v({', '.join(types)})", *map(array, columns))
 
 
-def _array(column) -> str:
-    """Return a column as the text of a PostgreSQL array."""
+def array(column) -> str:
+    """Return a column as the text of a PostgreSQL array, for a parameter written `%s::int[]`.
+
+    A list as parameter becomes an ARRAY[...] that is parsed element by element: ten times slower.
+
+    :param column: collection; None is NULL, everything else is written as its text
+    """
     kinds = set(map(type, column))
     if str not in kinds and NoneType not in kinds:
         return "{" + ",".join(map(str, column)) + "}"
