@@ -4,13 +4,12 @@ from decimal import Decimal
 from operator import itemgetter
 
 from dateutil.relativedelta import relativedelta
-
 from odoo import api, models
 from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import array, copy_rows, values
-from ..engine import Limits, Point, Verdict, judge
+from ..engine import ACCEPTED, Limits, Point, Verdict, judge
 
 STORED = (
     "meter_id",
@@ -52,18 +51,20 @@ class EnergyReading(models.Model):
             return counts
         self.env.flush_all()
         rows = sorted(rows, key=itemgetter(0, 1))
-        meters = self._meter_facts({row[0] for row in rows})
-        latest, neighbours, estimated = self._neighbours(rows)
-        multipliers = multipliers or {}
         now = clock.now(self.env.cr)
-        set_aside = self._set_aside(rows)
+        facts = self._meter_facts({row[0] for row in rows})
+        moments = {row[1] for row in rows}
+        first, last = min(moments), max(moments)
+        latest, neighbours, estimated = self._neighbours(rows, list(facts), first, max(last, now))
+        set_aside = self._set_aside(list(facts), first, last)
+        multipliers = multipliers or {}
         stored, queue, overtaken, differing = [], [], set(), {}
         current = site = company = limits = newest = known = None
         has_bands, user = any(row[3] for row in rows), self.env.uid
         for meter, moment, total, bands, source in rows:
             if meter != current:
                 current, newest, known = meter, latest.get(meter), None
-                site, company, limits = meters[meter]
+                site, company, limits = facts[meter]
             if newest is None or newest.moment > moment:
                 previous, same, following = neighbours[meter, moment]
             elif newest.moment < moment:
@@ -86,22 +87,24 @@ class EnergyReading(models.Model):
                 now,
                 multiplier=multipliers.get((meter, moment)),
             )
-            number = total if total is not None and total.is_finite() else None
-            if (meter, moment, number) in set_aside:
+            number = total if total.is_finite() else None
+            if set_aside and (meter, moment, number) in set_aside:
                 # Held, or decided about by a person: it never comes back by being sent again.
                 verdict = DUPLICATE
             counts[verdict.state] += 1
-            if verdict.state == "duplicate":
-                continue
-            if verdict.state != "accepted":
-                set_aside.add((meter, moment, number))
-            if verdict.reason == "multiplier":
-                differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
-            if verdict.state == "accepted":
+            if verdict is ACCEPTED:
+                if known is None:
+                    # What changes for the meter begins at its first new reading's neighbour.
+                    queue.append((meter, previous.moment if previous else moment))
                 known = Point(moment, total)
                 if following is None and meter in estimated:
                     overtaken.add(meter)
-                queue.append((meter, previous.moment if previous else moment))
+            elif verdict.state == "duplicate":
+                continue
+            else:
+                set_aside.add((meter, moment, number))
+                if verdict.reason == "multiplier":
+                    differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
             row = (
                 meter,
                 moment,
@@ -127,25 +130,26 @@ class EnergyReading(models.Model):
             self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
 
-    def _set_aside(self, rows):
-        """Return which of these readings came before and were not accepted.
+    def _set_aside(self, meters, first, last):
+        """Return which readings of these meters came before and were not accepted.
 
+        :param meters: ids
+        :param first, last: the moments between which they lie
         :return: set of (meter id, moment, total or None)
         """
-        moments = [row[1] for row in rows]
         # Joined, not compared with a list: there is hardly anything to join.
         found = self.env.execute_query(
             SQL(
                 """
             SELECT r.meter_id, r.moment, r.total::text
-              FROM %s
+              FROM unnest(%s::int[]) AS v(meter)
               JOIN energy_reading_data r ON r.meter_id = v.meter
              WHERE r.state <> 'accepted' AND r.source <> 'estimate'
                AND r.moment BETWEEN %s AND %s
             """,
-                values([(meter,) for meter in sorted({row[0] for row in rows})], meter="int"),
-                min(moments),
-                max(moments),
+                array(meters),
+                first,
+                last,
             )
         )
         return {
@@ -209,7 +213,7 @@ class EnergyReading(models.Model):
             )
         )
 
-    def _neighbours(self, rows):
+    def _neighbours(self, rows, meters, first, last):
         """Look up what the rows are judged by: accepted readings, and no estimates.
 
         Estimates are nobody's neighbours: what was read is judged by what was read.
@@ -217,26 +221,27 @@ class EnergyReading(models.Model):
         Nearly all rows are newer than anything of their meter: those need one look at the latest
         reading, and only the partitions of the last weeks.
 
+        :param meters: the ids of their meters
+        :param first: the first of their moments
+        :param last: a moment after which hardly anything was read
         :return: (dict of meter id to its latest `Point`, dict of (meter, moment) to the three
             neighbours of the rows that are not newer than that, set of the meters that go on by
             estimates)
         """
-        meters = sorted({row[0] for row in rows})
-        moments = [row[1] for row in rows]
-        until = max(moments).replace(day=1, hour=0, minute=0, second=0, microsecond=0) + MONTH
+        until = last.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + MONTH
         found = self.env.execute_query(
             SQL(
                 """
             SELECT v.meter, r.moment, r.total::text, r.source = 'estimate'
-              FROM %s
+              FROM unnest(%s::int[]) AS v(meter)
               JOIN LATERAL (
                    SELECT moment, total, source FROM energy_reading_data
                     WHERE meter_id = v.meter AND state = 'accepted'
                       AND moment >= %s AND moment < %s
                     ORDER BY moment DESC LIMIT 1) r ON TRUE
             """,
-                values([(meter,) for meter in meters], meter="int"),
-                min(moments) - RECENT,
+                array(meters),
+                first - RECENT,
                 until,
             )
         )
@@ -252,16 +257,16 @@ class EnergyReading(models.Model):
             if is_estimate:
                 estimated.add(meter)
         older = set()
-        for meter, moment, *_rest in rows:
-            newest = latest.get(meter)
-            if newest is None or newest.moment > moment:
-                older.add((meter, moment))
+        for row in rows:
+            newest = latest.get(row[0])
+            if newest is None or newest.moment > row[1]:
+                older.add(row[:2])
         return latest, self._neighbours_anywhere(older), estimated
 
     def _accepted_later(self, meters, since):
         """Return which meters have accepted readings from a moment on: hardly ever any.
 
-        Asked apart, so that the look at the latest readings leaves out all later partitions.
+        Asked apart, so that the look at the latest readings leaves out the partitions that wait.
 
         :return: list of (meter id, whether some are estimates)
         """
@@ -269,12 +274,12 @@ class EnergyReading(models.Model):
             SQL(
                 """
             SELECT r.meter_id, bool_or(r.source = 'estimate')
-              FROM %s
+              FROM unnest(%s::int[]) AS v(meter)
               JOIN energy_reading_data r ON r.meter_id = v.meter
              WHERE r.state = 'accepted' AND r.moment >= %s
              GROUP BY r.meter_id
             """,
-                values([(meter,) for meter in meters], meter="int"),
+                array(meters),
                 since,
             )
         )
