@@ -45,6 +45,7 @@ from . import energy_agreement_template
 from . import energy_account_agreement
 from . import energy_account_closing
 from . import energy_account_life
+from . import energy_document
 from . import energy_account_change
 from . import energy_account_change_closing
 from . import energy_account_change_line
@@ -78,6 +79,7 @@ from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
 from . import energy_balance_request_posting
+from . import energy_balance_request_right
 from . import energy_balance_request_closing
 from . import energy_security_deposit
 from . import energy_security_deposit_move
@@ -93,6 +95,7 @@ from . import energy_reading_sheet
 from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
+from . import energy_command_delivery
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange

@@ -160,6 +160,7 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.document": {"action_cancel"},
     "energy.explanation": {
         "action_print",
         "action_open_entry",
