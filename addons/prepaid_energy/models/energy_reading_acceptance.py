@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from operator import itemgetter
@@ -73,10 +74,12 @@ class EnergyReading(models.Model):
                 # Where it repeats the latest one nothing else matters.
                 previous, same, following = None, newest, None
             # What was accepted before in this delivery is a neighbour as well.
-            if known is not None and known.moment == moment:
-                same = known
-            elif known is not None and (previous is None or known.moment > previous.moment):
-                previous = known
+            if known is not None:
+                known = Point(*known)
+                if known.moment == moment:
+                    same = known
+                elif previous is None or known.moment > previous.moment:
+                    previous = known
             verdict = judge(
                 total,
                 moment,
@@ -96,7 +99,7 @@ class EnergyReading(models.Model):
                 if known is None:
                     # What changes for the meter begins at its first new reading's neighbour.
                     queue.append((meter, previous.moment if previous else moment))
-                known = Point(moment, total)
+                known = moment, total
                 if following is None and meter in estimated:
                     overtaken.add(meter)
             elif verdict.state == "duplicate":
@@ -158,29 +161,36 @@ class EnergyReading(models.Model):
         }
 
     def _meter_facts(self, meter_ids):
-        rows = self.env.execute_query(
+        """Return what readings of meters are judged by and stored with.
+
+        :param set meter_ids: ids
+        :return: dict of meter id to (site id, company id, `Limits`)
+        :raise ValueError: where there is no such meter
+        """
+        # Most meters of a site are of one kind.
+        kinds = self.env.execute_query(
             SQL(
                 """
-            SELECT id, site_id, company_id, register_digits, max_power::text
+            SELECT site_id, company_id, register_digits, max_power::text, array_agg(id)
               FROM energy_meter WHERE id = ANY(%s::int[])
+             GROUP BY site_id, company_id, register_digits, max_power
             """,
-                array(sorted(meter_ids)),
+                array(meter_ids),
             )
         )
         multipliers = self._multipliers(meter_ids)
-        facts, limits = {}, {}
-        for meter, site, company, digits, max_power in rows:
-            multiplier = multipliers.get(meter, 1)
-            kind = (digits, max_power, multiplier)
-            # Most meters of a site are of one kind.
-            if kind not in limits:
-                limits[kind] = Limits(
-                    modulus=Decimal(10) ** digits if digits else None,
-                    multiplier=Decimal(multiplier),
-                    max_power=Decimal(max_power or 0) or None,
-                    clock_tolerance=timedelta(minutes=5),
-                )
-            facts[meter] = (site, company, limits[kind])
+        facts = {}
+        for site, company, digits, max_power, meters in kinds:
+            limits = Limits(
+                modulus=Decimal(10) ** digits if digits else None,
+                multiplier=Decimal(1),
+                max_power=Decimal(max_power or 0) or None,
+                clock_tolerance=timedelta(minutes=5),
+            )
+            facts |= dict.fromkeys(meters, (site, company, limits))
+        for meter, multiplier in multipliers.items():
+            site, company, limits = facts[meter]
+            facts[meter] = site, company, replace(limits, multiplier=Decimal(multiplier))
         missing = meter_ids - facts.keys()
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
