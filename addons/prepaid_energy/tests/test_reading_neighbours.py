@@ -104,9 +104,9 @@ class TestReadingNeighbours(EnergyCase):
 
     def test_reading_of_a_later_month_than_now_is_a_neighbour(self):
         """Where the clock was put back, what was read before is still judged by."""
-        self.deliver((70 * 24, 700))
+        self.deliver((70 * 24, 100))
         self.set_clock(START + timedelta(days=2))
-        late = [(self.meter.id, START + timedelta(days=1), Decimal(701), None, "poll")]
+        late = [(self.meter.id, START + timedelta(days=1), Decimal(101), None, "poll")]
         self.assertEqual(self.env["energy.reading"]._ingest(late), {"held": 1})
         self.assertEqual(self.states()[1][2], "held")
 
