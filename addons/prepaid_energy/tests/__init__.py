@@ -10,6 +10,7 @@ from . import (
     test_chart,
     test_checker,
     test_checker_invoices,
+    test_clock_bands,
     test_closing,
     test_counter,
     test_estimate,
