@@ -31,6 +31,7 @@ from . import energy_credit_level
 from . import energy_payment_method
 from . import energy_shift
 from . import energy_meter
+from . import energy_meter_register
 from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control

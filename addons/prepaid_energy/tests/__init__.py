@@ -23,6 +23,7 @@ from . import (
     test_invoice_life,
     test_invoicing,
     test_ledger,
+    test_meter_register,
     test_money_properties,
     test_multiplier_change,
     test_occupancy,
