@@ -10,7 +10,9 @@ import struct
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from modbus.client import GatewayClient
+from modbus.client import GatewayClient, Timing
+from modbus.framing import TcpFraming
+from modbus.link import TcpLink
 from modbus.profile import Profile
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -83,8 +85,7 @@ class Server:
         self.words[unit][address], self.words[unit][address + 1] = divmod(value, 65536)
 
     def client(self, **options) -> GatewayClient:
-        options = {"allowed": LOOPBACK, "timeout": 0.15, **options}
-        return GatewayClient("127.0.0.1", self.port, **options)
+        return tcp_client(self.port, **options)
 
     @property
     def writes(self) -> list[tuple[int, int, list[int]]]:
@@ -136,6 +137,12 @@ class Server:
 
 def answer(header: bytes, unit: int, pdu: bytes) -> bytes:
     return header[:4] + struct.pack(">HB", len(pdu) + 1, unit) + pdu
+
+
+def tcp_client(port, *, host="127.0.0.1", allowed=LOOPBACK, timeout=0.15, framing=None, **options):
+    """A client of Modbus TCP; further options are those of the client."""
+    link = TcpLink(host, port, allowed)
+    return GatewayClient(link, framing or TcpFraming(), Timing(answer=timeout), **options)
 
 
 class FakeTime:

@@ -341,7 +341,7 @@ def order(meter, wanted="off"):
     """What comes of an order, and what was written."""
 
     async def test(server, driver):
-        server.words[UNIT] = dict.fromkeys(range(0x800), 0)
+        server.words[UNIT] = {**dict.fromkeys(range(0x800), 0), 16: 1}
 
         async def may_write(order, request):
             return ""

@@ -9,6 +9,7 @@ from . import res_company_findings
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
+from . import energy_property_switching
 from . import energy_tariff
 from . import energy_tariff_version
 from . import energy_tariff_version_engine
@@ -96,6 +97,13 @@ from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_command_delivery
+from . import energy_command_attempt
+from . import energy_command_evidence
+from . import energy_cut_breaker
+from . import energy_cut_breaker_line
+from . import energy_cut_breaker_release
+from . import energy_command_breaker
+from . import energy_command_pace
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange

@@ -102,7 +102,7 @@ class EnergyMeter(models.Model):
 
     @api.depends("driver")
     def _compute_is_commissioned(self):
-        """Typed meters need no commissioning; a driver's add-on says which of its meters have it."""
+        """Typed meters need no commissioning; a driver's add-on says which of its meters do."""
         self.is_commissioned = True
 
     @api.depends("supply_ids.start_at", "supply_ids.end_at")

@@ -11,6 +11,7 @@ from . import (
     test_checker,
     test_checker_invoices,
     test_closing,
+    test_command_evidence,
     test_counter,
     test_estimate,
     test_exchange,

@@ -47,6 +47,7 @@ RIGHTS = {
     "energy.meter.control": {},
     "energy.reading": {},
     "energy.command": {},
+    "energy.command.attempt": {},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -104,6 +105,7 @@ SITE_MODELS = (
     "energy.meter.control",
     "energy.reading",
     "energy.command",
+    "energy.command.attempt",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -150,7 +152,13 @@ WIZARDS = (
     "energy.explanation",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
+FLOW_ONLY = (
+    "energy.wallet.entry",
+    "energy.billing.line",
+    "energy.reading",
+    "energy.command",
+    "energy.command.attempt",
+)
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
@@ -384,7 +392,7 @@ class AccessCase(EnergyCase):
         cls.env["energy.security.deposit"].create(
             {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
         ).action_receive()
-        cls.env["energy.command"]._command(
+        ordered = cls.env["energy.command"]._command(
             [
                 {
                     "meter_id": meter.id,
@@ -396,6 +404,7 @@ class AccessCase(EnergyCase):
                 }
             ]
         )
+        cls.env["energy.command"].browse(ordered)._sent("01 10")
         cls.env["energy.account.change"].create(
             {"kind": "close", "account_id": account.id, "reason": "Moves out"}
         )

@@ -17,6 +17,8 @@ from .planning import LONGEST_READ, Block
 from .profile import Profile, Register
 from .profile_reader import READ_FUNCTIONS
 
+#: What stands for a value that the device says it has not.
+NO_VALUE = "no value"
 #: Blocks in a row that are not answered, after which a device counts as silent.
 MOST_SILENT = 2
 #: Blocks of one probe: so many that any profile fits, so few that a bus is not kept busy.
@@ -149,7 +151,7 @@ def _row(profile: Profile, register: Register, blocks: Sequence[RawBlock]) -> Ro
 
 def _text(profile: Profile, register: Register, value: Value) -> str:
     if value is None:
-        return "no value"
+        return NO_VALUE
     if register.meaning == "supply_state" and profile.control is not None:
         return f"{profile.control.state_of(int(value))} ({int(value):04X})"
     if register.meaning == "clock" and isinstance(value, bytes):

@@ -5,11 +5,12 @@ The same dictionary comes from a JSON file, a database copy or a test. Addresses
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .codec import Encoding
+from .codec import Encoding, Value
+from .flags import FlagRule, all_of, first_of
 from .planning import Block, plan
 
 
@@ -80,6 +81,11 @@ class Control:
         return self.certainty != "C" or bool(self.confirmed)
 
     @property
+    def moves(self) -> bool:
+        """Whether it takes its time and says so: a valve."""
+        return any(rule.state == "moving" for rule in self.states)
+
+    @property
     def needs_key(self) -> bool:
         return KEY in self.on + self.off
 
@@ -135,6 +141,8 @@ class Profile:
     read_functions: frozenset[int]
     write_functions: frozenset[int]
     time_plan: TimePlan | None = None
+    trips: tuple[FlagRule, ...] = ()
+    alarms: tuple[FlagRule, ...] = ()
     values: str = "secondary"
     is_template: bool = False
 
@@ -145,6 +153,27 @@ class Profile:
         from .profile_reader import ProfileReader
 
         return ProfileReader(data).profile()
+
+    def trip_of(self, values: Mapping[str, Value]) -> str | None:
+        """Why the meter turned its supply off by itself, one of TRIPS; None where it did not."""
+        flags = values.get("supply_state")
+        if self.control and flags is not None and self.control.state_of(int(flags)) == "on":
+            return None
+        return first_of(self.trips, values)
+
+    def alarms_of(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """What the meter reports of itself, of ALARMS."""
+        return all_of(self.alarms, values)
+
+    def limited(self, max_block: int, max_gap: int) -> "Profile":
+        """The profile with shorter reads and smaller gaps, as a gateway needs them; a block
+        always has room for the longest register."""
+        longest = max(register.words for register in self.registers)
+        block = min(self.max_block, max(max_block, longest))
+        gap = min(self.max_gap, max_gap)
+        if (block, gap) == (self.max_block, self.max_gap):
+            return self
+        return replace(self, max_block=block, max_gap=gap)
 
     def named(self, meaning: str) -> Register | None:
         """The register with this meaning, if the device has it."""
@@ -162,6 +191,14 @@ class Profile:
     def poll_blocks(self) -> tuple[Block, ...]:
         """The reads of one reading."""
         return self.blocks(self.polled)
+
+    @cached_property
+    def reading_plan(self):
+        """How the values of one reading come out of its blocks."""
+        # It is made of a profile, so it imports this module.
+        from .reading import ReadingPlan
+
+        return ReadingPlan(self)
 
     @cached_property
     def daily(self) -> tuple[Register, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
 from .errors import ProfileError
+from .flags import ALARMS, TRIPS, FlagRule
 from .planning import LONGEST_READ
 from .profile import KEY, Control, Profile, Register, StateRule, TimePlan
 from .vocabulary import (
@@ -60,6 +61,8 @@ class ProfileReader:
                 "plan",
                 "values",
                 "template",
+                "trips",
+                "alarms",
             },
             "profile",
         )
@@ -80,6 +83,8 @@ class ProfileReader:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
         time_plan = self._time_plan(certainty)
+        trips = self._flags("trips", "cause", TRIPS, registers)
+        alarms = self._flags("alarms", "alarm", ALARMS, registers)
         name = self._text("name")
         code = self._text("code")
         source = self._text("source")
@@ -100,6 +105,8 @@ class ProfileReader:
             time_plan=time_plan,
             values=values,
             is_template=is_template,
+            trips=trips,
+            alarms=alarms,
         )
 
     def _register(
@@ -206,6 +213,29 @@ class ProfileReader:
             daily=polled == "daily",
             source=self._note(row, "source", place),
         )
+
+    def _flags(
+        self, name: str, key: str, known: Sequence[str], registers: Sequence[Register]
+    ) -> tuple[FlagRule, ...]:
+        by_meaning = {register.meaning: register for register in registers}
+        rules = []
+        for number, given in enumerate(self._list(self.data, name, "profile"), start=1):
+            place = f"{name} {number}"
+            row = self._row(given, place)
+            self._unknown(row, {key, "register", "mask", "value"}, place)
+            what = self._choice(row, key, known, place)
+            meaning = self._choice(row, "register", by_meaning, place)
+            register = by_meaning.get(meaning)
+            if register and (register.encoding.type != "u16" or not register.polled):
+                self.problems.append(f"{place}: {meaning} is not a polled u16")
+            mask = self._integer(row, "mask", place, 1, 0xFFFF)
+            value = None
+            if row.get("value") is not None:
+                value = self._integer(row, "value", place, 0, 0xFFFF)
+                if value & ~mask:
+                    self.problems.append(f"{place}: the value has bits outside its mask")
+            rules.append(FlagRule(what, meaning, mask, value))
+        return tuple(rules)
 
     def _time_plan(self, certainty: str) -> TimePlan | None:
         row = self.data.get("plan")

@@ -158,6 +158,20 @@ class EnergyCommand(models.Model):
         )
         self.invalidate_recordset(["result"], flush=False)
 
+    def _confirm(self, response):
+        """Override of `prepaid_energy`: documents that wait for the answer have it."""
+        super()._confirm(response)
+        self._tell_documents()
+
+    def _fail(self, error, response=None):
+        """Override of `prepaid_energy`: documents that wait for the answer hear that none comes."""
+        super()._fail(error, response)
+        self._tell_documents()
+
+    def _tell_documents(self):
+        if self.kind == "probe" or (self.kind == "supply" and self.cause == "person"):
+            self.env["energy.meter.commissioning"]._order_ended(self)
+
     def action_order_again(self):
         """Override of `prepaid_energy`: a probe, scan or clock order is given once more."""
         to_gateways = self.filtered("gateway_id")

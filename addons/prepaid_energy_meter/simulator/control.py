@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .clock import ProjectClock
 from .gateway import Gateway
@@ -64,7 +64,7 @@ class Control:
         return reply["result"]
 
     def list(self) -> Rows:
-        """Gateways with port, baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
+        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
         serial, curve, scale, offset_hours)."""
         return self.call("list")
 
@@ -111,7 +111,8 @@ class Control:
         **parameters: Any,
     ) -> int:
         """Inject a fault into a gateway or one unit of it, for a number of requests, for real
-        seconds, or until it is cleared; its id. delay takes ms=…"""
+        seconds, or until it is cleared; its id. Further arguments are the fault's own (delay: ms=…,
+        exception: code=…), as `faults` and `wire_faults` name them."""
         return self.call(
             "add_fault",
             gateway=gateway,
@@ -141,10 +142,25 @@ class Control:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
 
+    def written(self) -> Rows:
+        """The answers to writes that were sent: gateway, unit, answered (monotonic seconds of this
+        computer)."""
+        return self.call("written")
+
     def stats(self) -> Rows:
         """Counts of each gateway: requests, writes, refused, unanswered, connections (now, _total,
         _peak), in_flight, overlaps."""
         return self.call("stats")
+
+    def outage(self, gateway: int, kind: str | None = None, duration: float | None = None) -> None:
+        """Have a gateway refuse connections ("refused") or swallow them ("black_hole") for real
+        seconds or until it is called without a kind."""
+        self.call("outage", gateway=gateway, kind=kind, duration=duration)
+
+    def second_master(self, gateway: int, ms: float | None = None) -> int:
+        """Have another system poll the bus every so many milliseconds of real time, or no longer;
+        how often it has so far."""
+        return self.call("second_master", gateway=gateway, ms=ms)
 
     def stop(self) -> None:
         """End the simulator."""
@@ -171,6 +187,13 @@ class ControlServer:
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
+            "written": lambda: [
+                {"gateway": gateway.port, "unit": unit, "answered": at}
+                for gateway in site.gateways
+                for unit, at in gateway.written
+            ],
+            "outage": self._outage,
+            "second_master": self._second_master,
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
             "stop": self._end,
         }
@@ -228,6 +251,8 @@ class ControlServer:
         return [
             {
                 "port": gateway.port,
+                "kind": gateway.kind,
+                "device": gateway.device,
                 "baud": gateway.baud,
                 "turnaround_ms": round(gateway.turnaround * 1000),
                 "timeout_ms": round(gateway.timeout * 1000),
@@ -312,6 +337,21 @@ class ControlServer:
         among = self._site.gateways if gateway is None else [self._gateway(gateway)]
         return sum(of.faults.clear(id) for of in among)
 
+    def _outage(self, gateway: int, kind: str | None = None, duration: float | None = None) -> None:
+        outage = self._gateway(gateway).outage
+        if kind is None:
+            outage.end()
+        else:
+            outage.begin(kind, duration)
+
+    def _second_master(self, gateway: int, ms: float | None = None) -> int:
+        master = self._gateway(gateway).second_master
+        if ms is None:
+            master.stop()
+        else:
+            master.start(ms)
+        return master.polls
+
     def _faults(self) -> Rows:
         return [
             {"gateway": gateway.port, **injected.report()}
@@ -330,8 +370,7 @@ class ControlConnection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._server.transports.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,7 +4,8 @@
  "utc_offset_minutes": 480,                       the meters' own clocks and day plans
  "day_plan": [["00:00", "valley"], …],            optional
  "gateways": [
-   {"port": 15020 (0 = a free one), "baud": null, "turnaround_ms": 20, "timeout_ms": 1000,
+   {"kind": "tcp" | "rtu_tcp" | "serial", "device": path of a serial line (optional),
+    "port": 15020 (0 = a free one; but a number of a serial line), "baud": null, "turnaround_ms": 20, "timeout_ms": 1000,
     "meters": [
       {"unit": 1, "type": "ddsy1352" | "dtsy1352" | "kaifeng_valve" | "registers", "serial": "…",
        "register": "123.45", "supply": "on" | "off", "curve": "building_3", "scale": "0.5",
@@ -27,7 +28,7 @@ from .bands import BANDS, DEFAULT_PLAN, DayPlan
 from .clock import ProjectClock, microseconds
 from .ddsy1352 import COUNTER_STEPS, LONGEST_SERIAL, MAX_WATTS, Ddsy1352
 from .dtsy1352 import Dtsy1352
-from .gateway import Gateway
+from .gateway import KINDS, Gateway
 from .kaifeng_valve import MOVE_SECONDS, KaifengValve
 from .load import Curve, curves
 from .meter import Meter
@@ -187,6 +188,10 @@ def build_site(value: Any, clock: ProjectClock) -> Site:
     for number, item in enumerate(fields.take("gateways", list)):
         of = Fields(item, f"gateways[{number}]")
         port = of.whole("port", 0, 65535)
+        kind = of.choice("kind", KINDS, "tcp")
+        device = of.take("device", str, "")
+        if kind == "serial" and not port:
+            raise of.fail("port", "is 0; a serial line needs a number of its own")
         if port:
             once("port", port, of.where)
         baud = of.take("baud", int | None, None)
@@ -203,7 +208,9 @@ def build_site(value: Any, clock: ProjectClock) -> Site:
             meters[unit] = _meter(one, start, offset, plan)
             once("serial", meters[unit].serial, one.where)
         of.end()
-        gateways.append(Gateway(clock, meters, port, baud, turnaround / 1000, timeout / 1000))
+        gateways.append(
+            Gateway(clock, meters, port, baud, turnaround / 1000, timeout / 1000, kind, device)
+        )
     fields.end()
     if not gateways:
         raise fields.fail("gateways", "is empty")

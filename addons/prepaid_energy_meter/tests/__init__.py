@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_arming,
     test_collecting,
+    test_commissioning,
     test_connector_desk,
     test_connector_due,
     test_gateway,
