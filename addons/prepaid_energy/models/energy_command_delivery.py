@@ -1,0 +1,282 @@
+import socket
+from typing import NamedTuple
+
+from odoo import _, api, models
+from odoo.tools import SQL
+
+from .energy_command import WAITING
+
+# Pauses in real seconds after the first, second, … failed try; the last one repeats.
+PAUSES = (2, 5, 15, 60, 300)
+MOST_TRIES = 5
+# What a person, or the end of service mode, has to release; the other waits end by themselves.
+UNTIL_RELEASED = ("breaker", "service")
+
+
+class Evidence(NamedTuple):
+    """Who tried an order, and the bytes: one line each, → as sent, ← as received."""
+
+    holder: str = ""
+    frames: str = ""
+
+
+UNKNOWN = Evidence()
+
+
+class EnergyCommand(models.Model):
+    """What whatever drives the meters does with the outbox: take, check, send, confirm."""
+
+    _inherit = "energy.command"
+
+    @api.model
+    def _take(self, meter_ids):
+        """Return the next due order of each meter, supply before reading.
+
+        Lower supply orders of a meter that has a higher one become overtaken, as do older readings
+        beside newer ones; orders past their life expire, unless somebody has to release them: who
+        does decides anew. An order in state *sent* comes back after
+        a crash: what the device says is read first.
+
+        :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
+        """
+        self.env.cr.execute(
+            SQL(
+                "SELECT 1 FROM energy_command WHERE meter_id = ANY(%s)"
+                " AND state IN ('queued', 'sent') LIMIT 1",
+                list(meter_ids),
+            )
+        )
+        if not self.env.cr.fetchone():
+            return []
+        self.env.cr.execute(
+            SQL(
+                """
+            UPDATE energy_command c SET state = 'overtaken', done_at = energy_now()
+             WHERE c.meter_id = ANY(%s) AND c.state IN ('queued', 'sent')
+               AND EXISTS (SELECT 1 FROM energy_command h
+                            WHERE h.meter_id = c.meter_id AND h.kind = c.kind
+                              AND h.number > c.number)
+            """,
+                list(meter_ids),
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+            UPDATE energy_command c SET state = 'expired', done_at = energy_now()
+             WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
+               AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
+            RETURNING c.meter_id, c.kind, c.cause
+            """,
+                list(meter_ids),
+                UNTIL_RELEASED,
+            )
+        )
+        self._forget_wish(
+            [
+                meter
+                for meter, kind, cause in self.env.cr.fetchall()
+                if kind == "supply" and cause == "arrears"
+            ]
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+            SELECT DISTINCT ON (meter_id) id, meter_id, number, kind, value, mode, cause, tries,
+                   state
+              FROM energy_command
+             WHERE meter_id = ANY(%s) AND state IN ('queued', 'sent')
+               AND (not_before IS NULL OR not_before <= energy_real_now())
+               AND (waits_for IS NULL OR waits_for NOT IN %s)
+             ORDER BY meter_id, kind = 'supply' DESC, number
+            """,
+                list(meter_ids),
+                UNTIL_RELEASED,
+            )
+        )
+        names = ("id", "meter_id", "number", "kind", "value", "mode", "cause", "tries", "state")
+        self.invalidate_model(flush=False)
+        return self._hold_back(
+            [dict(zip(names, row, strict=True)) for row in self.env.cr.fetchall()]
+        )
+
+    @api.model
+    def _hold_back(self, orders):
+        """Return those of the due orders that may go to the meters now.
+
+        What is not returned has been given `waits_for` (`_let_wait`) and, unless somebody has to
+        release it, a moment at which it is due again. Extended by each rule that makes orders wait.
+
+        :param list orders: as `_take` returns them
+        """
+        return orders
+
+    def _let_wait(self, waits_for, seconds=None):
+        """Note what these orders wait for: so many real seconds, or until `_no_longer_waits`."""
+        self.env.cr.execute(
+            SQL(
+                """
+            UPDATE energy_command
+               SET waits_for = %s, not_before = energy_real_now() + %s * interval '1 second'
+             WHERE id = ANY(%s) AND state IN ('queued', 'sent')
+            """,
+                waits_for,
+                seconds,
+                self.ids,
+            )
+        )
+        self.invalidate_recordset(flush=False)
+
+    def _no_longer_waits(self):
+        """Let these orders go on, and have connectors look for them."""
+        self.env.cr.execute(
+            SQL(
+                """
+            UPDATE energy_command SET waits_for = NULL, not_before = NULL
+             WHERE id = ANY(%s) AND state IN ('queued', 'sent')
+            RETURNING pg_notify('energy_command', COALESCE(meter_id::text, ''))
+            """,
+                self.ids,
+            )
+        )
+        self.invalidate_recordset(flush=False)
+
+    def _check(self):
+        """Return why this order must not be carried out now; empty if it still holds.
+
+        Asked right before the write. An order that no longer holds is overtaken, with the reason;
+        one that has to wait meanwhile is left waiting.
+        """
+        self.ensure_one()
+        self.invalidate_recordset(flush=False)
+        if self.state not in WAITING:
+            return _("The command is not waiting any more.")
+        if self.kind != "supply":
+            return ""
+        self.env.cr.execute(
+            SQL(
+                "SELECT 1 FROM energy_command"
+                " WHERE meter_id = %s AND kind = 'supply' AND number > %s",
+                self.meter_id.id,
+                self.number,
+            )
+        )
+        if self.env.cr.fetchone():
+            why = _("A later command took its place.")
+        elif self.waits_for in UNTIL_RELEASED:
+            # It was taken before it had to wait; it stays in the outbox.
+            labels = dict(self._fields["waits_for"]._description_selection(self.env))
+            return _("Waits for: %s.", labels[self.waits_for])
+        elif self.value == "off" and self.cause == "arrears":
+            why = self.env["energy.meter.control"]._cut_still_holds(
+                self.meter_id.id, self.account_id.id
+            )
+            if why:
+                self._forget_wish(self.meter_id.ids)
+        else:
+            why = ""
+        if why:
+            self._set("overtaken", error=why, done=True)
+        return why
+
+    def _sent(self, request, evidence=UNKNOWN):
+        """Note what is about to be written to the device."""
+        self._set("sent", request=request, sent=True)
+        self._note("written", evidence)
+
+    def _confirm(self, response, evidence=UNKNOWN):
+        """The step *confirm*: the read-back shows what was ordered."""
+        self._set("confirmed", response=response, error=None, done=True)
+        self._note("confirmed", evidence)
+
+    def _dropped(self, why, evidence=UNKNOWN):
+        """Note that the last look before the write said no; `_check` has done the rest."""
+        self._note("dropped", evidence, why)
+
+    def _note(self, outcome, evidence, error=None):
+        holder = evidence.holder or socket.gethostname()
+        self.env["energy.command.attempt"]._note(self, outcome, holder, evidence.frames, error)
+
+    def _retry(self, error, response=None, counts=True, evidence=UNKNOWN):
+        """Try again after a pause; a supply order that was counted too often fails.
+
+        :param bool counts: False where the meter did not answer at all: an offline meter keeps its
+            order until it is back
+        """
+        self.ensure_one()
+        tries = self.tries + 1
+        if counts and tries >= MOST_TRIES:
+            self._fail(error, response, evidence)
+            return
+        is_written = counts and self.state == "sent"
+        self._note("unconfirmed" if is_written else "unreached", evidence, error)
+        pause = PAUSES[min(tries, len(PAUSES)) - 1]
+        self._set(
+            "queued" if self.state == "queued" else "sent",
+            error=error,
+            response=response,
+            tries=tries if counts else self.tries,
+            pause=pause,
+        )
+
+    def _fail(self, error, response=None, evidence=UNKNOWN):
+        """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
+        self.ensure_one()
+        self._note("failed", evidence, error)
+        self._set("failed", error=error, response=response, tries=self.tries + 1, done=True)
+        if self.kind == "supply" and self.cause == "arrears":
+            self._forget_wish(self.meter_id.ids)
+
+    def _forget_wish(self, meter_ids):
+        """A cut that did not happen is no longer wanted; the next settling decides anew."""
+        if meter_ids:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
+                    " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
+                    " AND wanted_cause = 'arrears'",
+                    list(meter_ids),
+                )
+            )
+            self.env["energy.meter.control"].invalidate_model(flush=False)
+
+    def _set(
+        self,
+        state,
+        *,
+        request=None,
+        response=None,
+        error=None,
+        tries=None,
+        pause=None,
+        sent=False,
+        done=False,
+    ):
+        self.env.cr.execute(
+            SQL(
+                """
+            UPDATE energy_command
+               SET state = %(state)s, error = %(error)s,
+                   request = COALESCE(%(request)s, request),
+                   response = COALESCE(%(response)s, response),
+                   tries = COALESCE(%(tries)s, tries),
+                   not_before = energy_real_now() + %(pause)s * interval '1 second',
+                   waits_for = NULL,
+                   sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
+                   done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
+             WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')
+            """,
+                state=state,
+                error=error,
+                request=request,
+                response=response,
+                tries=tries,
+                pause=pause,
+                sent=sent,
+                done=done,
+                ids=self.ids,
+            )
+        )
+        self.invalidate_recordset(flush=False)
+        if done:
+            self.env["energy.room"]._tell()
