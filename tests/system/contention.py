@@ -350,21 +350,18 @@ def hand_over(worker, meters):
 def take_cuts(worker, meters, rounds):
     """Connectors that hold every so-manieth meter each: one more of each one's is to be cut in each
     round, and all take what is due before any of them writes.
-
-    Returns the meters that this one has cut.
     """
     if not worker.number:
         worker.within(_may_cut)
     worker.turn()
     mine = meters[worker.number :: worker.count]
-    cut = []
     for turn in range(rounds):
         worker.within(partial(_want_cut, meter=mine[turn]))
         taken = worker.insist(lambda env: [o["id"] for o in env["energy.command"]._take(mine)])
         worker.turn()
-        cut += [meter for order in taken for meter in worker.insist(partial(_write, order=order))]
+        for order in taken:
+            worker.insist(partial(_write, order=order))
         worker.turn()
-    return cut
 
 
 def _may_cut(env):
@@ -392,10 +389,8 @@ def _want_cut(env, meter):
 
 def _write(env, order):
     command = env["energy.command"].browse(order)
-    if command._check():
-        return []
-    command._sent("01 10")
-    return command.meter_id.ids
+    if not command._check():
+        command._sent("01 10")
 
 
 def _change(env, change):
