@@ -23,7 +23,7 @@ class EnergyCommand(models.Model):
     _log_access = False
     _order = "id desc"
 
-    meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="cascade")
+    meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
     account_id = fields.Many2one(
         "energy.account",
@@ -65,6 +65,7 @@ class EnergyCommand(models.Model):
     origin = fields.Char(
         string="From",
         readonly=True,
+        required=True,
         help="The address of the device that the order was given at, or the computer that "
         "decided it.",
     )
@@ -111,7 +112,9 @@ class EnergyCommand(models.Model):
             CREATE OR REPLACE FUNCTION energy_command_notify() RETURNS trigger
             LANGUAGE plpgsql AS $$
             BEGIN
-                PERFORM pg_notify('energy_command', COALESCE(NEW.meter_id::text, ''));
+                IF NEW.meter_id IS NOT NULL THEN
+                    PERFORM pg_notify('energy_command', NEW.meter_id::text);
+                END IF;
                 RETURN NEW;
             END $$;
 
@@ -223,7 +226,7 @@ class EnergyCommand(models.Model):
     def _given_at(self):
         """Return where an order given now comes from: the caller's address, or this computer."""
         if request:
-            return request.httprequest.remote_addr
+            return request.httprequest.remote_addr or socket.gethostname()
         return socket.gethostname()
 
     def action_order_again(self):

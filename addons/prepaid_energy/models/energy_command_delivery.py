@@ -1,3 +1,6 @@
+import socket
+from typing import NamedTuple
+
 from odoo import _, api, models
 from odoo.tools import SQL
 
@@ -8,6 +11,16 @@ PAUSES = (2, 5, 15, 60, 300)
 MOST_TRIES = 5
 # What a person, or the end of service mode, has to release; the other waits end by themselves.
 UNTIL_RELEASED = ("breaker", "service")
+
+
+class Evidence(NamedTuple):
+    """Who tried an order, and the bytes: one line each, → as sent, ← as received."""
+
+    holder: str = ""
+    frames: str = ""
+
+
+UNKNOWN = Evidence()
 
 
 class EnergyCommand(models.Model):
@@ -166,15 +179,25 @@ class EnergyCommand(models.Model):
             self._set("overtaken", error=why, done=True)
         return why
 
-    def _sent(self, request):
+    def _sent(self, request, evidence=UNKNOWN):
         """Note what is about to be written to the device."""
         self._set("sent", request=request, sent=True)
+        self._note("written", evidence)
 
-    def _confirm(self, response):
+    def _confirm(self, response, evidence=UNKNOWN):
         """The step *confirm*: the read-back shows what was ordered."""
         self._set("confirmed", response=response, error=None, done=True)
+        self._note("confirmed", evidence)
 
-    def _retry(self, error, response=None, counts=True):
+    def _dropped(self, why, evidence=UNKNOWN):
+        """Note that the last look before the write said no; `_check` has done the rest."""
+        self._note("dropped", evidence, why)
+
+    def _note(self, outcome, evidence, error=None):
+        holder = evidence.holder or socket.gethostname()
+        self.env["energy.command.attempt"]._note(self, outcome, holder, evidence.frames, error)
+
+    def _retry(self, error, response=None, counts=True, evidence=UNKNOWN):
         """Try again after a pause; a supply order that was counted too often fails.
 
         :param bool counts: False where the meter did not answer at all: an offline meter keeps its
@@ -183,8 +206,10 @@ class EnergyCommand(models.Model):
         self.ensure_one()
         tries = self.tries + 1
         if counts and tries >= MOST_TRIES:
-            self._fail(error, response)
+            self._fail(error, response, evidence)
             return
+        is_written = counts and self.state == "sent"
+        self._note("unconfirmed" if is_written else "unreached", evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",
@@ -194,9 +219,10 @@ class EnergyCommand(models.Model):
             pause=pause,
         )
 
-    def _fail(self, error, response=None):
+    def _fail(self, error, response=None, evidence=UNKNOWN):
         """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
         self.ensure_one()
+        self._note("failed", evidence, error)
         self._set("failed", error=error, response=response, tries=self.tries + 1, done=True)
         if self.kind == "supply" and self.cause == "arrears":
             self._forget_wish(self.meter_id.ids)

@@ -47,6 +47,7 @@ RIGHTS = {
     "energy.meter.control": {},
     "energy.reading": {},
     "energy.command": {},
+    "energy.command.attempt": {},
     "energy.cut.breaker": {},
     "energy.cut.breaker.line": {},
     "energy.room": {},
@@ -106,6 +107,7 @@ SITE_MODELS = (
     "energy.meter.control",
     "energy.reading",
     "energy.command",
+    "energy.command.attempt",
     "energy.cut.breaker",
     "energy.cut.breaker.line",
     "energy.room",
@@ -155,7 +157,13 @@ WIZARDS = (
     "energy.cut.release",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
+FLOW_ONLY = (
+    "energy.wallet.entry",
+    "energy.billing.line",
+    "energy.reading",
+    "energy.command",
+    "energy.command.attempt",
+)
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
@@ -165,6 +173,7 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.document": {"action_cancel"},
     "energy.explanation": {
         "action_print",
         "action_open_entry",
@@ -391,7 +400,7 @@ class AccessCase(EnergyCase):
         cls.env["energy.security.deposit"].create(
             {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
         ).action_receive()
-        cls.env["energy.command"]._command(
+        ordered = cls.env["energy.command"]._command(
             [
                 {
                     "meter_id": meter.id,
@@ -403,6 +412,7 @@ class AccessCase(EnergyCase):
                 }
             ]
         )
+        cls.env["energy.command"].browse(ordered)._sent("01 10")
         cls.env["energy.account.change"].create(
             {"kind": "close", "account_id": account.id, "reason": "Moves out"}
         )
