@@ -141,12 +141,16 @@ class TestMassCut(SwitchingCase):
             command = self.orders.browse(order["id"])
             self.assertIn("Release of mass cut-offs", command._check())
             self.assertEqual(command.state, "queued")
-            # Retrying does not lose that it waits.
+            # Its meter did not answer: it waits all the same.
+            command._retry("no answer", counts=False)
+            self.look_again()
+            self.assertEqual(self.take(self.meters), [])
             self.assertEqual(self.stops().held_count, 5)
 
         self.holds(
             check,
             (Delivery._check, "elif self.waits_for in UNTIL_RELEASED:", "elif False:"),
+            (Delivery._set, "THEN waits_for END", "THEN NULL END"),
         )
 
     def test_released_list_is_cut_and_a_new_crowd_waits_again(self):
