@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.addons.prepaid_energy.models.energy_command_delivery import UNKNOWN
 from odoo.tools import SQL
 from psycopg2.extras import Json
 
@@ -158,14 +159,14 @@ class EnergyCommand(models.Model):
         )
         self.invalidate_recordset(["result"], flush=False)
 
-    def _confirm(self, response):
+    def _confirm(self, response, evidence=UNKNOWN):
         """Override of `prepaid_energy`: documents that wait for the answer have it."""
-        super()._confirm(response)
+        super()._confirm(response, evidence)
         self._tell_documents()
 
-    def _fail(self, error, response=None):
+    def _fail(self, error, response=None, evidence=UNKNOWN):
         """Override of `prepaid_energy`: documents that wait for the answer hear that none comes."""
-        super()._fail(error, response)
+        super()._fail(error, response, evidence)
         self._tell_documents()
 
     def _tell_documents(self):

@@ -48,6 +48,9 @@ class TestCommissioning(PropertyCase, EnergyCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.env["ir.config_parameter"].set_param(
+            "prepaid_energy_meter.allowed_addresses", "192.0.2.0/24"
+        )
         cls.gateway = cls.env["energy.gateway"].create(
             {"name": "Riser 1", "site_id": cls.site.id, "host": "192.0.2.10"}
         )
