@@ -337,11 +337,11 @@ def test_supply_is_written_as_the_table_says(code, function, address, on, off):
     assert functions == [function, function]
 
 
-def order(meter, wanted="off"):
+def order(meter, wanted="off", words=()):
     """What comes of an order, and what was written."""
 
     async def test(server, driver):
-        server.words[UNIT] = dict.fromkeys(range(0x800), 0)
+        server.words[UNIT] = dict.fromkeys(range(0x800), 0) | dict(words)
 
         async def may_write(order, request):
             return ""
@@ -379,7 +379,8 @@ def test_a_key_of_its_own_goes_before_the_state(wanted, state):
         },
     }
     profile = Profile.from_dict(data)
-    outcome, writes = order(FieldMeter(1, "X", UNIT, profile, control_key=0xBEEF), wanted)
+    meter = FieldMeter(1, "X", UNIT, profile, control_key=0xBEEF)
+    outcome, writes = order(meter, wanted, {0x10: 1 if wanted == "off" else 2})
     assert isinstance(outcome, Pending)
     assert writes == [(UNIT, 32, [0xBEEF, state])]
     outcome, writes = order(FieldMeter(1, "X", UNIT, profile), wanted)

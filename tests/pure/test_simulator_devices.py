@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from modbus_fakes import LOOPBACK
+from modbus_fakes import tcp_client
 from simulator_helpers import (
     ONE_KILOWATT,
     QUARTER_CUBIC_METRE,
@@ -22,7 +22,6 @@ from simulator_helpers import (
 )
 from test_modbus_profile import FILES, load
 
-from modbus.client import GatewayClient
 from modbus.device import ModbusDriver
 from modbus.driver import FieldMeter, OrderHooks, SupplyOrder
 from simulator.control import Control, ControlServer
@@ -291,9 +290,7 @@ def test_every_shipped_profile_reads_and_switches_its_device():
             ]
         )
         await made.listen("127.0.0.1")
-        driver = ModbusDriver(
-            GatewayClient("127.0.0.1", made.gateways[0].port, allowed=LOOPBACK, timeout=1)
-        )
+        driver = ModbusDriver(tcp_client(made.gateways[0].port, timeout=1))
 
         async def may_write(order, request):
             return ""

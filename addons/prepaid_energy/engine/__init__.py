@@ -9,7 +9,7 @@ milliseconds. Units and conventions of the whole package:
 - bad input raises ``ValueError`` with a sentence that names it.
 """
 
-from .acceptance import Limits, Verdict, judge
+from .acceptance import ACCEPTED, Limits, Verdict, judge
 from .advances import Advances, match, settle_open
 from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide

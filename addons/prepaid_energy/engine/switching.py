@@ -53,7 +53,7 @@ class Waiting:
     """An order that waits for its turn in its building.
 
     ``is_tried``: its meter did not answer before. ``turn``: seconds from now at which its turn
-    comes, 0 where it has come; None: it has none yet.
+    comes, 0 where it has come or the order is on its way; None: it has none yet.
     """
 
     order: int
@@ -67,9 +67,10 @@ class Waiting:
 def turns(waiting: Iterable[Waiting], per_second: Mapping[Hashable, int]) -> dict[int, int]:
     """Return after how many seconds each order has its turn; 0: now.
 
-    Each building has ``per_second`` turns a second. Payments come first, and wait for payments
-    only; supply on comes before supply off, and meters that did not answer come last. Whoever has a
-    turn keeps it. Everybody who knows the same orders comes to the same turns.
+    Each building has ``per_second`` turns a second, and nobody waits while one is free. Payments
+    come first, and wait for payments only; supply on comes before supply off, and meters that did
+    not answer come last. Whoever has a turn keeps it. Everybody who knows the same orders comes to
+    the same turns.
     """
     orders: dict[Hashable, list[Waiting]] = defaultdict(list)
     for order in waiting:
@@ -84,20 +85,17 @@ def _turns_of_building(members: list[Waiting], most: int) -> dict[int, int]:
     given = {order.order: order.turn for order in members if order.turn is not None}
     taken = Counter(given.values())
     paid = Counter(order.turn for order in members if order.turn is not None and order.is_paid)
-    end = max(given.values(), default=0)
     for order in sorted(
         (order for order in members if order.turn is None),
         key=lambda order: (not order.is_on, not order.is_paid, order.is_tried, order.order),
     ):
-        turn, used = (0, paid) if order.is_paid else (end, taken)
+        turn, used = 0, paid if order.is_paid else taken
         while used[turn] >= most:
             turn += 1
         given[order.order] = turn
         taken[turn] += 1
         if order.is_paid:
             paid[turn] += 1
-        else:
-            end = turn
     return given
 
 

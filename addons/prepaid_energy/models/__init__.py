@@ -32,6 +32,7 @@ from . import energy_credit_level
 from . import energy_payment_method
 from . import energy_shift
 from . import energy_meter
+from . import energy_meter_register
 from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control
@@ -116,6 +117,7 @@ from . import energy_reading_gap
 from . import energy_estimate
 from . import energy_meter_finding
 from . import energy_meter_finding_search
+from . import energy_meter_finding_clock
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation

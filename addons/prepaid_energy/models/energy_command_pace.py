@@ -107,7 +107,7 @@ class EnergyCommand(models.Model):
                  WHERE c.id = ANY(%s))
             SELECT c.id, mine.building, c.value = 'on', c.cause = 'payment',
                    c.error IS NOT NULL OR st.is_online IS NOT TRUE,
-                   CASE WHEN c.waits_for = 'stagger'
+                   CASE WHEN c.state = 'sent' THEN 0 WHEN c.waits_for = 'stagger'
                         THEN EXTRACT(epoch FROM c.not_before - energy_real_now())::float8 END,
                    site.switching_rate
               FROM energy_command c
@@ -116,10 +116,11 @@ class EnergyCommand(models.Model):
               JOIN energy_property site ON site.id = room.site_id
               JOIN mine ON mine.building = COALESCE(room.building_id, room.site_id)
               LEFT JOIN energy_meter_status st ON st.meter_id = m.id
-             WHERE c.kind = 'supply' AND c.state = 'queued'
+             WHERE c.kind = 'supply'
+               AND (c.state = 'queued' OR c.state = 'sent' AND c.error IS NULL)
                AND (c.value = 'on' OR c.cause = 'arrears')
                AND (c.cause <> 'payment' OR c.id = ANY(%s))
-               AND (c.waits_for = 'stagger'
+               AND (c.state = 'sent' OR c.waits_for = 'stagger'
                     OR (c.waits_for IS NULL OR c.waits_for = 'gap')
                        AND (c.not_before IS NULL OR c.not_before <= energy_real_now()))
                AND NOT EXISTS (SELECT 1 FROM energy_command h

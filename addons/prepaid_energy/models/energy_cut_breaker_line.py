@@ -152,10 +152,10 @@ class EnergyCutBreakerLine(models.Model):
               LEFT JOIN LATERAL (
                    SELECT sum(u.quantity) FILTER (WHERE u.local_date >= d.today - 1) AS quantity,
                           sum(u.amount) FILTER (WHERE u.local_date >= d.today - 1) AS amount,
-                          sum(u.amount) / NULLIF(sum(u.quantity), 0) AS price
+                          sum(u.amount) FILTER (WHERE u.version_id = v.id)
+                          / NULLIF(sum(u.quantity) FILTER (WHERE u.version_id = v.id), 0) AS price
                      FROM energy_usage u
-                    WHERE u.supply_id = s.id AND u.version_id = v.id
-                      AND u.local_date > d.today - 31) used ON TRUE
+                    WHERE u.supply_id = s.id AND u.local_date > d.today - 31) used ON TRUE
               LEFT JOIN LATERAL (
                    SELECT sum(u.amount) / NULLIF(sum(u.quantity), 0) AS price
                      FROM energy_usage u

@@ -67,8 +67,6 @@ class EnergyMeter(models.Model):
     control_id = fields.One2many("energy.meter.control", "meter_id")
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
-    read_at = fields.Datetime(related="status_id.read_at")
-    register = fields.Float(related="status_id.total", string="Reading")
     power = fields.Float(related="status_id.power")
     supply_state = fields.Selection(related="status_id.supply_state")
     error = fields.Char(related="status_id.error")

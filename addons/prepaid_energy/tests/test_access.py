@@ -48,6 +48,8 @@ RIGHTS = {
     "energy.reading": {},
     "energy.command": {},
     "energy.command.attempt": {},
+    "energy.cut.breaker": {},
+    "energy.cut.breaker.line": {},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -106,6 +108,8 @@ SITE_MODELS = (
     "energy.reading",
     "energy.command",
     "energy.command.attempt",
+    "energy.cut.breaker",
+    "energy.cut.breaker.line",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -150,6 +154,7 @@ WIZARDS = (
     "energy.daily.closing",
     "energy.finding.closing",
     "energy.explanation",
+    "energy.cut.release",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = (
@@ -235,6 +240,9 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.cut.breaker": {"action_release", "action_discard"},
+    "energy.cut.breaker.line": {"action_open_entries"},
+    "energy.cut.release": {"action_confirm"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {
         "action_open_readings",
@@ -455,6 +463,19 @@ class AccessCase(EnergyCase):
         )
         cls.read(debtor, START + timedelta(hours=1), "10")
         cls.settle()
+        order = cls.env["energy.command"].search([("site_id", "=", account.site_id.id)], limit=1)
+        breaker = cls.env["energy.cut.breaker"].create(
+            {
+                "site_id": account.site_id.id,
+                "scope": "site",
+                "tripped_at": START,
+                "limit_count": 1,
+                "service_count": 2,
+                "cut_count": 0,
+                "waiting_count": 1,
+            }
+        )
+        breaker._add(order.ids)
         shifts = cls.env["energy.shift"]
         if not shifts.search([("company_id", "=", account.company_id.id)]):
             shifts.create({"company_id": account.company_id.id, "journal_id": cls.cash.id})

@@ -68,15 +68,19 @@ class ProfileReader:
             },
             "profile",
         )
-        registers = []
+        registers, is_total_wrong = [], False
         for index, row in enumerate(self._rows(data, "registers", "profile")):
             register = self._register(row, index, commodity, certainty, read_functions, max_block)
             if register is not None:
                 registers.append(register)
+            elif row.get("meaning") == "total":
+                is_total_wrong = True
         meanings = [register.meaning for register in registers]
         for meaning in sorted({m for m in meanings if meanings.count(m) > 1}):
             self.problems.append(f"meaning {meaning} is given to more than one register")
-        has_total = any(register.meaning == "total" and register.polled for register in registers)
+        has_total = is_total_wrong or any(
+            register.meaning == "total" and register.polled for register in registers
+        )
         if not has_total and not is_template:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)

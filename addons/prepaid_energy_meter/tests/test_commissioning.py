@@ -14,6 +14,7 @@ from ..modbus.driver import JobResult, Outcome
 from ..modbus.planning import Block
 from ..modbus.probing import RawBlock
 from ..models.energy_meter_commissioned import EnergyMeter
+from .common import judge_addresses_by_no_list
 
 #: What a DDSY1352 without transformers shows; 10:00 in Shanghai is 02:00 UTC.
 FOUND = {
@@ -48,9 +49,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["ir.config_parameter"].set_param(
-            "prepaid_energy_meter.allowed_addresses", "192.0.2.0/24"
-        )
+        judge_addresses_by_no_list(cls.env)
         cls.gateway = cls.env["energy.gateway"].create(
             {"name": "Riser 1", "site_id": cls.site.id, "host": "192.0.2.10"}
         )

@@ -11,7 +11,7 @@ from ..connector import store
 from ..modbus.driver import Snapshot
 from ..modbus.identity import Identity
 from ..models import energy_command_identity, energy_meter_status
-from .common import FieldCommon
+from .common import FieldCommon, judge_addresses_by_no_list
 
 STATUS = energy_meter_status.EnergyMeterStatus
 HOUR = timedelta(hours=1)
@@ -242,6 +242,7 @@ class TestMultiplierRead(EnergyCase, Reading, PropertyCase):
 
     def new_meter(self, multiplier, code="acrel_ddsy1352"):
         profile = self.env["energy.meter.profile"].search([("code", "=", code)])
+        judge_addresses_by_no_list(self.env)
         gateway = self.env["energy.gateway"].create(
             {
                 "name": "Riser",
