@@ -73,7 +73,7 @@ class Connector:
             self.database,
             self._bus_of_gateway,
             lambda: list(self.workers),
-            lambda order: make_job(order, self.desk.hooks),
+            lambda order: make_job({**order, "now": self.clock.now}, self.desk.hooks),
             self.holder,
         )
         self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.jobs, self.holder)

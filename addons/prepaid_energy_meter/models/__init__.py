@@ -15,6 +15,7 @@ from . import (
     energy_meter_commissioning,
     energy_meter_commissioning_check,
     energy_meter_finding,
+    energy_meter_import,
     energy_meter_profile,
     energy_meter_profile_file,
     energy_meter_profile_scan,

@@ -9,11 +9,12 @@ from . import (
     test_identity,
     test_lease,
     test_meter,
+    test_meter_import,
     test_neutralize,
     test_order,
     test_probe,
     test_profile,
-    test_scan,
     test_profile_file,
+    test_scan,
     test_tariff_plan,
 )
