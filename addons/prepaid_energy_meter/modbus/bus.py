@@ -138,6 +138,7 @@ class Bus:
         self._jobs: dict[int, Job] = {}
         self._is_jobs_turn = True
         self._silent: set[int] = set()
+        self._interrupted: set[int] = set()
         self._asking: dict[int, tuple[Snapshot, Identity | None]] = {}
         self._wake = asyncio.Event()
 
@@ -214,8 +215,7 @@ class Bus:
         """Do the one next thing. :return: False when there is nothing to do now"""
         now = self.now()
         if self._orders:
-            order = self._orders.pop(next(iter(self._orders)))
-            await self._start(order)
+            await self._start(self._next_order())
             return True
         for pending in self._pending.values():
             if pending.look_at <= now:
@@ -257,7 +257,8 @@ class Bus:
     async def _read(self, device: _Device, queue: dict[int, None]) -> None:
         meter, health = device.meter, device.health
         try:
-            snapshot = await self.driver.read(meter, self.moment)
+            self._interrupted.clear()
+            snapshot = await self.driver.read(meter, self.moment, self._let_orders_by)
         except NotHolder:
             # The lease is over, and with it this worker.
             raise
@@ -278,6 +279,9 @@ class Bus:
         if health.online is False:
             # Whoever was away may come back as another one.
             device.identified_at = None
+        if meter.key in self._interrupted:
+            # It was switched meanwhile: which state the reading shows is not known.
+            snapshot = replace(snapshot, supply_state=None)
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
         if meter.profile.daily and is_due(device.identified_at, self.moment()):
@@ -374,6 +378,16 @@ class Bus:
         if health.misses >= self.limits.offline_after:
             health.online = False
         self.events.gateway(health)
+
+    def _next_order(self) -> SupplyOrder:
+        return self._orders.pop(next(iter(self._orders)))
+
+    async def _let_orders_by(self) -> None:
+        """Between two blocks of a reading: an order waits for one of them at most."""
+        while self._orders:
+            order = self._next_order()
+            self._interrupted.add(order.meter)
+            await self._start(order)
 
     async def _start(self, order: SupplyOrder) -> None:
         device = self._devices.get(order.meter)

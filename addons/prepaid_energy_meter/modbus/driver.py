@@ -164,8 +164,16 @@ class Job(Protocol):
 class Driver(Protocol):
     """One bus of one protocol."""
 
-    async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
-        """:raise FieldError: nothing readable came; a snapshot is whole or not at all"""
+    async def read(
+        self,
+        meter: FieldMeter,
+        moment: Callable[[], datetime],
+        let_by: Callable[[], Awaitable[None]] | None = None,
+    ) -> Snapshot:
+        """A whole reading. Between two exchanges of it ``let_by`` lets what cannot wait go first.
+
+        :raise FieldError: nothing readable came; a snapshot is whole or not at all
+        """
 
     async def identify(
         self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]
