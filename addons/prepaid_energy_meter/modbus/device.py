@@ -73,10 +73,13 @@ class ModbusDriver:
         plan = profile.reading_plan
         data: list[bytes] = []
         when: datetime | None = None
+        waited = 0.0
         for number, block in enumerate(plan.blocks):
             if number and let_by is not None:
                 await let_by()
+            asked = self.now()
             data.append(await self.client.read_bytes(meter.unit, profile, block))
+            waited += self.now() - asked
             if number == plan.holds_total:
                 when = moment()
         values = plan.values(data)
@@ -99,6 +102,7 @@ class ModbusDriver:
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
             raw=plan.raw(data),
             multiplier=multiplier_of(profile, values),
+            latency=1000 * waited / len(plan.blocks),
         )
 
     async def identify(

@@ -45,6 +45,7 @@ class Snapshot:
     has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
     block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
     now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
+    ``latency``: milliseconds from request to answer, the mean of its exchanges.
     """
 
     meter: int
@@ -60,6 +61,7 @@ class Snapshot:
     raw: Mapping[str, str] = field(default_factory=dict)
     multiplier: Decimal | None = None
     identity: Identity | None = None
+    latency: float = 0.0
 
 
 @dataclass(frozen=True)
