@@ -70,6 +70,14 @@ class EnergyMeter(models.Model):
                 meter.can_switch = meter.profile_id.is_switch_usable
         return result
 
+    @api.depends("gateway_id.read_interval")
+    def _compute_reads_every(self):
+        """Override of `prepaid_energy`: a meter without an interval follows its gateway."""
+        followers = self.filtered(lambda meter: not meter.read_interval and meter.gateway_id)
+        for meter in followers:
+            meter.reads_every = meter.gateway_id.read_interval
+        return super(EnergyMeter, self - followers)._compute_reads_every()
+
     def _plan_limits(self):
         """Override of `prepaid_energy`: a Modbus meter holds the plan that its profile says."""
         limits = super()._plan_limits()

@@ -5,6 +5,7 @@ from . import (
     test_connector_desk,
     test_connector_due,
     test_gateway,
+    test_health,
     test_lease,
     test_meter,
     test_neutralize,
