@@ -77,8 +77,9 @@ class Connector:
             self._bus_of_gateway,
             lambda: list(self.workers),
             lambda order: make_job(order, self.desk.hooks),
+            self.holder,
         )
-        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.jobs)
+        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.jobs, self.holder)
         self.collector = Collector(self.database, self.desk)
         self.workers: dict[int, Worker] = {}
         self._worker_of: dict[int, Worker] = {}

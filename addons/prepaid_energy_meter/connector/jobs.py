@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from ..modbus.driver import Outcome
 from . import store
 
 _logger = logging.getLogger(__name__)
@@ -18,9 +19,11 @@ class JobDesk:
     :param bus_of: ``bus_of(gateway)`` is the bus of a gateway that this connector holds, or None
     :param my_gateways: ``my_gateways()`` are the gateways held
     :param make: ``make(order)`` makes the job of an order, see :mod:`.job_kinds`
+    :param holder: this connector, as the attempts of orders name it
     """
 
-    def __init__(self, database, bus_of, my_gateways, make):
+    def __init__(self, database, bus_of, my_gateways, make, holder=""):
+        self.holder = holder
         self.database = database
         self.bus_of = bus_of
         self.my_gateways = my_gateways
@@ -91,7 +94,7 @@ class JobDesk:
         try:
             job = self.make(order)
         except ValueError as error:
-            self._spawn(key, self.database.run(store.fail, key, str(error), ""))
+            self._spawn(key, self._note(store.fail, key, Outcome("failed", error=str(error))))
             return
         self._under_way[key] = [gateway, job, None]
         bus.give_job(job)
@@ -120,7 +123,10 @@ class JobDesk:
             return
         if result.state != "confirmed":
             _logger.info("Order %s, %s: %s: %s", job.key, job.kind, result.state, result.error)
-        self._spawn(job.key, self.database.run(store.finish_job, job.key, result))
+        self._spawn(job.key, self._note(store.finish_job, job.key, result))
+
+    def _note(self, function, key, what):
+        return self.database.run(function, key, what, self.holder)
 
     def _spawn(self, key, coroutine):
         self._keep(self._bring(key, coroutine))

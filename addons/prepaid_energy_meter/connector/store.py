@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import SUPERUSER_ID, api
 from odoo.addons.prepaid_energy.crash_points import reached
+from odoo.addons.prepaid_energy.models.energy_command_delivery import Evidence
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 
@@ -311,43 +312,48 @@ def take_meter_job(env, order):
     return meter.gateway_id.id, order
 
 
-def finish_job(env, command_id, result):
+def finish_job(env, command_id, result, holder=""):
     """Note how a job ended."""
     command = env["energy.command"].browse(command_id)
+    frames = (f"→ {result.request}", f"← {result.response}")
+    evidence = Evidence(holder, "\n".join(frame for frame in frames if len(frame) > 2))
     if result.result:
         command._found(dict(result.result))
-    if result.request:
-        command._sent(result.request)
+    if result.request and result.state != "untouched":
+        command._set("sent", request=result.request, sent=True)
     if result.state == "confirmed":
-        command._confirm(result.response)
+        command._confirm(result.response, evidence)
     elif result.state == "untouched":
-        command._retry(result.error, result.response or None)
+        command._retry(result.error, result.response or None, evidence=evidence)
     else:
-        command._fail(result.error, result.response or None)
+        command._fail(result.error, result.response or None, evidence)
 
 
-def may_write(env, command_id, request):
+def may_write(env, command_id, request, holder=""):
     """Ask once more whether an order holds, and note it as sent.
 
+    :param holder: this connector
     :return: "" or the reason why it must not be written
     """
     command = env["energy.command"].browse(command_id)
+    evidence = Evidence(holder, f"→ {request}")
     why = command._check()
     if why:
+        command._dropped(why, Evidence(holder))
         return why
     gateway = command.meter_id.gateway_id
     why = gateway._write_refusal(command.value, command.cause)
     if why:
-        command._fail(why)
+        command._fail(why, evidence=Evidence(holder))
         return why
-    command._sent(request)
+    command._sent(request, evidence)
     return ""
 
 
-def confirm(env, command_id, outcome):
+def confirm(env, command_id, outcome, holder=""):
     """Note that the read-back showed what was ordered."""
     command = env["energy.command"].browse(command_id)
-    command._confirm(outcome.response)
+    command._confirm(outcome.response, Evidence(holder, outcome.frames.text()))
     if outcome.supply_state:
         moment, _speed = look(env)
         env["energy.meter.status"]._report(
@@ -361,14 +367,24 @@ def confirm(env, command_id, outcome):
         )
 
 
-def put_off(env, command_id, error, response, counts):
-    """Have an order tried again later; ``counts`` is False where nothing reached the meter."""
-    env["energy.command"].browse(command_id)._retry(error, response or None, counts=counts)
+def put_off(env, command_id, outcome, holder=""):
+    """Have an order tried again later; it counts unless nothing reached the meter.
+
+    :param Outcome outcome: untouched or unknown
+    """
+    env["energy.command"].browse(command_id)._retry(
+        outcome.error,
+        outcome.response or None,
+        counts=outcome.state == "unknown",
+        evidence=Evidence(holder, outcome.frames.text()),
+    )
 
 
-def fail(env, command_id, error, response):
+def fail(env, command_id, outcome, holder=""):
     """Give an order up."""
-    env["energy.command"].browse(command_id)._fail(error, response or None)
+    env["energy.command"].browse(command_id)._fail(
+        outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
+    )
 
 
 def settle(dbname, deadline):
@@ -377,6 +393,6 @@ def settle(dbname, deadline):
         return api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._run(deadline)
 
 
-def confirm_read(env, command_id, response):
+def confirm_read(env, command_id, response, holder=""):
     """Note that an ordered reading is stored."""
-    env["energy.command"].browse(command_id)._confirm(response)
+    env["energy.command"].browse(command_id)._confirm(response, Evidence(holder, f"← {response}"))

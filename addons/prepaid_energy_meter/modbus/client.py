@@ -18,8 +18,9 @@ What keeps an old answer from being taken for a new one:
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import (
@@ -82,6 +83,8 @@ class GatewayClient:
         self.framing = framing
         self.timing = timing or Timing()
         self.may_send = may_send
+        #: Told each request and its answer, or why none came: unit and PDU, in turn.
+        self.heard: Callable[[bytes, bytes | str], None] | None = None
         self._reads: dict[tuple[int, Block], bytes] = {}
         self._connection: Connection | None = None
         #: Connections made so far: what was learnt over another one may be another meter's.
@@ -125,6 +128,16 @@ class GatewayClient:
                     f"{self.link.name}: bytes keep coming that nobody asked for; "
                     "perhaps another master is on this bus"
                 )
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block an answer is waited for so long at most."""
+        before = self.timing
+        self.timing = replace(before, answer=min(before.answer, seconds))
+        try:
+            yield
+        finally:
+            self.timing = before
 
     def close(self) -> None:
         """Drop the connection; what was on its way is lost with it."""
@@ -258,11 +271,15 @@ class GatewayClient:
                 await asyncio.sleep(self.timing.pause)
             if connection.in_doubt and not self.framing.tells_answers_apart:
                 raise WrongAnswer(f"more bytes followed the answer {received.hex(' ')}")
-        except (NoAnswer, WrongAnswer, asyncio.CancelledError):
+        except (NoAnswer, WrongAnswer, asyncio.CancelledError) as error:
+            if self.heard:
+                self.heard(bytes((unit,)) + pdu, str(error))
             # An answer that still comes would be taken for the next one's.
             self._doubtful.add(asked.shape)
             self.close()
             raise
+        if self.heard:
+            self.heard(bytes((unit,)) + pdu, bytes((unit,)) + answer)
         self._last = asked.shape, pdu
         if answer[0] & 0x80:
             # A refusal may still be an older request's: it clears no doubt.

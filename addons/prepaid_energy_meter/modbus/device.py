@@ -1,7 +1,7 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,7 +20,9 @@ from .errors import (
 )
 from .identity import Identity, clock_of, multiplier_of, same_serial
 from .monotonic import monotonic
+from .planning import Block
 from .profile import Register
+from .recording import NO_FRAMES, recording
 from .vocabulary import BANDS
 
 #: Values a snapshot has a place of its own for.
@@ -36,7 +38,7 @@ MOST_SILENT_LOOKS = 2
 SEEN_SECONDS = 10.0
 
 
-class _Seen(NamedTuple):
+class _Compared(NamedTuple):
     """What a reading showed of who answers, when, and over which connection."""
 
     at: float
@@ -54,7 +56,7 @@ class ModbusDriver:
     def __init__(self, client: GatewayClient, *, now: Callable[[], float] = monotonic):
         self.client = client
         self.now = now
-        self._seen: dict[int, _Seen] = {}
+        self._compared: dict[int, _Compared] = {}
 
     async def close(self) -> None:
         self.client.close()
@@ -87,7 +89,7 @@ class ModbusDriver:
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
         serial = values.get("serial")
-        self._seen[meter.key] = _Seen(self.now(), self.client.connections, total, serial)
+        self._compared[meter.key] = _Compared(self.now(), self.client.connections, total, serial)
         flags = values.get("supply_state")
         return Snapshot(
             meter=meter.key,
@@ -103,6 +105,8 @@ class ModbusDriver:
             raw=plan.raw(data),
             multiplier=multiplier_of(profile, values),
             latency=1000 * waited / len(plan.blocks),
+            trip=profile.trip_of(values),
+            alarms=profile.alarms_of(values),
         )
 
     async def identify(
@@ -127,8 +131,7 @@ class ModbusDriver:
             now = moment()
             for register in asked:
                 try:
-                    start = register.address - block.address
-                    value = decode(words[start : start + register.words], register.encoding)
+                    value = _value(register, block, words)
                     if register.meaning == "clock" and value is not None:
                         clock, seen_at = clock_of(value), now
                     values[register.meaning] = value
@@ -137,6 +140,20 @@ class ModbusDriver:
         return Identity(tuple(left), values, errors, silent, clock, seen_at)
 
     async def start(
+        self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        with recording(self.client, NO_FRAMES) as recorder:
+            result = await self._start(meter, order, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def look(
+        self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        with recording(self.client, pending.frames) as recorder:
+            result = await self._look(meter, pending, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def _start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
     ) -> Outcome | Pending:
         control = meter.profile.control
@@ -154,10 +171,16 @@ class ModbusDriver:
             return Outcome("failed", error=str(error))
         try:
             await self._compare(meter, order)
-            if order.maybe_sent:
-                state, _fault, response = await self._supply_state(meter)
-                if state == order.wanted:
-                    return Outcome("confirmed", state, response=response)
+            if order.maybe_sent or control.moves:
+                seen = await self._supply_state(meter)
+                if seen.state == order.wanted and order.maybe_sent:
+                    return Outcome("confirmed", seen.state, response=seen.response, trip=seen.trip)
+                if seen.state == "moving" and not order.waited:
+                    # Nothing else is written to a valve on its way: whoever sent it is waited for.
+                    now = self.now()
+                    return Pending(
+                        order, "", seen.response, now + control.poll, now + control.settle
+                    )
         except WrongMeter as error:
             return Outcome("failed", error=str(error))
         except ModbusException as error:
@@ -195,35 +218,47 @@ class ModbusDriver:
         now = self.now()
         return Pending(order, request, response, look_at=now, give_up_at=now + control.settle)
 
-    async def look(
+    async def _look(
         self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
     ) -> Outcome | Pending:
         control = meter.profile.control
-        state: SupplyState = "unknown"
-        response = pending.response
+        seen = _Seen(response=pending.response)
         error = ""
         silent = 0
         try:
-            state, fault, response = await self._supply_state(meter)
+            seen = await self._supply_state(meter)
         except FieldError as problem:
-            fault = False
             error = str(problem)
             silent = pending.silent + 1
+        state, response = seen.state, seen.response
         if state == pending.order.wanted:
             hooks.reached("after_read_back")
-            return Outcome("confirmed", state, pending.request, response)
+            return Outcome("confirmed", state, pending.request, response, trip=seen.trip)
+        if not pending.request and not error and state != "moving":
+            return Outcome(
+                "untouched", state, response=response, error=f"it was moving, and is {state} now"
+            )
         look_at = self.now() + control.poll
         if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:
             return replace(pending, response=response, look_at=look_at, silent=silent)
         if not error:
             hooks.reached("after_read_back")
             error = f"after {control.settle:g} s the device shows {state}"
+            if state == "moving":
+                error += ": it stopped on the way, or is too slow"
+            elif state != "unknown":
+                error += ": it did not move"
             if state == "unknown":
                 # Neither on nor off: some phases only, or a state that the map does not name.
                 error += f" (answer {response[-5:]})"
-            if fault:
-                error += " and reports a fault"
-        return Outcome("unknown", state, pending.request, response, error)
+            if seen.alarms:
+                names = {"fault": "a fault", "low_battery": "a low battery"}
+                told = [names[name] for name in seen.alarms if name in names]
+                if told:
+                    error += " and reports " + " and ".join(told)
+            if seen.trip:
+                error += f" (its own protection: {seen.trip})"
+        return Outcome("unknown", state, pending.request, response, error, trip=seen.trip)
 
     async def _compare(self, meter: FieldMeter, order: SupplyOrder) -> None:
         """Make sure that it is this meter that answers.
@@ -239,7 +274,7 @@ class ModbusDriver:
             # Nobody has seen this register on a device: no order hangs on it.
             serial = None
         value: Value = None
-        seen = self._seen.get(meter.key)
+        seen = self._compared.get(meter.key)
         if (
             seen is not None
             and self.client.is_connected
@@ -258,11 +293,28 @@ class ModbusDriver:
                 "perhaps another meter answers"
             )
 
-    async def _supply_state(self, meter: FieldMeter) -> tuple[SupplyState, bool, str]:
-        """The state, whether the device reports a fault of its relay or valve, the bytes."""
-        flags, exchange = await self._one(meter, meter.profile.named("supply_state"))
-        fault = flags is not None and bool(int(flags) & meter.profile.control.fault_mask)
-        return _state(meter, flags) or "unknown", fault, exchange.response
+    async def _supply_state(self, meter: FieldMeter) -> "_Seen":
+        """Read the state back, with the flags that lie in the same block."""
+        profile = meter.profile
+        place = profile.named("supply_state")
+        names = {rule.register for rule in profile.trips + profile.alarms}
+        others = [profile.named(name) for name in names - {"supply_state"}]
+        for block in profile.blocks([place, *others]):
+            if block.holds(place):
+                break
+        words, exchange = await self.client.read_exchange(meter.unit, profile, block)
+        values = {
+            register.meaning: _value(register, block, words)
+            for register in [place, *others]
+            if block.holds(register)
+        }
+        flags = values["supply_state"]
+        alarms = profile.alarms_of(values)
+        if flags is not None and int(flags) & profile.control.fault_mask and "fault" not in alarms:
+            alarms = ("fault", *alarms)
+        return _Seen(
+            _state(meter, flags) or "unknown", profile.trip_of(values), alarms, exchange.response
+        )
 
     async def _one(self, meter: FieldMeter, register: Register) -> tuple[Value, Exchange]:
         (block,) = meter.profile.blocks([register])
@@ -270,8 +322,24 @@ class ModbusDriver:
         return decode(words, register.encoding), exchange
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a read-back shows."""
+
+    state: SupplyState = "unknown"
+    trip: str | None = None
+    alarms: tuple[str, ...] = ()
+    response: str = ""
+
+
 class WrongMeter(FieldError):
     """Another device answers at the meter's address."""
+
+
+def _value(register: Register, block: Block, words: Sequence[int]) -> Value:
+    """The value of a register that lies in a block that was read."""
+    start = register.address - block.address
+    return decode(words[start : start + register.words], register.encoding)
 
 
 def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from .identity import Identity
 from .profile import Profile
+from .recording import NO_FRAMES, Frames
 
 SupplyState = Literal["on", "off", "moving", "unknown"]
 
@@ -45,7 +46,9 @@ class Snapshot:
     has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
     block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
     now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
-    ``latency``: milliseconds from request to answer, the mean of its exchanges.
+    ``trip``: why the meter turned its supply off by itself, of ``flags.TRIPS``; ``alarms``: what it
+    reports of itself, of ``flags.ALARMS``. ``latency``: milliseconds from request to answer, the
+    mean of its exchanges.
     """
 
     meter: int
@@ -61,6 +64,8 @@ class Snapshot:
     raw: Mapping[str, str] = field(default_factory=dict)
     multiplier: Decimal | None = None
     identity: Identity | None = None
+    trip: str | None = None
+    alarms: tuple[str, ...] = ()
     latency: float = 0.0
 
 
@@ -71,6 +76,8 @@ class SupplyOrder:
     ``maybe_sent``: an earlier attempt may have reached the device, so look first and write
     only when it is not in the wanted state. ``last_total``: the last believed register, where
     one is known; a meter without a serial number to compare must not show less.
+    ``waited``: an earlier attempt waited as long as a valve may take; one that still seems to move
+    stopped on its way.
     """
 
     key: int
@@ -78,6 +85,7 @@ class SupplyOrder:
     wanted: Literal["on", "off"]
     maybe_sent: bool = False
     last_total: Decimal | None = None
+    waited: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ class Outcome:
     - ``untouched``: the meter could not be reached before the write; nothing was written;
     - ``unknown``: written, but no read-back showed the wanted state; may be tried again;
     - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
+
+    ``frames``: what was exchanged. ``trip``: see ``Snapshot``, as the read-back shows it.
     """
 
     state: Literal["confirmed", "dropped", "untouched", "unknown", "failed"]
@@ -96,13 +106,16 @@ class Outcome:
     request: str = ""
     response: str = ""
     error: str = ""
+    frames: Frames = NO_FRAMES
+    trip: str | None = None
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A written order that waits for its read-back, due at ``look_at`` (monotonic seconds).
+    """An order that waits for its read-back, due at ``look_at`` (monotonic seconds).
 
-    ``silent``: how often in a row the look was not answered.
+    ``request``: "" where nothing was written, because a valve was moving already. ``silent``: how
+    often in a row the look was not answered. ``frames``: what was exchanged.
     """
 
     order: SupplyOrder
@@ -111,6 +124,7 @@ class Pending:
     look_at: float
     give_up_at: float
     silent: int = 0
+    frames: Frames = NO_FRAMES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .codec import Encoding
+from .codec import Encoding, Value
+from .flags import FlagRule, all_of, first_of
 from .planning import Block, plan
 
 
@@ -80,6 +81,11 @@ class Control:
         return self.certainty != "C" or bool(self.confirmed)
 
     @property
+    def moves(self) -> bool:
+        """Whether it takes its time and says so: a valve."""
+        return any(rule.state == "moving" for rule in self.states)
+
+    @property
     def needs_key(self) -> bool:
         return KEY in self.on + self.off
 
@@ -120,7 +126,8 @@ class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`.
 
     ``values``: see vocabulary.VALUES. ``is_template``: its map has no total, so that no meter
-    can be read by it until somebody adds that.
+    can be read by it until somebody adds that. ``type_code``: what the register of that meaning
+    holds in every device of this type.
     """
 
     code: str
@@ -135,8 +142,11 @@ class Profile:
     read_functions: frozenset[int]
     write_functions: frozenset[int]
     time_plan: TimePlan | None = None
+    trips: tuple[FlagRule, ...] = ()
+    alarms: tuple[FlagRule, ...] = ()
     values: str = "secondary"
     is_template: bool = False
+    type_code: int | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":
@@ -145,6 +155,17 @@ class Profile:
         from .profile_reader import ProfileReader
 
         return ProfileReader(data).profile()
+
+    def trip_of(self, values: Mapping[str, Value]) -> str | None:
+        """Why the meter turned its supply off by itself, one of TRIPS; None where it did not."""
+        flags = values.get("supply_state")
+        if self.control and flags is not None and self.control.state_of(int(flags)) == "on":
+            return None
+        return first_of(self.trips, values)
+
+    def alarms_of(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """What the meter reports of itself, of ALARMS."""
+        return all_of(self.alarms, values)
 
     def limited(self, max_block: int, max_gap: int) -> "Profile":
         """The profile with shorter reads and smaller gaps, as a gateway needs them; a block

@@ -123,6 +123,17 @@ class Control:
             parameters=parameters,
         )
 
+    def alter(self, serial: str, register: Decimal | str | None = None, **changes: Any) -> Rows:
+        """Change what a device is or says: register (a reset, or one about to roll over); of a
+        DDSY1352 and DTSY1352 answers_as (another serial number), clock_ahead (seconds), ct_ratio,
+        pt_ratio, encrypted, stuck (relays that do not move, ["L2"]). Its row of `relay`."""
+        register = None if register is None else str(register)
+        return self.call("alter", serial=serial, register=register, **changes)
+
+    def swap(self, serial: str, other: str) -> None:
+        """Have two meters change places, as swapped cables do."""
+        self.call("swap", serial=serial, other=other)
+
     def clear_faults(self, gateway: int | None = None, id: int | None = None) -> int:
         """Remove one fault, or all of a gateway or of the site; how many."""
         return self.call("clear_faults", gateway=gateway, id=id)
@@ -171,6 +182,8 @@ class ControlServer:
             "clock": self._clock,
             "set_clock": self._set_clock,
             "step_clock": self._step_clock,
+            "alter": self._alter,
+            "swap": self._swap,
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
@@ -299,6 +312,19 @@ class ControlServer:
     def _step_clock(self, seconds: str) -> dict[str, Any]:
         self._project.step(seconds)
         return self._clock()
+
+    def _alter(self, serial: str, register: str | None = None, **changes: Any) -> Rows:
+        [(_place, meter)] = self._chosen(serial)
+        if register is not None and not Decimal(register).is_finite():
+            raise ValueError(f"alter: {register} is no register")
+        value = None if register is None else Decimal(register)
+        meter.alter(self._project.second(), register=value, **changes)
+        for gateway in self._site.gateways:
+            gateway.forget_answers()
+        return self._relay(serial)
+
+    def _swap(self, serial: str, other: str) -> None:
+        self._site.swap(serial, other, self._project.second())
 
     def _add_fault(self, gateway: int, kind: str, parameters: dict[str, Any], **where: Any) -> int:
         unit = where.get("unit")

@@ -125,6 +125,10 @@ class Gateway:
         self.requests += 1
         return request[:4] + tail
 
+    def forget_answers(self) -> None:
+        """Make every answer anew: a meter is another one, or says something else."""
+        self._cache.clear()
+
     def receive(self, connection: Connection, request: bytes) -> None:
         """Take a whole frame and see to its answer."""
         self.requests += 1
