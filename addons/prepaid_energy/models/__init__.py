@@ -110,6 +110,9 @@ from . import energy_reading_gap
 from . import energy_estimate
 from . import energy_meter_finding
 from . import energy_meter_finding_search
+from . import energy_meter_finding_supply
+from . import energy_meter_finding_curve
+from . import energy_command_trip
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation

@@ -50,6 +50,7 @@ from . import (
     test_shift,
     test_statement,
     test_supply,
+    test_supply_findings,
     test_tariff_editor,
     test_tariff_engine,
     test_tariff_life,

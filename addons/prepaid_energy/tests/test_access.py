@@ -191,7 +191,12 @@ PUBLIC = {
         "action_show_consequence",
         "action_open_entries",
     },
-    "energy.meter.finding": {"action_close", "action_change_multiplier"},
+    "energy.meter.finding": {
+        "action_close",
+        "action_change_multiplier",
+        "action_open_readings",
+        "action_open_commands",
+    },
     "energy.finding.closing": {"action_confirm"},
     "energy.account": {
         "action_activate",

@@ -2,6 +2,7 @@ from . import (
     energy_command,
     energy_command_identity,
     energy_demo,
+    energy_flag_rule,
     energy_gateway,
     energy_gateway_order,
     energy_gateway_status,

@@ -69,6 +69,7 @@ class EnergyMeterProfile(models.Model):
         help="The map does not say where the total is: no meter is read by it.",
     )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
+    flag_ids = fields.One2many("energy.flag.rule", "profile_id", copy=True)
     block_plan = fields.Text(
         string="Reads", compute="_compute_block_plan", help="What is asked of a meter, in blocks."
     )
@@ -191,6 +192,7 @@ class EnergyMeterProfile(models.Model):
         "max_block",
         "max_gap",
         "register_ids",
+        "flag_ids",
         "can_switch",
         "control_function",
         "control_address",
@@ -288,6 +290,7 @@ class EnergyMeterProfile(models.Model):
             "values": self.figures,
             "template": bool(self.is_template),
             "registers": [register._as_dict() for register in self.register_ids],
+            **self.env["energy.flag.rule"]._lists(self.flag_ids),
         }
         if self.can_switch:
             data["control"] = {
@@ -340,6 +343,12 @@ class EnergyMeterProfile(models.Model):
             "is_template": data.get("template", False),
             "can_switch": bool(control),
             "plan_slots": 0,
+            # Registers come first: flags are judged with them.
+            "register_ids": [],
+            "flag_ids": [
+                fields.Command.clear(),
+                *map(fields.Command.create, self.env["energy.flag.rule"]._from_lists(data)),
+            ],
         }
         plan = data.get("plan")
         if plan:
