@@ -227,6 +227,8 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
             self.at(60)
             self.read(self.meter, self.now, "0.5")
             self.see("on", power=1.0)
+            self.at(80)
+            self.see("on", power=1.0)
             self.watch()
             self.assertFalse(self.standing("flowing"))
             self.env.cr.execute("ROLLBACK TO SAVEPOINT before_check")

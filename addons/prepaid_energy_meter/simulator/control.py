@@ -126,6 +126,15 @@ class Control:
         """Remove one fault, or all of a gateway or of the site; how many."""
         return self.call("clear_faults", gateway=gateway, id=id)
 
+    def trip(self, serial: str, cause: str) -> dict[str, Any]:
+        """Have a meter's own protection open its relay: "overload" or "load_control"; its state."""
+        return self.call("trip", serial=serial, cause=cause)
+
+    def condition(self, serial: str, **values: int | bool) -> dict[str, Any]:
+        """Change how a valve works: stuck, jams_after (seconds of its travel; -1: not at all),
+        move_seconds, low_battery; its state."""
+        return self.call("condition", serial=serial, values=values)
+
     def faults(self) -> Rows:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
@@ -158,6 +167,8 @@ class ControlServer:
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
+            "trip": self._trip,
+            "condition": self._condition,
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
             "stop": self._end,
         }
@@ -285,6 +296,18 @@ class ControlServer:
     def _clear_faults(self, gateway: int | None = None, id: int | None = None) -> int:
         among = self._site.gateways if gateway is None else [self._gateway(gateway)]
         return sum(of.faults.clear(id) for of in among)
+
+    def _trip(self, serial: str, cause: str) -> dict[str, Any]:
+        ((place, meter),) = self._chosen(serial)
+        meter.trip(cause, self._project.second())
+        self._gateway(place["gateway"]).forget()
+        return {**place, **meter.report()}
+
+    def _condition(self, serial: str, values: dict[str, Any]) -> dict[str, Any]:
+        ((place, meter),) = self._chosen(serial)
+        meter.condition(**values)
+        self._gateway(place["gateway"]).forget()
+        return {**place, **meter.report()}
 
     def _faults(self) -> Rows:
         return [

@@ -9,7 +9,10 @@ Where the facts are silent the simulated device decides:
 - the weekday of the clock counts Monday as 1;
 - the meter's own money is zero, so that a release to its own prepaid state trips it, and it shows
   arrears (0224, bit 5) while it is tripped;
-- the counter has eight digits: after 999999.99 kWh comes 0.00.
+- the counter has eight digits: after 999999.99 kWh comes 0.00;
+- its own protection trips by the control port: the relay opens, 0224 bit 4 (overload) or the high
+  byte of 0225 (load control) says why, and 0222 counts. Forced on closes the relay and forgets the
+  trip, which is why nothing but a person may do that; forced off leaves it shown.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ VOLTAGE = 220
 TYPE_CODE = 7
 COUNTER_STEPS = 10**8
 LONGEST_SERIAL = 14
+TRIPS = ("overload", "load_control")
 # The largest power of an INT16 in 0.001 kW.
 MAX_WATTS = 0x7FFF
 
@@ -58,6 +62,8 @@ class Ddsy1352(Meter):
         self.plan = plan
         self._utc_offset = 60 * utc_offset_minutes
         self._mode = self.supply_on if supply == "on" else self.supply_off
+        self._trip: str | None = None
+        self._trips = 0
         self._sums = band_sums(curve, plan, (self._utc_offset - offset_hours * HOUR) % DAY)
         self._band_used: tuple[int, ...] = (0, 0, 0, 0)
         digits = "".join(filter(str.isdigit, serial))
@@ -73,13 +79,23 @@ class Ddsy1352(Meter):
 
     def flows(self) -> bool:
         # In its own prepaid state the meter has no money and so the relay is open.
-        return self._mode == "forced on"
+        return self._mode == "forced on" and self._trip is None
 
     def state(self) -> str:
-        return self._mode
+        return f"tripped: {self._trip}" if self._trip else self._mode
 
     def _obey(self, command: str, second: int) -> None:
         self._mode = command
+        if command == "forced on":
+            self._trip = None
+
+    def trip(self, cause: str, second: int) -> None:
+        """Have its own protection open the relay. Raises ValueError for an unknown cause."""
+        if cause not in TRIPS:
+            raise ValueError(f"trip: {cause!r} is none of {', '.join(TRIPS)}")
+        self.settle(second)
+        self._trip = cause
+        self._trips += 1
 
     def _decode_command(self, address: int, values: tuple[int, ...]) -> str:
         if address != 0x0057 or len(values) != 2:
@@ -135,6 +151,7 @@ class Ddsy1352(Meter):
         current = 100 * watts // VOLTAGE
         closed, forced = self.flows(), self._mode != "prepaid"
         status = closed << 13 | forced << 3 | (closed and forced) | (not forced) << 5
+        status |= (self._trip == "overload") << 4
         local = EPOCH + timedelta(seconds=second + self._utc_offset)
         moment = (
             local.year % 100,
@@ -155,8 +172,8 @@ class Ddsy1352(Meter):
             *(1, 1),
             *self._counters(),
             0,  # 021F remaining amount
-            *(0, 0, 0),  # 0221 purchases, trips, allowed trips
-            *(status, 0),  # 0224, 0225
+            *(0, self._trips, 0),  # 0221 purchases, trips, allowed trips
+            *(status, 0x0100 * (self._trip == "load_control")),  # 0224, 0225
             0,  # 0226 free energy left
             *moment,
         )

@@ -93,6 +93,10 @@ class Gateway:
         self.requests += 1
         return request[:4] + tail
 
+    def forget(self) -> None:
+        """Answers made before no longer hold: a meter was changed from outside."""
+        self._cache.clear()
+
     def receive(self, connection: Connection, request: bytes) -> None:
         """Take a whole frame and see to its answer."""
         self.requests += 1

@@ -87,6 +87,14 @@ class Meter:
     def _obey(self, command: str, second: int) -> None:
         raise NotImplementedError
 
+    def trip(self, cause: str, second: int) -> None:
+        """Have the device's own protection turn the supply off. Raises ValueError where it cannot."""
+        raise ValueError(f"{self.type} has no protection of its own")
+
+    def condition(self, **values: int | bool) -> None:
+        """Change how well the device works. Raises ValueError where it has no such thing."""
+        raise ValueError(f"{self.type} has no condition to change")
+
     def _count(self, begin: int, end: int) -> None:
         curve, offset = self.curve, self.offset_hours
         self._used += curve.cumulative(end, offset) - curve.cumulative(begin, offset)
