@@ -119,6 +119,8 @@ from . import energy_rating_explanation
 from . import energy_settlement
 from . import energy_settlement_run
 from . import energy_room
+from . import energy_service_mode
+from . import energy_command_service
 from . import energy_reconciliation
 from . import energy_uncharged
 from . import energy_price_consequence

@@ -32,7 +32,8 @@ class EnergyCommand(models.Model):
     def _take(self, meter_ids):
         """Return the next due order of each meter, supply before reading.
 
-        Lower supply orders of a meter that has a higher one become overtaken, as do older readings
+        Lower supply orders of a meter that has a higher one (but for one that waits for the end of
+        service mode) become overtaken, as do older readings
         beside newer ones; orders past their life expire. An order in state *sent* comes back after
         a crash: what the device says is read first.
 
@@ -54,7 +55,8 @@ class EnergyCommand(models.Model):
              WHERE c.meter_id = ANY(%s) AND c.state IN ('queued', 'sent')
                AND EXISTS (SELECT 1 FROM energy_command h
                             WHERE h.meter_id = c.meter_id AND h.kind = c.kind
-                              AND h.number > c.number)
+                              AND h.number > c.number
+                              AND h.waits_for IS DISTINCT FROM 'service')
             """,
                 list(meter_ids),
             )
@@ -152,7 +154,8 @@ class EnergyCommand(models.Model):
         self.env.cr.execute(
             SQL(
                 "SELECT 1 FROM energy_command"
-                " WHERE meter_id = %s AND kind = 'supply' AND number > %s",
+                " WHERE meter_id = %s AND kind = 'supply' AND number > %s"
+                " AND waits_for IS DISTINCT FROM 'service'",
                 self.meter_id.id,
                 self.number,
             )

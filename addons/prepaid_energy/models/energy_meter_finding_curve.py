@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import pairwise
 
 from markupsafe import Markup
 from odoo import _, api, fields, models
@@ -42,7 +43,7 @@ class EnergyMeterFinding(models.Model):
         rows.reverse()
         return [
             (start, end, float(last - first) / ((end - start).total_seconds() / 3600))
-            for (start, first), (end, last) in zip(rows, rows[1:], strict=False)
+            for (start, first), (end, last) in pairwise(rows)
         ]
 
     def _drawn(self, flow):

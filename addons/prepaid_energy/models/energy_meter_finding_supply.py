@@ -131,7 +131,12 @@ class EnergyMeterFinding(models.Model):
                      FROM energy_command WHERE meter_id = m.id AND kind = 'supply') o ON TRUE
              WHERE m.site_id = %s AND m.active AND m.can_switch
                AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END) <> st.supply_state
-               AND o.is_waiting IS NOT TRUE
+               AND o.is_waiting IS NOT TRUE AND NOT EXISTS (
+                   SELECT 1 FROM energy_service_mode v
+                     JOIN energy_property place ON place.id = v.property_id
+                     JOIN energy_property room ON room.id = m.property_id
+                    WHERE v.state = 'active' AND room.parent_path LIKE place.parent_path || '%%'
+                      AND (v.commodity IS NULL OR v.commodity = m.commodity))
                AND st.trip_cause IS NULL
                AND st.supply_seen_at >= GREATEST(st.supply_since, o.done_at)
                AND GREATEST(st.supply_since, o.done_at)

@@ -44,6 +44,7 @@ from . import (
     test_room_list,
     test_schema,
     test_security_deposit,
+    test_service_mode,
     test_settlement,
     test_settlement_books,
     test_settlement_parts,

@@ -48,6 +48,7 @@ RIGHTS = {
     "energy.reading": {},
     "energy.command": {},
     "energy.command.attempt": {},
+    "energy.service.mode": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -106,6 +107,7 @@ SITE_MODELS = (
     "energy.reading",
     "energy.command",
     "energy.command.attempt",
+    "energy.service.mode",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -240,6 +242,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.service.mode": {"action_start", "action_end", "action_open_commands"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {
         "action_open_readings",
@@ -250,7 +253,13 @@ PUBLIC = {
         "action_type_reading",
     },
     "energy.operation": {"action_confirm", "action_grant"},
-    "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
+    "energy.property": {
+        "action_go_live",
+        "action_trial",
+        "action_watch",
+        "action_open_rooms",
+        "action_service_mode",
+    },
     "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {
         "action_open_entries",
@@ -277,6 +286,7 @@ PUBLIC = {
         "action_open_periods",
     },
     "energy.room": {
+        "action_service_mode",
         "action_operate",
         "action_top_up",
         "action_open_account",
@@ -410,6 +420,14 @@ class AccessCase(EnergyCase):
             ]
         )
         cls.env["energy.command"].browse(ordered)._sent("01 10")
+        cls.env["energy.service.mode"].create(
+            {
+                "property_id": meter.property_id.id,
+                "worker": "Zhang",
+                "reason": "Sockets",
+                "until": START + timedelta(days=1),
+            }
+        )
         cls.env["energy.account.change"].create(
             {"kind": "close", "account_id": account.id, "reason": "Moves out"}
         )

@@ -7,8 +7,8 @@ Where the facts are silent the simulated device decides: other registers read ze
 but to the valve (001C) is refused with exception 02; while the valve moves neither its open nor its
 closed bit is set; water flows as long as it is not fully closed; the counter shows whole litres.
 
-What can be wrong with it (`condition`): a stuck valve obeys nothing and says so (bit 0004); one that
-jams stops so many seconds after it set out and shows neither end; a low battery is bit 0008.
+What can be wrong with it (`condition`): a stuck valve obeys nothing and says so (bit 0004); one
+that jams stops so many seconds after it set out and shows neither end; a low battery is bit 0008.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Meter:
         raise NotImplementedError
 
     def trip(self, cause: str, second: int) -> None:
-        """Have the device's own protection turn the supply off. Raises ValueError where it cannot."""
+        """Have the device's own protection turn supply off. Raises ValueError where it cannot."""
         raise ValueError(f"{self.type} has no protection of its own")
 
     def condition(self, **values: int | bool) -> None:
