@@ -113,6 +113,7 @@ from . import energy_meter_finding_search
 from . import energy_meter_finding_supply
 from . import energy_meter_finding_curve
 from . import energy_command_trip
+from . import energy_command_to_do
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation

@@ -71,13 +71,11 @@ class EnergyCommand(models.Model):
                 list(meter_ids),
             )
         )
+        expired = self.env.cr.fetchall()
         self._forget_wish(
-            [
-                meter
-                for meter, kind, cause in self.env.cr.fetchall()
-                if kind == "supply" and cause == "arrears"
-            ]
+            [meter for meter, kind, cause in expired if kind == "supply" and cause == "arrears"]
         )
+        self._sync_to_do([meter for meter, _kind, _cause in expired])
         self.env.cr.execute(
             SQL(
                 """

@@ -12,6 +12,7 @@ from . import (
     test_checker_invoices,
     test_closing,
     test_command_evidence,
+    test_command_to_do,
     test_counter,
     test_estimate,
     test_exchange,

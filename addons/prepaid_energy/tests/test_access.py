@@ -198,6 +198,8 @@ PUBLIC = {
         "action_change_multiplier",
         "action_open_readings",
         "action_open_commands",
+        "action_open_command",
+        "action_order_again",
     },
     "energy.finding.closing": {"action_confirm"},
     "energy.account": {
