@@ -15,7 +15,7 @@ from typing import NamedTuple
 # Package name -> other packages it may import: anywhere, or in the file that is named.
 PURE_PACKAGES = {
     "engine": {},
-    "modbus": {"pymodbus": "*"},
+    "modbus": {"pymodbus": "*", "serial": "serial_link.py"},
     "simulator": {"psycopg2": "clock.py"},
 }
 CLOCKS = frozenset(

@@ -1,6 +1,6 @@
 """A tiny Modbus TCP server and helpers for the tests of ``modbus``.
 
-Written from the protocol's text (MBAP header, function codes 3, 6, 16), apart from the code
+Written from the protocol's text (MBAP header, function codes 3, 4, 6, 16), apart from the code
 under test and from pymodbus.
 """
 
@@ -10,7 +10,9 @@ import struct
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from modbus.client import GatewayClient
+from modbus.client import GatewayClient, Timing
+from modbus.framing import TcpFraming
+from modbus.link import TcpLink
 from modbus.profile import Profile
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
@@ -83,8 +85,7 @@ class Server:
         self.words[unit][address], self.words[unit][address + 1] = divmod(value, 65536)
 
     def client(self, **options) -> GatewayClient:
-        options = {"allowed": LOOPBACK, "timeout": 0.15, **options}
-        return GatewayClient("127.0.0.1", self.port, **options)
+        return tcp_client(self.port, **options)
 
     @property
     def writes(self) -> list[tuple[int, int, list[int]]]:
@@ -120,9 +121,9 @@ class Server:
         if unit not in self.words:
             return bytes((pdu[0] | 0x80, 0x0B))
         address, second = struct.unpack(">HH", pdu[1:5])
-        if pdu[0] == 3:
+        if pdu[0] in (3, 4):
             words = [self.words[unit].get(address + i, 0) for i in range(second)]
-            return struct.pack(f">BB{second}H", 3, 2 * second, *words)
+            return struct.pack(f">BB{second}H", pdu[0], 2 * second, *words)
         if pdu[0] == 6:
             self.words[unit][address] = second
             self.on_write(unit, address, [second])
@@ -136,6 +137,12 @@ class Server:
 
 def answer(header: bytes, unit: int, pdu: bytes) -> bytes:
     return header[:4] + struct.pack(">HB", len(pdu) + 1, unit) + pdu
+
+
+def tcp_client(port, *, host="127.0.0.1", allowed=LOOPBACK, timeout=0.15, framing=None, **options):
+    """A client of Modbus TCP; further options are those of the client."""
+    link = TcpLink(host, port, allowed)
+    return GatewayClient(link, framing or TcpFraming(), Timing(answer=timeout), **options)
 
 
 class FakeTime:

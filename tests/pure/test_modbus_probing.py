@@ -63,6 +63,7 @@ def test_words_and_values_of_a_unit_that_is_no_meter_of_ours():
     assert of(rows, "total").value == "1234.56"
     assert of(rows, "total").words == (1, 0xE240)
     assert of(rows, "power").value == "-0.500"
+    assert of(rows, "supply_state").value == "off (0002)"
     assert sense(rows) == (3, 3)
 
 
@@ -155,7 +156,7 @@ def test_what_stops_the_bus_stops_the_probe():
     ],
 )
 def test_only_reading_functions_and_real_registers(block):
-    with pytest.raises(ValueError, match="function|registers|last address"):
+    with pytest.raises(ValueError, match=r"function|registers|last address"):
         ProbeJob(9, 1, [], [block])
 
 

@@ -6,7 +6,7 @@ import pytest
 from simulator_helpers import DDSY_0200, RawClient, ddsy1352, frame, frozen_clock, kaifeng_valve
 
 from simulator import frames
-from simulator.faults import FAULTS, FaultList
+from simulator.faults import FaultList
 from simulator.gateway import Gateway
 
 READ_0200 = "03 0200 0030"
@@ -206,22 +206,20 @@ def test_a_fault_ends_with_its_duration(monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "options", "why"),
     [
-        ("nonsense", {}, "none of delay, half_open, silence, wrong_unit"),
+        ("nonsense", {}, "none of bad_checksum, bytewise, delay"),
         ("delay", {}, "ms"),
         ("delay", {"ms": -1}, "negative"),
         ("silence", {"ms": 1}, "ms"),
         ("silence", {"count": 0}, "positive"),
         ("silence", {"duration": 0}, "positive"),
         ("half_open", {"unit": 1}, "of the gateway"),
+        ("exception", {"code": 7}, "none of"),
+        ("wrong_length", {"length": 65536}, "0 to 65535"),
     ],
 )
 def test_faults_are_checked(kind, options, why):
     with pytest.raises(ValueError, match=why):
         FaultList().add(kind, **options)
-
-
-def test_faults_of_the_first_delivery():
-    assert sorted(FAULTS) == ["delay", "half_open", "silence", "wrong_unit"]
 
 
 # RS-485: 11 bits a character, 3.5 characters of silence before answer and next request, at most

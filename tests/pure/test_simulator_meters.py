@@ -219,11 +219,11 @@ def test_clock_registers_follow_the_zone():
 
 
 @pytest.mark.parametrize(
-    ("cause", "flags"), [("overload", "0018 0000"), ("load_control", "0008 0100")]
+    ("cause", "flags"), [("overload", "0019 0000"), ("load_control", "0009 0100")]
 )
 def test_ddsy_own_protection_opens_the_relay_and_says_why(cause, flags):
     meter = ddsy1352()
-    meter.trip(cause, at(1))
+    meter.alter(at(1), trip=cause)
     assert words(meter.read(READ, 0x0224, 2, at(1))) == flags
     assert meter.read(READ, 0x0222, 1, at(1)).hex() == "0001"
     assert (meter.state(), meter.report()["supply"]) == (f"tripped: {cause}", "off")
@@ -238,31 +238,31 @@ def test_ddsy_own_protection_opens_the_relay_and_says_why(cause, flags):
 def test_only_what_has_protection_trips():
     for meter, cause in ((ddsy1352(), "lightning"), (kaifeng_valve(), "overload")):
         with pytest.raises(ValueError):
-            meter.trip(cause, at(1))
+            meter.alter(at(1), trip=cause)
 
 
 def test_kaifeng_stuck_valve_stays_and_says_so():
     meter = kaifeng_valve()
-    meter.condition(stuck=True, low_battery=True)
+    meter.alter(at(1), stuck=True, low_battery=True)
     meter.write(WRITE_ONE, 0x001C, (2,), at(1))
     assert meter.read(READ, 0x001C, 1, at(9)).hex() == "000d"
-    meter.condition(stuck=False, low_battery=False)
+    meter.alter(at(9), stuck=False, low_battery=False)
     meter.write(WRITE_ONE, 0x001C, (2,), at(9))
     assert meter.read(READ, 0x001C, 1, at(10)).hex() == "0002"
 
 
 def test_kaifeng_valve_that_jams_shows_neither_end_and_lets_water_through():
     meter = kaifeng_valve(move_seconds=60)
-    meter.condition(jams_after=20)
+    meter.alter(at(1), jams_after=20)
     meter.write(WRITE_ONE, 0x001C, (2,), at(1))
     assert meter.read(READ, 0x001C, 1, at(5)).hex() == "0000"
     assert (meter.state(), meter.report()["supply"]) == ("jammed", "on")
     assert meter.used() == Fraction(250 * 5, 1000)
-    meter.condition(jams_after=-1)
+    meter.alter(at(5), jams_after=-1)
     meter.write(WRITE_ONE, 0x001C, (2,), at(5))
     assert meter.read(READ, 0x001C, 1, at(6)).hex() == "0002"
 
 
 def test_valve_knows_its_conditions():
     with pytest.raises(ValueError):
-        kaifeng_valve().condition(rusty=True)
+        kaifeng_valve().alter(at(1), rusty=True)

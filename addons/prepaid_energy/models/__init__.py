@@ -9,6 +9,7 @@ from . import res_company_findings
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
+from . import energy_property_switching
 from . import energy_tariff
 from . import energy_tariff_version
 from . import energy_tariff_version_engine
@@ -31,6 +32,7 @@ from . import energy_credit_level
 from . import energy_payment_method
 from . import energy_shift
 from . import energy_meter
+from . import energy_meter_register
 from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control
@@ -98,6 +100,11 @@ from . import energy_command
 from . import energy_command_delivery
 from . import energy_command_attempt
 from . import energy_command_evidence
+from . import energy_cut_breaker
+from . import energy_cut_breaker_line
+from . import energy_cut_breaker_release
+from . import energy_command_breaker
+from . import energy_command_pace
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
@@ -114,6 +121,7 @@ from . import energy_meter_finding_supply
 from . import energy_meter_finding_curve
 from . import energy_command_trip
 from . import energy_command_to_do
+from . import energy_meter_finding_clock
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation

@@ -25,6 +25,14 @@ class EnergyCommand(models.Model):
 
     meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
+    account_id = fields.Many2one(
+        "energy.account",
+        string="Decided For",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The account whose balance decided it.",
+    )
     number = fields.Integer(
         readonly=True,
         required=True,
@@ -153,8 +161,9 @@ class EnergyCommand(models.Model):
         """The step *command*: put orders into the outbox, in the transaction of their cause.
 
         :param list orders: dicts with meter_id (or what `_numbered` of an add-on takes instead),
-            kind, value, mode, cause, reason, user_id, entry_key, `arguments` (a dict, or None),
-            and `life` (a timedelta after which the order expires, or None)
+            kind, value, mode, cause, reason, user_id, entry_key, `account_id` (whose balance
+            decided it), `arguments` (a dict, or None), and `life` (a timedelta after which the
+            order expires, or None)
         :return: ids of the orders, in the order in which they were numbered
         """
         origin = self._given_at()
@@ -167,11 +176,12 @@ class EnergyCommand(models.Model):
                     """
                 WITH numbered AS (%(numbered)s)
                 INSERT INTO energy_command (%(target)s, number, kind, value, mode, state, cause,
-                       reason, user_id, origin, entry_key, arguments, created_at, expires_at,
-                       tries, site_id, company_id)
+                       reason, user_id, origin, entry_key, account_id, arguments, created_at,
+                       expires_at, tries, site_id, company_id)
                 SELECT n.id, n.number, %(kind)s, %(value)s, %(mode)s, 'queued', %(cause)s,
-                       %(reason)s, %(user)s, %(origin)s, %(entry_key)s, %(arguments)s,
-                       energy_now(), energy_now() + %(life)s::interval, 0, n.site_id, n.company_id
+                       %(reason)s, %(user)s, %(origin)s, %(entry_key)s, %(account)s,
+                       %(arguments)s, energy_now(), energy_now() + %(life)s::interval, 0,
+                       n.site_id, n.company_id
                   FROM numbered n
                 RETURNING id
                 """,
@@ -185,6 +195,7 @@ class EnergyCommand(models.Model):
                     user=order["user_id"],
                     origin=origin,
                     entry_key=order.get("entry_key"),
+                    account=order.get("account_id"),
                     arguments=None if arguments is None else Json(arguments),
                     life=f"{life.total_seconds()} seconds" if life else None,
                 )

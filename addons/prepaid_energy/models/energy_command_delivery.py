@@ -33,8 +33,9 @@ class EnergyCommand(models.Model):
         """Return the next due order of each meter, supply before reading.
 
         Lower supply orders of a meter that has a higher one (but for one that waits for the end of
-        service mode) become overtaken, as do older readings
-        beside newer ones; orders past their life expire. An order in state *sent* comes back after
+        service mode) become overtaken, as do older readings beside newer ones; orders past their
+        life expire, unless somebody has to release them: who does decides anew. An order in state
+        *sent* comes back after
         a crash: what the device says is read first.
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
@@ -66,9 +67,11 @@ class EnergyCommand(models.Model):
                 """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
+               AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
             RETURNING c.meter_id, c.kind, c.cause
             """,
                 list(meter_ids),
+                UNTIL_RELEASED,
             )
         )
         expired = self.env.cr.fetchall()
@@ -141,7 +144,8 @@ class EnergyCommand(models.Model):
     def _check(self):
         """Return why this order must not be carried out now; empty if it still holds.
 
-        Asked right before the write. An order that no longer holds is overtaken, with the reason.
+        Asked right before the write. An order that no longer holds is overtaken, with the reason;
+        one that has to wait meanwhile is left waiting.
         """
         self.ensure_one()
         self.invalidate_recordset(flush=False)
@@ -160,8 +164,14 @@ class EnergyCommand(models.Model):
         )
         if self.env.cr.fetchone():
             why = _("A later command took its place.")
+        elif self.waits_for in UNTIL_RELEASED:
+            # It was taken before it had to wait; it stays in the outbox.
+            labels = dict(self._fields["waits_for"]._description_selection(self.env))
+            return _("Waits for: %s.", labels[self.waits_for])
         elif self.value == "off" and self.cause == "arrears":
-            why = self.env["energy.meter.control"]._cut_still_holds(self.meter_id.id)
+            why = self.env["energy.meter.control"]._cut_still_holds(
+                self.meter_id.id, self.account_id.id
+            )
             if why:
                 self._forget_wish(self.meter_id.ids)
         else:
@@ -252,6 +262,7 @@ class EnergyCommand(models.Model):
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
+                   waits_for = NULL,
                    sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
                    done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')

@@ -67,8 +67,6 @@ class EnergyMeter(models.Model):
     control_id = fields.One2many("energy.meter.control", "meter_id")
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
-    read_at = fields.Datetime(related="status_id.read_at")
-    register = fields.Float(related="status_id.total", string="Reading")
     power = fields.Float(related="status_id.power")
     supply_state = fields.Selection(related="status_id.supply_state")
     trip_cause = fields.Selection(related="status_id.trip_cause")
@@ -104,7 +102,7 @@ class EnergyMeter(models.Model):
 
     @api.depends("driver")
     def _compute_is_commissioned(self):
-        """Typed meters need no commissioning; a driver's add-on says which of its meters have it."""
+        """Typed meters need no commissioning; a driver's add-on says which of its meters do."""
         self.is_commissioned = True
 
     @api.depends("supply_ids.start_at", "supply_ids.end_at")

@@ -17,7 +17,7 @@ from .energy_wallet import CONFLICTS
 _logger = logging.getLogger(__name__)
 
 # Accounts settled in one transaction, which should take no longer than 0.2 s.
-BATCH = 800
+BATCH = 1000
 # Threads of one run: one rates while the other waits for the database. Fewer accounts than these
 # are not worth a second one.
 LANES = 2

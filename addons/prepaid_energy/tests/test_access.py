@@ -49,6 +49,8 @@ RIGHTS = {
     "energy.command": {},
     "energy.command.attempt": {},
     "energy.service.mode": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
+    "energy.cut.breaker": {},
+    "energy.cut.breaker.line": {},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -108,6 +110,8 @@ SITE_MODELS = (
     "energy.command",
     "energy.command.attempt",
     "energy.service.mode",
+    "energy.cut.breaker",
+    "energy.cut.breaker.line",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -152,6 +156,7 @@ WIZARDS = (
     "energy.daily.closing",
     "energy.finding.closing",
     "energy.explanation",
+    "energy.cut.release",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
 FLOW_ONLY = (
@@ -245,6 +250,9 @@ PUBLIC = {
     },
     "energy.command": {"action_order_again", "action_open_entry"},
     "energy.service.mode": {"action_start", "action_end", "action_open_commands"},
+    "energy.cut.breaker": {"action_release", "action_discard"},
+    "energy.cut.breaker.line": {"action_open_entries"},
+    "energy.cut.release": {"action_confirm"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {
         "action_open_readings",
@@ -480,6 +488,19 @@ class AccessCase(EnergyCase):
         )
         cls.read(debtor, START + timedelta(hours=1), "10")
         cls.settle()
+        order = cls.env["energy.command"].search([("site_id", "=", account.site_id.id)], limit=1)
+        breaker = cls.env["energy.cut.breaker"].create(
+            {
+                "site_id": account.site_id.id,
+                "scope": "site",
+                "tripped_at": START,
+                "limit_count": 1,
+                "service_count": 2,
+                "cut_count": 0,
+                "waiting_count": 1,
+            }
+        )
+        breaker._add(order.ids)
         shifts = cls.env["energy.shift"]
         if not shifts.search([("company_id", "=", account.company_id.id)]):
             shifts.create({"company_id": account.company_id.id, "journal_id": cls.cash.id})

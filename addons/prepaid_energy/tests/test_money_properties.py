@@ -562,7 +562,7 @@ class TestRatingProperties(PropertyCase, EnergyCase):
                 "difference = target - row.posted",
                 "difference = max(target - row.posted, Decimal(0))",
             ),
-            (RATING._drafts, 'note=f"{month:%Y-%m}"', 'note=""'),
+            (RATING._drafts, "note=month_name(month)", 'note=""'),
             (
                 rating_work.Work.first_day.fget,
                 "return local_date(max(self.since, self.start), self.zone)",

@@ -1,10 +1,12 @@
 from . import (
+    energy_cut_release,
     energy_daily_closing,
     energy_explanation,
     energy_finding_closing,
     energy_meter_addition,
     energy_operation,
     energy_operation_line,
+    energy_operation_many,
     energy_reading_review,
     energy_reading_review_consequence,
     energy_reading_review_line,

@@ -10,7 +10,9 @@ import uuid
 
 from odoo.addons.prepaid_energy.clock import monotonic
 
+from ..modbus.addresses import Allowed
 from ..modbus.bus import Events
+from ..modbus.loop import new_event_loop
 from . import store
 from .collector import Collector
 from .database import Database
@@ -44,7 +46,8 @@ class Connector:
         self.seconds = seconds
         self.until_idle = until_idle
         self.handle_signals = handle_signals
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.machine = socket.gethostname()
+        self.holder = f"{self.machine}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def run(self):
         """Work until the end; returns when everything is let go of."""
@@ -53,7 +56,8 @@ class Connector:
         before = getattr(thread, "dbname", None)
         thread.dbname = self.dbname
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._main())
         finally:
             thread.dbname = before
 
@@ -76,7 +80,7 @@ class Connector:
         self.collector = Collector(self.database, self.desk)
         self.workers: dict[int, Worker] = {}
         self._worker_of: dict[int, Worker] = {}
-        self._gateways, self._networks = {}, ((), "")
+        self._gateways, self._networks = {}, (Allowed(), "")
         self._changing = asyncio.Lock()
         self._faults = {}
         if self.handle_signals:
@@ -253,7 +257,12 @@ class Connector:
             if networks[1] and networks != self._networks:
                 _logger.warning("No gateway is connected to: %s", networks[1])
             self._networks = networks
-            self._gateways, faults = await self.database.run(store.load_field)
+            gateways, faults = await self.database.run(store.load_field)
+            self._gateways = {
+                key: gateway
+                for key, gateway in gateways.items()
+                if gateway.machine in ("", self.machine)
+            }
             for code, error in faults.items():
                 if self._faults.get(code) != error:
                     _logger.warning("Profile %s cannot be used: %s", code, error)

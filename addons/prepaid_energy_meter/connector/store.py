@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,10 @@ from odoo.addons.prepaid_energy.models.energy_command_delivery import Evidence
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 
+from ..modbus.addresses import Allowed
 from ..modbus.driver import FieldMeter, Snapshot
 from ..modbus.errors import ProfileError
+from ..modbus.line import Line
 from .due import DueMeter
 from .project_clock import look
 
@@ -23,13 +25,15 @@ LEASE_SECONDS = 8
 
 @dataclass(frozen=True)
 class FieldGateway:
-    """A gateway and the meters behind it, as loaded."""
+    """A gateway and the meters behind it, as loaded.
+
+    ``machine``: the only computer that can reach it; "" for any.
+    """
 
     id: int
     name: str
-    host: str
-    port: int
-    timeout: float
+    line: Line
+    machine: str
     meters: tuple[FieldMeter, ...]
     due: tuple[DueMeter, ...]
 
@@ -87,14 +91,14 @@ def load_field(env):
             )
         )
         due[gateway].append(DueMeter(meter, ZoneInfo(tz or "UTC"), interval, read_at))
+    limit = _Limiter()
     gateways = {
         gateway.id: FieldGateway(
             gateway.id,
             gateway.name,
-            gateway.host.strip(),
-            gateway.port,
-            gateway.timeout,
-            tuple(meters[gateway.id]),
+            gateway._line(),
+            gateway.serial_machine or "",
+            limit(meters[gateway.id], gateway.max_block, gateway.max_gap),
             tuple(due[gateway.id]),
         )
         for gateway in env["energy.gateway"].search([])
@@ -102,12 +106,36 @@ def load_field(env):
     return gateways, faults
 
 
+class _Limiter:
+    """Cuts the reads of meters to what their gateway takes.
+
+    Gateways of the same limits share a profile, and with it what it has worked out.
+    """
+
+    def __init__(self):
+        self._limited = {}
+
+    def __call__(self, meters, max_block, max_gap):
+        return tuple(
+            replace(meter, profile=self._limit(meter.profile, max_block, max_gap))
+            for meter in meters
+        )
+
+    def _limit(self, profile, max_block, max_gap):
+        key = id(profile), max_block, max_gap
+        if key not in self._limited:
+            # With the profile itself, so that its identity is not given to another one.
+            self._limited[key] = profile, profile.limited(max_block, max_gap)
+        return self._limited[key][1]
+
+
 def allowed_networks(env):
-    """Return the networks the administrator allowed and what is wrong with the setting."""
+    """Return what the administrator allowed (:class:`modbus.addresses.Allowed`) and what is wrong
+    with the setting."""
     try:
-        return env["energy.gateway"]._allowed_networks(), ""
+        return env["energy.gateway"]._allowed(), ""
     except UserError as error:
-        return (), str(error)
+        return Allowed(), str(error)
 
 
 def beat(env, holder, gateway_ids, healths):

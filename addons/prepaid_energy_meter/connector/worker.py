@@ -6,7 +6,6 @@ import logging
 from odoo.addons.prepaid_energy.clock import monotonic
 
 from ..modbus.bus import Bus
-from ..modbus.client import GatewayClient
 from ..modbus.device import ModbusDriver
 from ..modbus.errors import NotHolder
 
@@ -20,23 +19,19 @@ class Worker:
     """Keeps one gateway busy while it is held.
 
     :param gateway: a :class:`.store.FieldGateway`
+    :param allowed: a :class:`modbus.addresses.Allowed`
     :param events: see :class:`modbus.bus.Events`
     """
 
-    def __init__(self, gateway, networks, events, hooks, moment):
+    def __init__(self, gateway, allowed, events, hooks, moment):
         self.gateway = gateway
-        self.networks = networks
+        self.allowed = allowed
         self._held_until = 0.0
         self._was_good = 0
-        self.client = GatewayClient(
-            gateway.host,
-            gateway.port,
-            allowed=networks,
-            timeout=gateway.timeout,
-            connect_timeout=max(3.0, gateway.timeout),
-            may_send=self._may_send,
+        self.client = gateway.line.client(allowed, self._may_send)
+        self.bus = Bus(
+            ModbusDriver(self.client), events, hooks, moment, retries=gateway.line.retries
         )
-        self.bus = Bus(ModbusDriver(self.client), events, hooks, moment)
         self.bus.set_meters(gateway.meters)
         self.keys = {meter.key for meter in gateway.meters}
         self.task = None
@@ -65,13 +60,9 @@ class Worker:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
-    def takes_over(self, gateway, networks):
+    def takes_over(self, gateway, allowed):
         """Whether the changed gateway can go on over the same connection; then it does."""
-        same = (self.gateway.host, self.gateway.port, self.gateway.timeout) == (
-            gateway.host,
-            gateway.port,
-            gateway.timeout,
-        ) and self.networks == networks
+        same = self.gateway.line == gateway.line and self.allowed == allowed
         if same:
             self.gateway = gateway
             self.bus.set_meters(gateway.meters)

@@ -24,7 +24,16 @@ from .driver import (
     Snapshot,
     SupplyOrder,
 )
-from .errors import CodecError, FieldError, ModbusException, NotHolder, Refused, Unreachable
+from .errors import (
+    CodecError,
+    FieldError,
+    ModbusException,
+    NoAnswer,
+    NotHolder,
+    Refused,
+    Unreachable,
+    WrongAnswer,
+)
 from .identity import AGAIN, EVERY, Identity, is_due, multiplier_of, same_serial
 from .monotonic import monotonic
 
@@ -91,12 +100,14 @@ class _Device:
     health: Health = field(default_factory=Health)
     identified_at: datetime | None = None
     multiplier: Decimal | None = None
+    retried: int = 0
 
 
 class Bus:
     """The worker of one gateway. All methods belong to one event loop.
 
     :param moment: the caller's clock for readings (naive UTC)
+    :param retries: how often a reading is asked for again before it counts as missed
     :param now: monotonic seconds; tests hand in their own
     """
 
@@ -108,8 +119,10 @@ class Bus:
         moment: Callable[[], datetime],
         *,
         limits: Limits | None = None,
+        retries: int = 0,
         now: Callable[[], float] = monotonic,
     ):
+        self.retries = retries
         self.driver = driver
         self.events = events
         self.hooks = hooks
@@ -215,7 +228,7 @@ class Bus:
             key = next(iter(self._urgent))
             del self._urgent[key]
             self._due.pop(key, None)
-            await self._read(self._devices[key])
+            await self._read(self._devices[key], self._urgent)
             return True
         if self.health.wait_until > now:
             return False
@@ -227,7 +240,7 @@ class Bus:
         if key is not None:
             self._is_jobs_turn = True
             del self._due[key]
-            await self._read(self._devices[key])
+            await self._read(self._devices[key], self._due)
             return True
         return False
 
@@ -241,7 +254,7 @@ class Bus:
             moments.append(self.health.wait_until)
         return max(min(moments) - self.now(), 0) if moments else None
 
-    async def _read(self, device: _Device) -> None:
+    async def _read(self, device: _Device, queue: dict[int, None]) -> None:
         meter, health = device.meter, device.health
         try:
             snapshot = await self.driver.read(meter, self.moment)
@@ -249,8 +262,18 @@ class Bus:
             # The lease is over, and with it this worker.
             raise
         except FieldError as error:
+            is_lost = isinstance(error, NoAnswer | WrongAnswer)
+            if is_lost and not health.misses and device.retried < self.retries:
+                # At the end of its queue: the others and every order go first.
+                device.retried += 1
+                self.health.bad += 1
+                health.bad += 1
+                queue[meter.key] = None
+                return
+            device.retried = 0
             self._failed(device, error)
             return
+        device.retried = 0
         self._gateway_answered()
         if health.online is False:
             # Whoever was away may come back as another one.

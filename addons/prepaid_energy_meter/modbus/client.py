@@ -1,20 +1,28 @@
-"""One Modbus TCP connection to one gateway: strict, one request at a time.
+"""One connection to one gateway: strict, one request at a time.
 
 pymodbus builds the requests. The connection and the answers are looked after here, because
 every byte is checked and every doubt must end the connection: a late answer would otherwise
 be taken for the next one (late and doubled answers are why serial gateways behind TCP return
 other meters' values).
+
+What keeps an old answer from being taken for a new one:
+
+- the connection is dropped after a time-out, a wrong answer, or bytes that nobody asked for;
+- the number of the request, where answers bear it; numbers go on over a new connection;
+- where they bear none: after a doubt the new connection is listened to until it has been quiet
+  for a while, and after each answer for the pause between frames, before the answer counts;
+- a request whose answer would look like the one that may still come (same unit, function and
+  length) follows a flush: a read that looks different, whose proper answer shows that
+  nothing older is on its way.
 """
 
 import asyncio
-import ipaddress
-import socket
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from pymodbus.framer import FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
@@ -22,16 +30,17 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
+from .connection import Connection
 from .errors import ModbusException, NoAnswer, NotHolder, Refused, Unreachable, WrongAnswer
+from .framing import Asked, Framing
+from .link import Link
 from .planning import Block
 from .profile import Profile
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 UNITS = range(1, 248)
 _READS = {3: ReadHoldingRegistersRequest, 4: ReadInputRegistersRequest}
-_HEADER = struct.Struct(">HHHB")
-_LONGEST_FRAME = 260
+#: How many times the quiet time is listened for before the line counts as never quiet.
+_MOST_QUIETS = 5
 
 
 @dataclass(frozen=True)
@@ -42,38 +51,47 @@ class Exchange:
     response: str
 
 
-class GatewayClient:
-    """Reads and writes registers behind one address.
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. ``answer``: from a sent request to its whole answer. ``connect``: to resolve the
+    name and to connect. ``pause``: silence on the line between an answer and the next request.
+    ``quiet``: silence before the first request after a doubt, where answers bear no number; at
+    least as long as the gateway itself waits for a meter.
+    """
 
-    :param allowed: networks the gateway's resolved address must lie in; none = nowhere
-    :param timeout: seconds from a sent request to its whole answer
-    :param connect_timeout: seconds to resolve the name and to connect
+    answer: float = 1.0
+    connect: float = 3.0
+    pause: float = 0.0
+    quiet: float = 1.0
+
+
+class GatewayClient:
+    """Reads and writes registers behind one gateway.
+
     :param may_send: asked before each request; False = this process must not send
     """
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        link: Link,
+        framing: Framing,
+        timing: Timing | None = None,
         *,
-        allowed: Sequence[Network],
-        timeout: float = 1.0,
-        connect_timeout: float = 3.0,
         may_send: Callable[[], bool] = lambda: True,
     ):
-        self.host = host
-        self.port = port
-        self.allowed = tuple(allowed)
-        self.timeout = timeout
-        self.connect_timeout = connect_timeout
+        self.link = link
+        self.framing = framing
+        self.timing = timing or Timing()
         self.may_send = may_send
-        #: Told each request and its answer, or why none came, without their headers.
+        #: Told each request and its answer, or why none came: unit and PDU, in turn.
         self.heard: Callable[[bytes, bytes | str], None] | None = None
-        self._framer = FramerSocket(DecodePDU(False))
-        self._read_frames: dict[tuple[int, Block], bytes] = {}
-        self._connection: _Connection | None = None
-        self._transaction = 0
+        self._reads: dict[tuple[int, Block], bytes] = {}
+        self._connection: Connection | None = None
+        self._number = 0
         self._one_at_a_time = asyncio.Lock()
+        # The shapes of answers that may still come, and of the last one with its request.
+        self._doubtful: set[tuple[int, int, int]] = set()
+        self._last: tuple[tuple[int, int, int], bytes] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -82,34 +100,49 @@ class GatewayClient:
     async def connect(self) -> None:
         """Make the connection unless it stands.
 
-        :raise Refused: the name resolves to no allowed address
-        :raise Unreachable: it does not resolve, or nobody takes the connection in time
+        :raise Refused: the link's address or device is not allowed
+        :raise Unreachable: nobody takes the connection in time, or the line is never quiet
         """
         if self.is_connected:
             return
         self.close()
-        loop = asyncio.get_running_loop()
+        seconds = self.timing.connect
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-                address = self._allowed_address([row[4][0] for row in found])
-                # The number just checked is used, so that the name cannot change in between.
-                _transport, connection = await loop.create_connection(
-                    _Connection, address, self.port
-                )
+            async with asyncio.timeout(seconds):
+                self._connection = await self.link.open(lambda: Connection(self.framing))
         except TimeoutError as error:
-            raise Unreachable(
-                f"{self.host}:{self.port}: no connection in {self.connect_timeout:g} s"
-            ) from error
-        except OSError as error:
-            raise Unreachable(f"{self.host}:{self.port}: {error.strerror or error}") from error
-        self._connection = connection
+            raise Unreachable(f"{self.link.name}: no connection in {seconds:g} s") from error
+        if self._doubtful and not self.framing.tells_answers_apart:
+            quiet = self.timing.quiet
+            try:
+                is_quiet = await self._connection.drain(quiet, _MOST_QUIETS * quiet)
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            if not is_quiet:
+                self.close()
+                raise Unreachable(
+                    f"{self.link.name}: bytes keep coming that nobody asked for; "
+                    "perhaps another master is on this bus"
+                )
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block an answer is waited for so long at most."""
+        before = self.timing
+        self.timing = replace(before, answer=min(before.answer, seconds))
+        try:
+            yield
+        finally:
+            self.timing = before
 
     def close(self) -> None:
         """Drop the connection; what was on its way is lost with it."""
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if connection.in_doubt and self._last:
+                self._doubtful.add(self._last[0])
+            connection.abort()
 
     async def read_block(self, unit: int, profile: Profile, block: Block) -> tuple[int, ...]:
         """Read the words of a block of the profile's plan.
@@ -119,19 +152,24 @@ class GatewayClient:
         :raise NoAnswer, WrongAnswer: the connection was dropped
         :raise ModbusException: the device's own refusal
         """
-        words, _sent, _received = await self._read(unit, profile, block)
-        return words
+        answer, _sent, _received = await self._read(unit, profile, block)
+        return _words(answer)
+
+    async def read_bytes(self, unit: int, profile: Profile, block: Block) -> bytes:
+        """As :meth:`read_block`, the words as the bytes that came, each high byte first."""
+        answer, _sent, _received = await self._read(unit, profile, block)
+        return answer[2:]
 
     async def read_exchange(
         self, unit: int, profile: Profile, block: Block
     ) -> tuple[tuple[int, ...], Exchange]:
         """As :meth:`read_block`, with the bytes for the record."""
-        words, sent, received = await self._read(unit, profile, block)
-        return words, Exchange(sent.hex(" "), received.hex(" "))
+        answer, sent, received = await self._read(unit, profile, block)
+        return _words(answer), Exchange(sent.hex(" "), received.hex(" "))
 
     def frame_of_write(self, unit: int, function: int, address: int, words: Sequence[int]) -> str:
-        """The request as it will be sent, without its transaction number."""
-        return self._write_frame(unit, function, address, words)[6:].hex(" ")
+        """The request as it will be sent, without its number or checksum."""
+        return (bytes((unit,)) + _write_pdu(function, address, words)).hex(" ")
 
     async def write_registers(
         self,
@@ -154,165 +192,132 @@ class GatewayClient:
                 f"profile {profile.code} does not list writing {list(words)} "
                 f"to {address:04X} by function {function}"
             )
-        frame = self._write_frame(unit, function, address, words)
-        # The answer repeats function, address, and the count or the word that was written.
-        sent, received = await self._exchange(
-            frame, lambda answer: answer[7:] == frame[7:12], on_sent
-        )
+        pdu = _write_pdu(function, address, words)
+        async with self._one_at_a_time:
+            await self._flush(unit, profile, (unit, function, 5), pdu)
+            # The answer repeats function, address, and the count or the word that was written.
+            _pdu, sent, received = await self._exchange(
+                unit, pdu, 5, lambda answer: answer == pdu[:5], on_sent
+            )
         return Exchange(sent.hex(" "), received.hex(" "))
 
-    async def _read(
-        self, unit: int, profile: Profile, block: Block
-    ) -> tuple[tuple[int, ...], bytes, bytes]:
-        frame = self._read_frames.get((unit, block))
-        if frame is None:
+    async def _read(self, unit: int, profile: Profile, block: Block) -> tuple[bytes, bytes, bytes]:
+        pdu = self._read_pdu(unit, profile, block)
+        size = 2 + 2 * block.count
+        async with self._one_at_a_time:
+            await self._flush(unit, profile, (unit, block.function, size), pdu)
+            return await self._ask_read(unit, pdu, size)
+
+    def _read_pdu(self, unit: int, profile: Profile, block: Block) -> bytes:
+        pdu = self._reads.get((unit, block))
+        if pdu is None:
             if unit not in UNITS:
                 raise Refused(f"unit {unit} is not within 1..247")
-            frame = self._framer.buildFrame(
+            pdu = _pdu(
                 _READS.get(block.function, ReadHoldingRegistersRequest)(
-                    dev_id=unit, address=block.address, count=block.count
+                    address=block.address, count=block.count
                 )
             )
-            self._read_frames[unit, block] = frame
+            self._reads[unit, block] = pdu
         if not profile.allows_read(block):
             raise Refused(
                 f"profile {profile.code} does not list reading {block.count} registers "
                 f"from {block.address:04X} by function {block.function}"
             )
-        size = 2 * block.count
-        sent, received = await self._exchange(
-            frame, lambda answer: len(answer) == 9 + size and answer[8] == size
+        return pdu
+
+    async def _ask_read(self, unit: int, pdu: bytes, size: int) -> tuple[bytes, bytes, bytes]:
+        return await self._exchange(unit, pdu, size, lambda answer: answer[1] == size - 2)
+
+    async def _flush(
+        self, unit: int, profile: Profile, shape: tuple[int, int, int], pdu: bytes
+    ) -> None:
+        """Make sure that no older answer can be taken for the one to be asked for."""
+        is_like_the_last = (
+            not self.framing.tells_answers_apart
+            and self._last is not None
+            and self._last[0] == shape
+            and self._last[1] != pdu
         )
-        return struct.unpack_from(f">{block.count}H", received, 9), sent, received
+        if shape not in self._doubtful and not is_like_the_last:
+            return
+        block = _flush_block(profile, [shape, *self._doubtful], unit)
+        if block is not None:
+            await self._ask_read(unit, self._read_pdu(unit, profile, block), 2 + 2 * block.count)
 
     async def _exchange(
         self,
-        frame: bytes,
+        unit: int,
+        pdu: bytes,
+        size: int,
         fits: Callable[[bytes], bool],
         on_sent: Callable[[], None] = lambda: None,
-    ) -> tuple[bytes, bytes]:
-        """Send a request under a transaction number of its own; return both frames."""
-        async with self._one_at_a_time:
-            if not self.is_connected:
-                await self.connect()
-            if not self.may_send():
-                raise NotHolder("another process may hold the gateway by now")
-            self._transaction = self._transaction % 0xFFFF + 1
-            sent = self._transaction.to_bytes(2, "big") + frame[2:]
-            try:
-                received = await self._connection.ask(
-                    sent, frame[6], self._transaction, self.timeout, on_sent
-                )
-                if self.heard:
-                    self.heard(sent[6:], received[6:])
-                if received[7] == frame[7] | 0x80 and len(received) == 9:
-                    raise ModbusException(received[8])
-                if received[7] != frame[7] or not fits(received):
-                    raise WrongAnswer(
-                        f"the answer to {sent.hex(' ')} does not fit: {received.hex(' ')}"
-                    )
-            except (NoAnswer, WrongAnswer, asyncio.CancelledError) as error:
-                if self.heard:
-                    self.heard(sent[6:], str(error))
-                # An answer that still comes would be taken for the next one's.
-                self.close()
-                raise
-        return sent, received
-
-    def _write_frame(self, unit: int, function: int, address: int, words: Sequence[int]) -> bytes:
-        request: ModbusPDU
-        if function == 16:
-            request = WriteMultipleRegistersRequest(
-                dev_id=unit, address=address, registers=list(words)
-            )
-        else:
-            request = WriteSingleRegisterRequest(
-                dev_id=unit, address=address, registers=list(words)
-            )
-        return self._framer.buildFrame(request)
-
-    def _allowed_address(self, addresses: Sequence[str]) -> str:
-        for text in addresses:
-            address = ipaddress.ip_address(text.split("%")[0])
-            if any(address in network for network in self.allowed):
-                return text
-        raise Refused(
-            f"{self.host} ({', '.join(sorted(set(addresses)))}) is not among the addresses "
-            "that the administrator allowed"
-        )
-
-
-class _Connection(asyncio.Protocol):
-    """Bytes of one socket: gathers exactly one answer for exactly one request."""
-
-    def __init__(self) -> None:
-        self.broken = False
-        self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._answer: asyncio.Future[bytes] | None = None
-        self._expected = (0, 0)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.broken = True
-        self._fail(NoAnswer(f"the gateway closed the connection{f': {error}' if error else ''}"))
-
-    def abort(self) -> None:
-        self.broken = True
-        self._transport.abort()
-
-    async def ask(
-        self,
-        frame: bytes,
-        unit: int,
-        transaction: int,
-        timeout: float,
-        on_sent: Callable[[], None],
-    ) -> bytes:
-        if self.broken:
-            raise NoAnswer("the gateway closed the connection")
-        self._buffer.clear()
-        self._expected = (transaction, unit)
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
-        self._transport.write(frame)
-        on_sent()
-        timer = loop.call_later(timeout, self._time_out, unit, timeout)
+    ) -> tuple[bytes, bytes, bytes]:
+        """Send a request under a number of its own; return the answer's PDU and both frames."""
+        if not self.is_connected:
+            await self.connect()
+        if not self.may_send():
+            raise NotHolder("another process may hold the gateway by now")
+        self._number = self._number % 0xFFFF + 1
+        frame = self.framing.frame(unit, pdu, self._number)
+        asked = Asked(frame, self._number, unit, pdu[0], size, fits)
+        connection = self._connection
         try:
-            return await self._answer
-        finally:
-            timer.cancel()
-            self._answer = None
+            answer, received = await connection.ask(asked, self.timing.answer, on_sent)
+            if self.timing.pause:
+                await asyncio.sleep(self.timing.pause)
+            if connection.in_doubt and not self.framing.tells_answers_apart:
+                raise WrongAnswer(f"more bytes followed the answer {received.hex(' ')}")
+        except (NoAnswer, WrongAnswer, asyncio.CancelledError) as error:
+            if self.heard:
+                self.heard(bytes((unit,)) + pdu, str(error))
+            # An answer that still comes would be taken for the next one's.
+            self._doubtful.add(asked.shape)
+            self.close()
+            raise
+        if self.heard:
+            self.heard(bytes((unit,)) + pdu, bytes((unit,)) + answer)
+        self._last = asked.shape, pdu
+        if answer[0] & 0x80:
+            # A refusal may still be an older request's: it clears no doubt.
+            raise ModbusException(answer[1])
+        if asked.shape not in self._doubtful:
+            # Answers come in the order of their requests: this one's shows that no older one will.
+            self._doubtful.clear()
+        return answer, frame, received
 
-    def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():
-            # Nobody asked: whatever it is, the next answer could not be told from it.
-            self.abort()
-            return
-        self._buffer += data
-        if len(self._buffer) < _HEADER.size:
-            return
-        transaction, protocol, length, unit = _HEADER.unpack_from(self._buffer)
-        whole = 6 + length
-        wrong = ""
-        if protocol != 0:
-            wrong = "no Modbus frame"
-        elif (transaction, unit) != self._expected:
-            wrong = f"transaction {transaction} unit {unit}, expected %d and %d" % self._expected
-        elif not 9 <= whole <= _LONGEST_FRAME:
-            wrong = f"a frame that claims {length} bytes"
-        elif len(self._buffer) > whole:
-            wrong = "more bytes than one answer"
-        if wrong:
-            self._fail(WrongAnswer(f"{wrong}: {bytes(self._buffer[:32]).hex(' ')}"))
-        elif len(self._buffer) == whole:
-            self._answer.set_result(bytes(self._buffer))
 
-    def _time_out(self, unit: int, timeout: float) -> None:
-        self._fail(NoAnswer(f"unit {unit}: no answer in {timeout:g} s"))
+def _words(answer: bytes) -> tuple[int, ...]:
+    return struct.unpack_from(f">{answer[1] // 2}H", answer, 2)
 
-    def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+
+def _pdu(message: ModbusPDU) -> bytes:
+    return bytes((message.function_code,)) + message.encode()
+
+
+def _write_pdu(function: int, address: int, words: Sequence[int]) -> bytes:
+    if function == 16:
+        return _pdu(WriteMultipleRegistersRequest(address=address, registers=list(words)))
+    return _pdu(WriteSingleRegisterRequest(address=address, registers=list(words)))
+
+
+def _flush_block(
+    profile: Profile, shapes: Iterable[tuple[int, int, int]], unit: int
+) -> Block | None:
+    """The shortest read of the map whose answer has none of these shapes.
+
+    Where the map has none, its shortest one at all: an answer one behind is then used up by it.
+    """
+    taken = set(shapes)
+    blocks = sorted(
+        {
+            Block(register.function, register.address, register.words)
+            for register in profile.registers
+            if register.function in profile.read_functions
+        },
+        key=lambda block: (block.count, block),
+    )
+    for block in blocks:
+        if (unit, block.function, 2 + 2 * block.count) not in taken:
+            return block
+    return blocks[0] if blocks else None

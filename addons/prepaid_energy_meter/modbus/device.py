@@ -1,7 +1,6 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from .errors import (
 )
 from .identity import Identity, clock_of, multiplier_of, same_serial
 from .monotonic import monotonic
+from .planning import Block
 from .profile import Register
 from .recording import NO_FRAMES, recording
 from .vocabulary import BANDS
@@ -33,26 +33,6 @@ _OWN_PLACE = frozenset(
 #: Looks in a row without an answer after which a written order is left for a later attempt,
 #: so that a meter that died holds the others up for so many time-outs only.
 MOST_SILENT_LOOKS = 2
-
-
-@dataclass(frozen=True)
-class _Words:
-    """What was read: each block's words by function code and address."""
-
-    by_place: Mapping[tuple[int, int], Sequence[int]]
-
-    def of(self, register: Register) -> Value:
-        for (function, address), words in self.by_place.items():
-            start = register.address - address
-            if function == register.function and 0 <= start <= len(words) - register.words:
-                return decode(words[start : start + register.words], register.encoding)
-        raise CodecError(f"{register.meaning} at {register.address:04X} was not read")
-
-    def raw(self) -> dict[str, str]:
-        return {
-            f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
-            for (function, address), words in self.by_place.items()
-        }
 
 
 class ModbusDriver:
@@ -74,16 +54,14 @@ class ModbusDriver:
         ``moment`` is asked once, when the block with the total has arrived.
         """
         profile = meter.profile
-        place = profile.named("total")
-        by_place: dict[tuple[int, int], Sequence[int]] = {}
+        plan = profile.reading_plan
+        data: list[bytes] = []
         when: datetime | None = None
-        for block in profile.poll_blocks:
-            words = await self.client.read_block(meter.unit, profile, block)
-            by_place[block.function, block.address] = words
-            if block.holds(place):
+        for number, block in enumerate(plan.blocks):
+            data.append(await self.client.read_bytes(meter.unit, profile, block))
+            if number == plan.holds_total:
                 when = moment()
-        words = _Words(by_place)
-        values = {register.meaning: words.of(register) for register in profile.polled}
+        values = plan.values(data)
         total = values["total"]
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
@@ -92,14 +70,14 @@ class ModbusDriver:
             meter=meter.key,
             moment=when,
             total=total,
-            bands=_without_tail(values.get(band) for band in BANDS),
+            bands=_without_tail([values.get(band) for band in BANDS]),
             power=values.get("power", values.get("flow")),
             voltage=values.get("voltage"),
             current=values.get("current"),
             supply_state=_state(meter, flags),
             serial=values.get("serial"),
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
-            raw=words.raw(),
+            raw=plan.raw(data),
             multiplier=multiplier_of(profile, values),
             trip=profile.trip_of(values),
             alarms=profile.alarms_of(values),
@@ -117,13 +95,7 @@ class ModbusDriver:
         values, errors = dict(so_far.values), dict(so_far.errors)
         silent, clock, seen_at = so_far.silent, so_far.clock, so_far.clock_seen_at
         try:
-            words = _Words(
-                {
-                    (block.function, block.address): await self.client.read_block(
-                        meter.unit, profile, block
-                    )
-                }
-            )
+            words = await self.client.read_block(meter.unit, profile, block)
         except NotHolder:
             raise
         except FieldError as error:
@@ -133,7 +105,7 @@ class ModbusDriver:
             now = moment()
             for register in asked:
                 try:
-                    value = words.of(register)
+                    value = _value(register, block, words)
                     if register.meaning == "clock" and value is not None:
                         clock, seen_at = clock_of(value), now
                     values[register.meaning] = value
@@ -294,9 +266,8 @@ class ModbusDriver:
             if block.holds(place):
                 break
         words, exchange = await self.client.read_exchange(meter.unit, profile, block)
-        read = _Words({(block.function, block.address): words})
         values = {
-            register.meaning: read.of(register)
+            register.meaning: _value(register, block, words)
             for register in [place, *others]
             if block.holds(register)
         }
@@ -328,6 +299,12 @@ class WrongMeter(FieldError):
     """Another device answers at the meter's address."""
 
 
+def _value(register: Register, block: Block, words: Sequence[int]) -> Value:
+    """The value of a register that lies in a block that was read."""
+    start = register.address - block.address
+    return decode(words[start : start + register.words], register.encoding)
+
+
 def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
     control = meter.profile.control
     if control is None or flags is None:
@@ -335,8 +312,7 @@ def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
     return control.state_of(int(flags))  # type: ignore[return-value]
 
 
-def _without_tail(bands: Iterable[Value]) -> tuple[Decimal | None, ...]:
-    kept = list(bands)
-    while kept and kept[-1] is None:
-        kept.pop()
-    return tuple(kept)
+def _without_tail(bands: list[Value]) -> tuple[Decimal | None, ...]:
+    while bands and bands[-1] is None:
+        bands.pop()
+    return tuple(bands)

@@ -17,6 +17,8 @@ from .planning import LONGEST_READ, Block
 from .profile import Profile, Register
 from .profile_reader import READ_FUNCTIONS
 
+#: What stands for a value that the device says it has not.
+NO_VALUE = "no value"
 #: Blocks in a row that are not answered, after which a device counts as silent.
 MOST_SILENT = 2
 #: Blocks of one probe: so many that any profile fits, so few that a bus is not kept busy.
@@ -139,7 +141,7 @@ def _row(profile: Profile, register: Register, blocks: Sequence[RawBlock]) -> Ro
         words = raw.words[start : start + register.words]
         try:
             value = decode(words, register.encoding)
-            text = _text(register, value)
+            text = _text(profile, register, value)
         except CodecError as problem:
             return Row(register, words, error=str(problem), is_plausible=False)
         return Row(register, words, text, is_plausible=_is_plausible(profile, register, value))
@@ -147,9 +149,11 @@ def _row(profile: Profile, register: Register, blocks: Sequence[RawBlock]) -> Ro
     return Row(register, None, error=error, is_plausible=False if refused else None)
 
 
-def _text(register: Register, value: Value) -> str:
+def _text(profile: Profile, register: Register, value: Value) -> str:
     if value is None:
-        return "no value"
+        return NO_VALUE
+    if register.meaning == "supply_state" and profile.control is not None:
+        return f"{profile.control.state_of(int(value))} ({int(value):04X})"
     if register.meaning == "clock" and isinstance(value, bytes):
         return clock_of(value).isoformat(" ")
     if isinstance(value, bytes):

@@ -5,7 +5,7 @@ The same dictionary comes from a JSON file, a database copy or a test. Addresses
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -126,7 +126,8 @@ class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`.
 
     ``values``: see vocabulary.VALUES. ``is_template``: its map has no total, so that no meter
-    can be read by it until somebody adds that.
+    can be read by it until somebody adds that. ``type_code``: what the register of that meaning
+    holds in every device of this type.
     """
 
     code: str
@@ -145,6 +146,7 @@ class Profile:
     alarms: tuple[FlagRule, ...] = ()
     values: str = "secondary"
     is_template: bool = False
+    type_code: int | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":
@@ -165,6 +167,16 @@ class Profile:
         """What the meter reports of itself, of ALARMS."""
         return all_of(self.alarms, values)
 
+    def limited(self, max_block: int, max_gap: int) -> "Profile":
+        """The profile with shorter reads and smaller gaps, as a gateway needs them; a block
+        always has room for the longest register."""
+        longest = max(register.words for register in self.registers)
+        block = min(self.max_block, max(max_block, longest))
+        gap = min(self.max_gap, max_gap)
+        if (block, gap) == (self.max_block, self.max_gap):
+            return self
+        return replace(self, max_block=block, max_gap=gap)
+
     def named(self, meaning: str) -> Register | None:
         """The register with this meaning, if the device has it."""
         return self._by_meaning.get(meaning)
@@ -181,6 +193,14 @@ class Profile:
     def poll_blocks(self) -> tuple[Block, ...]:
         """The reads of one reading."""
         return self.blocks(self.polled)
+
+    @cached_property
+    def reading_plan(self):
+        """How the values of one reading come out of its blocks."""
+        # It is made of a profile, so it imports this module.
+        from .reading import ReadingPlan
+
+        return ReadingPlan(self)
 
     @cached_property
     def daily(self) -> tuple[Register, ...]:

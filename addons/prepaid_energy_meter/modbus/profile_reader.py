@@ -19,6 +19,8 @@ from .vocabulary import (
     unit_of,
 )
 
+#: Digits before or after the point, beyond which a factor is a slip of the pen.
+MOST_DIGITS = 18
 #: Year, month, day, weekday, hour, minute, second.
 CLOCK_BYTES = 7
 READ_FUNCTIONS = frozenset({3, 4})
@@ -57,6 +59,7 @@ class ProfileReader:
                 "registers",
                 "control",
                 "plan",
+                "type_code",
                 "values",
                 "template",
                 "trips",
@@ -64,18 +67,27 @@ class ProfileReader:
             },
             "profile",
         )
-        registers = []
+        registers, is_total_wrong = [], False
         for index, row in enumerate(self._rows(data, "registers", "profile")):
             register = self._register(row, index, commodity, certainty, read_functions, max_block)
             if register is not None:
                 registers.append(register)
+            elif row.get("meaning") == "total":
+                is_total_wrong = True
         meanings = [register.meaning for register in registers]
         for meaning in sorted({m for m in meanings if meanings.count(m) > 1}):
             self.problems.append(f"meaning {meaning} is given to more than one register")
-        has_total = any(register.meaning == "total" and register.polled for register in registers)
+        has_total = is_total_wrong or any(
+            register.meaning == "total" and register.polled for register in registers
+        )
         if not has_total and not is_template:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
+        type_code = None
+        if data.get("type_code") is not None:
+            type_code = self._integer(data, "type_code", "profile", 0, 0xFFFF)
+            if "type_code" not in meanings:
+                self.problems.append("a type code is given, but no register means it")
         time_plan = self._time_plan(certainty)
         trips = self._flags("trips", "cause", TRIPS, registers)
         alarms = self._flags("alarms", "alarm", ALARMS, registers)
@@ -97,6 +109,7 @@ class ProfileReader:
             read_functions=read_functions,
             write_functions=write_functions,
             time_plan=time_plan,
+            type_code=type_code,
             values=values,
             is_template=is_template,
             trips=trips,
@@ -142,7 +155,8 @@ class ProfileReader:
         if function not in read_functions:
             self.problems.append(f"{place}: function {function} is not among the read functions")
         address = self._integer(row, "address", place, 0, 0xFFFF)
-        given = TYPE_WORDS.get(kind)
+        # An unknown type is named already; its length then is nobody's question.
+        given = TYPE_WORDS.get(kind) if kind else 1
         words = self._integer(row, "words", place, 1, max_block, given)
         if given is not None and words != given:
             self.problems.append(f"{place}: {kind} has {given} registers, not {words}")
@@ -381,7 +395,7 @@ class ProfileReader:
             if isinstance(value, bool | float):
                 raise InvalidOperation
             number = Decimal(value)
-            if not number.is_finite():
+            if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
                 raise InvalidOperation
         except (InvalidOperation, TypeError, ValueError):
             self.problems.append(f"{place}: {name} must be a number in quotes, not {value!r}")

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.addons.prepaid_energy.models.energy_command_delivery import UNKNOWN
 from odoo.tools import SQL
 from psycopg2.extras import Json
 
@@ -157,6 +158,22 @@ class EnergyCommand(models.Model):
             )
         )
         self.invalidate_recordset(["result"], flush=False)
+
+    def _confirm(self, response, evidence=UNKNOWN):
+        """Override of `prepaid_energy`: documents that wait for the answer have it."""
+        super()._confirm(response, evidence)
+        self._tell_documents()
+
+    def _fail(self, error, response=None, evidence=UNKNOWN):
+        """Override of `prepaid_energy`: documents that wait for the answer hear that none comes."""
+        super()._fail(error, response, evidence)
+        self._tell_documents()
+
+    def _tell_documents(self):
+        if self.kind == "scan" and self.state == "confirmed":
+            self.env["energy.gateway.scan"]._take_result(self)
+        if self.kind == "probe" or (self.kind == "supply" and self.cause == "person"):
+            self.env["energy.meter.commissioning"]._order_ended(self)
 
     def action_order_again(self):
         """Override of `prepaid_energy`: a probe, scan or clock order is given once more."""

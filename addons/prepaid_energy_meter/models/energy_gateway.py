@@ -1,12 +1,9 @@
-import ipaddress
-
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..database_identity import database_identity
 
-ALLOWED_ADDRESSES = "prepaid_energy_meter.allowed_addresses"
 FIELD_CHANNEL = "energy_field"
 #: Real seconds of one run of the scheduled action, well below what Odoo lets a job run.
 CRON_SECONDS = 40
@@ -34,16 +31,6 @@ class EnergyGateway(models.Model):
         domain=[("kind", "=", "site")],
     )
     company_id = fields.Many2one(related="site_id.company_id", store=True, index=True)
-    kind = fields.Selection([("tcp", "Modbus TCP")], required=True, default="tcp")
-    host = fields.Char(string="Address", required=True, tracking=True)
-    port = fields.Integer(required=True, default=502, tracking=True)
-    timeout = fields.Float(
-        string="Time-out (s)",
-        digits=(6, 3),
-        required=True,
-        default=1.0,
-        help="Seconds from a request to its whole answer.",
-    )
     active = fields.Boolean(default=True, tracking=True)
     meter_ids = fields.One2many("energy.meter", "gateway_id")
     meter_count = fields.Integer(compute="_compute_meter_count")
@@ -78,14 +65,6 @@ class EnergyGateway(models.Model):
         string="May Write",
     )
 
-    _endpoint_uniq = models.UniqueIndex(
-        "(lower(host), port) WHERE active", "Another gateway has this address and port."
-    )
-    _check_port = models.Constraint("CHECK (port BETWEEN 1 AND 65535)", "Ports: 1 to 65535.")
-    _check_timeout = models.Constraint(
-        "CHECK (timeout > 0 AND timeout <= 60)", "The time-out is above 0 and at most 60 seconds."
-    )
-
     @api.depends("meter_ids")
     def _compute_meter_count(self):
         counts = dict(
@@ -109,14 +88,6 @@ class EnergyGateway(models.Model):
                 gateway.armed = "on_only"
             else:
                 gateway.armed = "all"
-
-    @api.constrains("host")
-    def _check_host(self):
-        for gateway in self:
-            if not gateway.host.strip() or any(c in gateway.host for c in "/@ \t\n"):
-                raise ValidationError(
-                    _("%s is neither an IP address nor a host name.", gateway.host)
-                )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -203,24 +174,6 @@ class EnergyGateway(models.Model):
         return ""
 
     # --- the connector's own -------------------------------------------------------------------
-
-    @api.model
-    def _allowed_networks(self):
-        """Return the networks that gateways may lie in; without the setting there are none.
-
-        :raise UserError: the setting is no list of networks
-        """
-        text = self.env["ir.config_parameter"].sudo().get_param(ALLOWED_ADDRESSES) or ""
-        try:
-            return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
-        except ValueError as error:
-            raise UserError(
-                _(
-                    "The system parameter %(key)s is no list of networks: %(error)s",
-                    key=ALLOWED_ADDRESSES,
-                    error=error,
-                )
-            ) from error
 
     @api.model
     def _cron_collect(self):

@@ -68,6 +68,10 @@ class EnergyMeterProfile(models.Model):
         string="To Be Completed",
         help="The map does not say where the total is: no meter is read by it.",
     )
+    type_code = fields.Integer(
+        help="What the type code's register holds in every meter of this type: a scan recognises "
+        "it by that. 0: unknown.",
+    )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
     flag_ids = fields.One2many("energy.flag.rule", "profile_id", copy=True)
     block_plan = fields.Text(
@@ -214,6 +218,7 @@ class EnergyMeterProfile(models.Model):
         "figures",
         "is_template",
         "control_confirmation",
+        "type_code",
     )
     def _check_map(self):
         for profile in self:
@@ -314,6 +319,8 @@ class EnergyMeterProfile(models.Model):
                 "confirmed": self.control_confirmation or "",
                 "source": self.control_source or "",
             }
+        if self.type_code:
+            data["type_code"] = self.type_code
         if self.plan_slots:
             data["plan"] = {
                 "slots": self.plan_slots,
@@ -343,6 +350,7 @@ class EnergyMeterProfile(models.Model):
             "is_template": data.get("template", False),
             "can_switch": bool(control),
             "plan_slots": 0,
+            "type_code": data.get("type_code") or 0,
             # Registers come first: flags are judged with them.
             "register_ids": [],
             "flag_ids": [

@@ -39,6 +39,7 @@ class EnergyMeterStatus(models.Model):
         """
         if not identities:
             return
+        self.env.flush_all()
         now = clock.now(self.env.cr)
         meters = self.env.execute_query(
             SQL(
@@ -103,6 +104,7 @@ class EnergyMeterStatus(models.Model):
 
         :rtype: set of int
         """
+        self.env["energy.meter.finding"].flush_model()
         rows = self.env.execute_query(
             SQL(
                 "SELECT meter_id FROM energy_meter_finding WHERE meter_id = ANY(%s)"
@@ -122,6 +124,7 @@ class EnergyMeterStatus(models.Model):
         """
         if not read:
             return set()
+        self.env["energy.meter.finding"].flush_model()
         rows = self.env.execute_query(
             SQL(
                 """

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .clock import ProjectClock
 from .gateway import Gateway
@@ -64,7 +64,7 @@ class Control:
         return reply["result"]
 
     def list(self) -> Rows:
-        """Gateways with port, baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
+        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
         serial, curve, scale, offset_hours)."""
         return self.call("list")
 
@@ -111,7 +111,8 @@ class Control:
         **parameters: Any,
     ) -> int:
         """Inject a fault into a gateway or one unit of it, for a number of requests, for real
-        seconds, or until it is cleared; its id. delay takes ms=…"""
+        seconds, or until it is cleared; its id. Further arguments are the fault's own (delay: ms=…,
+        exception: code=…), as `faults` and `wire_faults` name them."""
         return self.call(
             "add_fault",
             gateway=gateway,
@@ -122,27 +123,46 @@ class Control:
             parameters=parameters,
         )
 
+    def alter(self, serial: str, register: Decimal | str | None = None, **changes: Any) -> Rows:
+        """Change what a device is or says: register (a reset, or one about to roll over); of a
+        DDSY1352 and DTSY1352 answers_as (another serial number), clock_ahead (seconds), ct_ratio,
+        pt_ratio, encrypted, stuck (relays that do not move, ["L2"]), trip (its own protection:
+        "overload" or "load_control"); of a valve stuck, jams_after (seconds of its travel; -1: not
+        at all), move_seconds, low_battery. Its row of `relay`."""
+        register = None if register is None else str(register)
+        return self.call("alter", serial=serial, register=register, **changes)
+
+    def swap(self, serial: str, other: str) -> None:
+        """Have two meters change places, as swapped cables do."""
+        self.call("swap", serial=serial, other=other)
+
     def clear_faults(self, gateway: int | None = None, id: int | None = None) -> int:
         """Remove one fault, or all of a gateway or of the site; how many."""
         return self.call("clear_faults", gateway=gateway, id=id)
-
-    def trip(self, serial: str, cause: str) -> dict[str, Any]:
-        """Have a meter's own protection open its relay: "overload" or "load_control"; its state."""
-        return self.call("trip", serial=serial, cause=cause)
-
-    def condition(self, serial: str, **values: int | bool) -> dict[str, Any]:
-        """Change how a valve works: stuck, jams_after (seconds of its travel; -1: not at all),
-        move_seconds, low_battery; its state."""
-        return self.call("condition", serial=serial, values=values)
 
     def faults(self) -> Rows:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
 
+    def written(self) -> Rows:
+        """The answers to writes that were sent: gateway, unit, answered (monotonic seconds of this
+        computer)."""
+        return self.call("written")
+
     def stats(self) -> Rows:
         """Counts of each gateway: requests, writes, refused, unanswered, connections (now, _total,
         _peak), in_flight, overlaps."""
         return self.call("stats")
+
+    def outage(self, gateway: int, kind: str | None = None, duration: float | None = None) -> None:
+        """Have a gateway refuse connections ("refused") or swallow them ("black_hole") for real
+        seconds or until it is called without a kind."""
+        self.call("outage", gateway=gateway, kind=kind, duration=duration)
+
+    def second_master(self, gateway: int, ms: float | None = None) -> int:
+        """Have another system poll the bus every so many milliseconds of real time, or no longer;
+        how often it has so far."""
+        return self.call("second_master", gateway=gateway, ms=ms)
 
     def stop(self) -> None:
         """End the simulator."""
@@ -164,11 +184,18 @@ class ControlServer:
             "clock": self._clock,
             "set_clock": self._set_clock,
             "step_clock": self._step_clock,
+            "alter": self._alter,
+            "swap": self._swap,
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
-            "trip": self._trip,
-            "condition": self._condition,
+            "written": lambda: [
+                {"gateway": gateway.port, "unit": unit, "answered": at}
+                for gateway in site.gateways
+                for unit, at in gateway.written
+            ],
+            "outage": self._outage,
+            "second_master": self._second_master,
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
             "stop": self._end,
         }
@@ -226,6 +253,8 @@ class ControlServer:
         return [
             {
                 "port": gateway.port,
+                "kind": gateway.kind,
+                "device": gateway.device,
                 "baud": gateway.baud,
                 "turnaround_ms": round(gateway.turnaround * 1000),
                 "timeout_ms": round(gateway.timeout * 1000),
@@ -286,6 +315,19 @@ class ControlServer:
         self._project.step(seconds)
         return self._clock()
 
+    def _alter(self, serial: str, register: str | None = None, **changes: Any) -> Rows:
+        [(_place, meter)] = self._chosen(serial)
+        if register is not None and not Decimal(register).is_finite():
+            raise ValueError(f"alter: {register} is no register")
+        value = None if register is None else Decimal(register)
+        meter.alter(self._project.second(), register=value, **changes)
+        for gateway in self._site.gateways:
+            gateway.forget_answers()
+        return self._relay(serial)
+
+    def _swap(self, serial: str, other: str) -> None:
+        self._site.swap(serial, other, self._project.second())
+
     def _add_fault(self, gateway: int, kind: str, parameters: dict[str, Any], **where: Any) -> int:
         unit = where.get("unit")
         of = self._gateway(gateway)
@@ -297,17 +339,20 @@ class ControlServer:
         among = self._site.gateways if gateway is None else [self._gateway(gateway)]
         return sum(of.faults.clear(id) for of in among)
 
-    def _trip(self, serial: str, cause: str) -> dict[str, Any]:
-        ((place, meter),) = self._chosen(serial)
-        meter.trip(cause, self._project.second())
-        self._gateway(place["gateway"]).forget()
-        return {**place, **meter.report()}
+    def _outage(self, gateway: int, kind: str | None = None, duration: float | None = None) -> None:
+        outage = self._gateway(gateway).outage
+        if kind is None:
+            outage.end()
+        else:
+            outage.begin(kind, duration)
 
-    def _condition(self, serial: str, values: dict[str, Any]) -> dict[str, Any]:
-        ((place, meter),) = self._chosen(serial)
-        meter.condition(**values)
-        self._gateway(place["gateway"]).forget()
-        return {**place, **meter.report()}
+    def _second_master(self, gateway: int, ms: float | None = None) -> int:
+        master = self._gateway(gateway).second_master
+        if ms is None:
+            master.stop()
+        else:
+            master.start(ms)
+        return master.polls
 
     def _faults(self) -> Rows:
         return [
@@ -327,8 +372,7 @@ class ControlConnection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._server.transports.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

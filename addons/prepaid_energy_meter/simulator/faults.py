@@ -1,14 +1,15 @@
 """Faults of a gateway or of one unit behind it.
 
 A new fault is a class with the decorator `fault`: its parameters are the arguments of __init__, and
-it acts on an exchange before the meter gets the request, or on the answer after it.
+it acts on an exchange before the meter gets the request, or on the answer after it. Those that act
+on the bytes as they are sent are in `wire_faults`.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -17,12 +18,21 @@ from .clock import monotonic
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what becomes of it."""
+    """One request and what becomes of it.
+
+    request, answer: as Modbus TCP frames, whatever is spoken. pieces: what is sent, as it is
+    spoken, each with the real seconds it comes after the one before. resets: the connection is cut
+    after them.
+    """
 
     request: bytes
     reaches_meter: bool = True
     answer: bytes | None = None
     delay: float = 0.0  # real seconds
+    acting: list[Fault] = field(default_factory=list)
+    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    resets: bool = False
+    collided: bool = False  # another master talked at the same time
 
 
 class Fault:
@@ -36,6 +46,9 @@ class Fault:
 
     def after(self, exchange: Exchange) -> None:
         """Acts on the answer (None where there is none)."""
+
+    def on_wire(self, exchange: Exchange) -> None:
+        """Acts on the pieces that are sent (none where there is no answer)."""
 
 
 FAULTS: dict[str, type[Fault]] = {}

@@ -1,4 +1,7 @@
-"""A Modbus TCP gateway: one port, its connections, and the meters on its bus.
+"""A gateway: its port, its connections, and the meters on its bus.
+
+It speaks Modbus TCP; as "rtu_tcp" it passes on the bus's own frames, and as "serial" it is a pair of
+pseudo terminals with the bus behind it.
 
 Without a baud rate every request is answered at once. With one, the bus carries one transaction at
 a time and an answer comes after the time that request, turnaround and answer take on RS-485.
@@ -9,24 +12,30 @@ simulator has to be faster than the client it is asked by.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from typing import Any
 
-from . import frames
-from .clock import ProjectClock
+from . import frames, wire_faults  # noqa: F401 - wire_faults registers its faults
+from .clock import ProjectClock, monotonic
+from .connections import Connection, RtuConnection
 from .faults import Exchange, FaultList
 from .meter import READS, WRITES, Meter
+from .outage import Outage
+from .second_master import SecondMaster
+from .serial_port import SerialPort
 
-_logger = logging.getLogger(__name__)
+KINDS = ("tcp", "rtu_tcp", "serial")
 READ_HEADER = b"\0\0\0\6"
+# Answered writes that a gateway remembers.
+KEPT_WRITES = 10_000
 
 
 class Gateway:
     """One gateway.
 
     meters: by unit id; baud: None for no bus delay; turnaround: seconds a meter thinks; timeout:
-    seconds after which a gateway with a bus gives a meter up.
+    seconds after which a gateway with a bus gives a meter up. device: path at which a serial
+    gateway's line is found, else the system's own name for it; port is then but a name.
     """
 
     def __init__(
@@ -37,35 +46,58 @@ class Gateway:
         baud: int | None = None,
         turnaround: float = 0.02,
         timeout: float = 1.0,
+        kind: str = "tcp",
+        device: str = "",
     ) -> None:
         self.clock, self.meters, self.port = clock, meters, port
+        self.kind, self.device = kind, device
         self.baud, self.turnaround, self.timeout = baud, turnaround, timeout
         self.faults = FaultList()
         self.requests = self.writes = self.refused = self.unanswered = self.overlaps = 0
         self.connections_total = self.connections_peak = 0
+        # Unit and monotonic moment of every answer to a write that was sent.
+        self.written: deque[tuple[int, float]] = deque(maxlen=KEPT_WRITES)
         self.connections: set[Connection] = set()
         # Requests that are not answered yet, by connection.
         self._in_flight: dict[Connection, int] = {}
         self._waiting: deque[tuple[Connection, Exchange]] = deque()
         self._busy = False
+        self._on_bus: Exchange | None = None
+        self.second_master = SecondMaster(self)
+        self.outage = Outage(self)
         self._bus_free_at = 0.0
         self._cache: dict[bytes, bytes] = {}
         self._cache_second: int | None = None
         self._server: asyncio.Server | None = None
+        self._serial: SerialPort | None = None
+        self.host = ""
 
     async def listen(self, host: str) -> None:
         """Open the port; a port of 0 becomes the one that the system chose."""
+        self.host = host
+        if self.kind == "serial":
+            self._serial = SerialPort(self.device, RtuConnection(self))
+            self.device = self._serial.path
+            return
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), host, self.port, backlog=1024
-        )
+        spoken = Connection if self.kind == "tcp" else RtuConnection
+        self._server = await loop.create_server(lambda: spoken(self), host, self.port, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def close(self) -> None:
+    def stop_listening(self) -> None:
+        """Close the port and cut every connection."""
         if self._server:
             self._server.close()
+            self._server = None
         for connection in list(self.connections):
             connection.transport.abort()
+
+    def close(self) -> None:
+        self.second_master.stop()
+        self.outage.clear()
+        self.stop_listening()
+        if self._serial:
+            self._serial.close()
 
     def stats(self) -> dict[str, Any]:
         """Counts since the start. overlaps: requests that came while another connection had one in
@@ -93,15 +125,20 @@ class Gateway:
         self.requests += 1
         return request[:4] + tail
 
-    def forget(self) -> None:
-        """Answers made before no longer hold: a meter was changed from outside."""
+    def forget_answers(self) -> None:
+        """Make every answer anew: a meter is another one, or says something else."""
         self._cache.clear()
 
     def receive(self, connection: Connection, request: bytes) -> None:
         """Take a whole frame and see to its answer."""
         self.requests += 1
         if not self.baud and not self.faults:
-            connection.send(self.execute(request))
+            answer = self._answer(request)
+            if answer is None:
+                self.unanswered += 1
+            else:
+                connection.send(answer)
+                self._note_write(request)
             return
         exchange = Exchange(request)
         if self.faults and self.faults.take(request[6], at_gateway=True):
@@ -117,6 +154,12 @@ class Gateway:
         self._reach_meter(exchange)
         loop = asyncio.get_running_loop()
         loop.call_later(exchange.delay, self._finish, connection, exchange)
+
+    def _answer(self, request: bytes) -> bytes | None:
+        """What comes back on the bus: without a gateway that says so, nothing from nobody."""
+        if self.kind != "tcp" and request[6] not in self.meters:
+            return None
+        return self.execute(request)
 
     def execute(self, request: bytes) -> bytes:
         """Let the meter carry a request out; the frame that answers it."""
@@ -147,10 +190,11 @@ class Gateway:
 
     def _reach_meter(self, exchange: Exchange) -> None:
         acting = self.faults.take(exchange.request[6], at_gateway=False) if self.faults else []
+        exchange.acting = acting
         for fault in acting:
             fault.before(exchange)
         if exchange.reaches_meter:
-            exchange.answer = self.execute(exchange.request)
+            exchange.answer = self._answer(exchange.request)
         for fault in acting:
             fault.after(exchange)
 
@@ -161,8 +205,15 @@ class Gateway:
                 del self._in_flight[connection]
         if exchange.answer is None:
             self.unanswered += 1
-        else:
+        if exchange.acting or exchange.collided:
+            connection.send_exchange(exchange)
+        elif exchange.answer is not None:
             connection.send(exchange.answer)
+            self._note_write(exchange.request)
+
+    def _note_write(self, request: bytes) -> None:
+        if request[7] in WRITES:
+            self.written.append((request[6], monotonic()))
 
     # the bus: one transaction at a time, by the monotonic time of the loop
 
@@ -171,6 +222,7 @@ class Gateway:
             return
         self._busy = True
         connection, exchange = self._waiting.popleft()
+        self._on_bus = exchange
         loop = asyncio.get_running_loop()
         thought = (
             max(loop.time(), self._bus_free_at)
@@ -194,8 +246,19 @@ class Gateway:
         assert self.baud
         self._bus_free_at = done + frames.silence_seconds(self.baud)
         self._busy = False
+        self._on_bus = None
+        if exchange.collided and self.kind == "tcp":
+            exchange.answer = frames.exception(exchange.request, frames.NO_ANSWER_FROM_TARGET)
         self._finish(connection, exchange)
         self._next_transaction()
+
+    def collide(self) -> bool:
+        """Let another master talk now; whether it spoils what is on the bus."""
+        if self._on_bus is None:
+            return False
+        self._on_bus.collided = True
+        self.overlaps += 1
+        return True
 
     def connected(self, connection: Connection) -> None:
         self.connections.add(connection)
@@ -206,48 +269,3 @@ class Gateway:
         self.connections.discard(connection)
         # What the bus carries already goes on; the answer then finds nobody.
         self._in_flight.pop(connection, None)
-
-
-class Connection(asyncio.Protocol):
-    """One client of a gateway."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._buffer = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self._gateway.connected(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._gateway.disconnected(self)
-
-    def data_received(self, data: bytes) -> None:
-        if len(data) == 12 and not self._buffer:
-            kept = self._gateway.quick(data)
-            if kept is not None:
-                self.transport.write(kept)
-                return
-        buffer = self._buffer
-        buffer += data
-        try:
-            while (length := frames.frame_length(buffer)) and len(buffer) >= length:
-                request = bytes(buffer[:length])
-                del buffer[:length]
-                self._gateway.receive(self, request)
-        except frames.FrameError as error:
-            _logger.warning("gateway %d: connection closed: %s", self._gateway.port, error)
-            self.transport.abort()
-
-    def send(self, frame: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(frame)
-
-    def pause_writing(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self.transport.resume_reading()

@@ -7,7 +7,7 @@ Where the facts are silent the simulated device decides: other registers read ze
 but to the valve (001C) is refused with exception 02; while the valve moves neither its open nor its
 closed bit is set; water flows as long as it is not fully closed; the counter shows whole litres.
 
-What can be wrong with it (`condition`): a stuck valve obeys nothing and says so (bit 0004); one
+What can be wrong with it (`alter`): a stuck valve obeys nothing and says so (bit 0004); one
 that jams stops so many seconds after it set out and shows neither end; a low battery is bit 0008.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .frames import ILLEGAL_ADDRESS, ILLEGAL_VALUE, READ_HOLDING, WRITE_ONE, ModbusError
 from .load import HOUR, Curve
@@ -39,6 +39,12 @@ class KaifengValve(Meter):
     commands = ("open", "close")
     supply_on: ClassVar[str] = "open"
     supply_off: ClassVar[str] = "close"
+    alterable: ClassVar[dict[str, type]] = {
+        "stuck": bool,
+        "jams_after": int,
+        "move_seconds": int,
+        "low_battery": bool,
+    }
 
     def __init__(
         self,
@@ -66,12 +72,8 @@ class KaifengValve(Meter):
             self._moved_at = None
         super().settle(second)
 
-    def condition(self, **values: int | bool) -> None:
-        known = {"stuck", "jams_after", "move_seconds", "low_battery"}
-        if values.keys() - known:
-            raise ValueError(f"condition: only {', '.join(sorted(known))}")
-        for name, value in values.items():
-            setattr(self, name, None if name == "jams_after" and value < 0 else value)
+    def _alter(self, name: str, value: Any) -> None:
+        super()._alter(name, None if name == "jams_after" and value < 0 else value)
 
     def flows(self) -> bool:
         return self._open or self._jammed or self._moved_at is not None
@@ -103,6 +105,7 @@ class KaifengValve(Meter):
 
     def _litres(self) -> int:
         start = self.start_register
+        # Since the register was set last.
         used = Fraction(self._used * self.scale.numerator, self.scale.denominator * HOUR)
         return int(start * 1000 + used)
 

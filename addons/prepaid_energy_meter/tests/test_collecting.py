@@ -121,7 +121,8 @@ class TestCollecting(FieldCommon):
         gateways, faults = store.load_field(self.env)
         self.assertEqual(faults, {})
         loaded = gateways[self.gateway.id]
-        self.assertEqual((loaded.host, loaded.port, loaded.timeout), ("192.0.2.10", 502, 1.0))
+        line = loaded.line
+        self.assertEqual((line.host, line.port, line.timeout), ("192.0.2.10", 502, 1.0))
         self.assertEqual(
             [(m.key, m.name, m.unit, m.profile.code) for m in loaded.meters],
             [

@@ -1,36 +1,76 @@
 import ipaddress
 
 from odoo.exceptions import UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 from psycopg2 import IntegrityError
 
-from ..models.energy_gateway import ALLOWED_ADDRESSES
+from ..connector import store
+from ..modbus.line import Line
+from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from .common import FieldCommon
 
 
 @tagged("post_install", "-at_install")
 class TestGateway(FieldCommon):
-    def networks(self, text):
+    def allow(self, text=False, devices=False):
         self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, text)
-        return self.env["energy.gateway"]._allowed_networks()
+        self.env["ir.config_parameter"].set_param(ALLOWED_DEVICES, devices)
+        return self.env["energy.gateway"]._allowed()
+
+    def serial(self, **values):
+        return self.env["energy.gateway"].create(
+            {
+                "name": "Cellar",
+                "site_id": self.site.id,
+                "kind": "serial",
+                "serial_device": "/dev/ttyUSB0",
+                **values,
+            }
+        )
 
     def test_nothing_is_allowed_until_the_administrator_says_so(self):
-        self.assertEqual(self.networks(False), ())
+        allowed = self.allow()
+        self.assertEqual((allowed.networks, allowed.devices), ((), frozenset()))
 
-    def test_networks_are_read_from_the_setting(self):
+    def test_lists_are_read_from_the_settings(self):
+        allowed = self.allow("10.0.0.0/8, 192.0.2.7  2001:db8::/32", "/dev/ttyUSB0 /dev/ttyS1")
         self.assertEqual(
-            self.networks("10.0.0.0/8, 192.0.2.7  2001:db8::/32"),
+            allowed.networks,
             (
                 ipaddress.ip_network("10.0.0.0/8"),
                 ipaddress.ip_network("192.0.2.7/32"),
                 ipaddress.ip_network("2001:db8::/32"),
             ),
         )
+        self.assertEqual(allowed.devices, {"/dev/ttyUSB0", "/dev/ttyS1"})
 
-    def test_setting_that_is_no_network_is_an_error(self):
+    def test_setting_that_cannot_be_read_is_an_error(self):
+        for addresses in ("10.0.0.0/8, meters.example.com", "0.0.0.0/0", "10.0.0.1/8"):
+            with self.assertRaisesRegex(UserError, "no list of networks"):
+                self.allow(addresses)
+        for devices in ("ttyUSB0", "/dev/../etc/passwd", "/etc/passwd"):
+            with self.assertRaisesRegex(UserError, "no list of devices"):
+                self.allow("", devices)
+
+    def test_connector_is_told_what_is_wrong_with_the_setting(self):
+        self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "everything")
+        allowed, why = store.allowed_networks(self.env)
+        self.assertEqual(allowed.networks, ())
+        self.assertIn("no list of networks", why)
+
+    def test_administrator_sets_the_lists_on_a_screen(self):
+        with Form(self.env["res.config.settings"]) as form:
+            form.energy_allowed_addresses = "10.20.0.0/16"
+            form.energy_allowed_devices = "/dev/ttyUSB0"
+        form.record.execute()
+        allowed = self.env["energy.gateway"]._allowed()
+        self.assertEqual(allowed.networks, (ipaddress.ip_network("10.20.0.0/16"),))
+        self.assertEqual(allowed.devices, {"/dev/ttyUSB0"})
+        with Form(self.env["res.config.settings"]) as form:
+            form.energy_allowed_addresses = "meters"
         with self.assertRaisesRegex(UserError, "no list of networks"):
-            self.networks("10.0.0.0/8, meters.example.com")
+            form.record.execute()
 
     def test_gateway_has_its_status(self):
         self.assertEqual(len(self.gateway.status_id), 1)
@@ -38,9 +78,19 @@ class TestGateway(FieldCommon):
         self.assertEqual(self.gateway.meter_count, 2)
 
     def test_address_is_an_address(self):
-        for host in ("http://192.0.2.1", "a b", "user@host", " "):
+        for host in ("http://192.0.2.1", "a b", "user@host", " ", "", "0x7f.1", "2130706433"):
             with self.assertRaises(ValidationError):
                 self.gateway.host = host
+
+    def test_address_is_judged_when_it_is_saved(self):
+        self.allow("192.0.2.0/24, 169.254.0.0/16")
+        for host in ("198.51.100.1", "127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.0"):
+            with self.assertRaises(ValidationError):
+                self.gateway.host = host
+        for host in ("192.0.2.99", "169.254.3.4", "meters.example.com"):
+            self.gateway.host = host
+        self.allow("127.0.0.0/8")
+        self.gateway.host = "127.0.0.1"
 
     def test_endpoint_is_unique(self):
         with (
@@ -49,3 +99,88 @@ class TestGateway(FieldCommon):
             self.env.cr.savepoint(),
         ):
             self.gateway.copy()
+
+    def test_serial_device_must_be_listed(self):
+        with self.assertRaisesRegex(ValidationError, "has not listed"), self.env.cr.savepoint():
+            self.serial()
+        self.allow("", "/dev/ttyUSB0")
+        first = self.serial()
+        self.assertFalse(first.host)
+        with (
+            self.assertRaises(IntegrityError),
+            mute_logger("odoo.sql_db"),
+            self.env.cr.savepoint(),
+        ):
+            self.serial()
+        self.serial(serial_machine="another-computer")
+
+    def test_gateway_needs_what_its_kind_needs(self):
+        for values in ({"host": False}, {"kind": "rtu_tcp", "host": False}):
+            with self.assertRaises(ValidationError):
+                self.gateway.write(values)
+
+    def test_delay_between_frames_follows_the_kind(self):
+        self.assertEqual(self.gateway.frame_delay, 0)
+        self.gateway.echoes_numbers = False
+        self.assertEqual(self.gateway.frame_delay, 20)
+        self.gateway.frame_delay = 35
+        self.assertEqual(self.gateway.frame_delay, 35)
+        self.gateway.kind = "rtu_tcp"
+        self.assertEqual(self.gateway.frame_delay, 20)
+
+    def test_quiet_time_is_at_least_the_time_out(self):
+        self.gateway.timeout = 3
+        with self.assertRaisesRegex(ValidationError, "at least the time-out"):
+            self.gateway.kind = "rtu_tcp"
+        self.gateway.write({"kind": "rtu_tcp", "quiet_time": 3})
+
+    def test_connector_gets_the_settings(self):
+        self.allow("192.0.2.0/24", "/dev/ttyUSB0")
+        self.gateway.write(
+            {
+                "kind": "rtu_tcp",
+                "port": 4001,
+                "timeout": 0.5,
+                "connect_timeout": 2,
+                "retries": 1,
+                "frame_delay": 30,
+                "quiet_time": 1.5,
+            }
+        )
+        serial = self.serial(baud="2400", parity="E", serial_machine="cellar-pc")
+        gateways, _faults = store.load_field(self.env)
+        self.assertEqual(
+            gateways[self.gateway.id].line,
+            Line(
+                kind="rtu_tcp",
+                host="192.0.2.10",
+                port=4001,
+                timeout=0.5,
+                connect_timeout=2.0,
+                pause=0.03,
+                quiet=1.5,
+                retries=1,
+            ),
+        )
+        self.assertEqual(gateways[serial.id].machine, "cellar-pc")
+        line = gateways[serial.id].line
+        self.assertEqual((line.device, line.baud, line.parity), ("/dev/ttyUSB0", 2400, "E"))
+
+    def test_reads_are_cut_to_what_the_gateway_takes(self):
+        self.gateway.write({"max_block": 6, "max_gap": 0})
+        meters = store.load_field(self.env)[0][self.gateway.id].meters
+        for meter in meters:
+            longest = max(register.words for register in meter.profile.registers)
+            for block in meter.profile.poll_blocks:
+                self.assertLessEqual(block.count, max(6, longest))
+            needed = {
+                register.address + word
+                for register in meter.profile.polled
+                for word in range(register.words)
+            }
+            read = {
+                block.address + word
+                for block in meter.profile.poll_blocks
+                for word in range(block.count)
+            }
+            self.assertEqual(read, needed)
