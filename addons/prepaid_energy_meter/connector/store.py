@@ -254,8 +254,13 @@ def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
         "error": None,
         "latency_ms": round(snapshot.latency),
     }
+    row["alarms"] = " ".join(snapshot.alarms) or None
     if snapshot.supply_state and not state_is_newer:
-        row.update(supply_state=snapshot.supply_state, supply_seen_at=snapshot.moment)
+        row.update(
+            supply_state=snapshot.supply_state,
+            supply_seen_at=snapshot.moment,
+            trip_cause=snapshot.trip,
+        )
     return row
 
 
@@ -362,6 +367,7 @@ def confirm(env, command_id, outcome, holder=""):
                     "meter_id": command.meter_id.id,
                     "supply_state": outcome.supply_state,
                     "supply_seen_at": moment.replace(microsecond=0),
+                    "trip_cause": outcome.trip,
                 }
             ]
         )

@@ -3,6 +3,7 @@ from . import (
     energy_command_identity,
     energy_demo,
     energy_field_health,
+    energy_flag_rule,
     energy_gateway,
     energy_gateway_hour,
     energy_gateway_commissioning,
