@@ -85,12 +85,15 @@ class _Device:
     meter: FieldMeter
     health: Health = field(default_factory=Health)
     retried: int = 0
+    told: tuple[object, ...] = ()
 
 
 class Bus:
     """The worker of one gateway. All methods belong to one event loop.
 
     :param moment: the caller's clock for readings (naive UTC)
+    :param name: the gateway's, for the log: one line says what happened when it begins, one when
+        it is over
     :param retries: how often a reading is asked for again before it counts as missed
     :param now: monotonic seconds; tests hand in their own
     """
@@ -103,9 +106,11 @@ class Bus:
         moment: Callable[[], datetime],
         *,
         limits: Limits | None = None,
+        name: str = "",
         retries: int = 0,
         now: Callable[[], float] = monotonic,
     ):
+        self.name = name
         self.retries = retries
         self.driver = driver
         self.events = events
@@ -219,6 +224,7 @@ class Bus:
             # The lease is over, and with it this worker.
             raise
         except FieldError as error:
+            self._tell(device, error)
             is_lost = isinstance(error, NoAnswer | WrongAnswer)
             if is_lost and not health.misses and device.retried < self.retries:
                 # At the end of its queue: the others and every order go first.
@@ -231,10 +237,23 @@ class Bus:
             self._failed(device, error)
             return
         device.retried = 0
+        if device.told:
+            device.told = ()
+            _logger.info("Gateway %s, meter %s: answers again", self.name, meter.name)
         self._gateway_answered()
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
         self.events.snapshot(snapshot)
+
+    def _tell(self, device: _Device, error: FieldError) -> None:
+        """Log what is wrong with a meter once, until it changes or is over."""
+        if isinstance(error, Unreachable | Refused):
+            # The gateway's, told once for all behind it.
+            return
+        kind = type(error), getattr(error, "code", None)
+        if device.told != kind:
+            device.told = kind
+            _logger.info("Gateway %s, meter %s: %s", self.name, device.meter.name, error)
 
     def _failed(self, device: _Device, error: FieldError) -> None:
         """Sort a failed reading: the gateway's fault, the meter's, or the profile's."""
@@ -277,12 +296,15 @@ class Bus:
         if len(self._silent) >= enough > 1 and self.health.online is not False:
             self.health.online = False
             self.health.error = f"no meter answers any more; the last one: {error}"
+            _logger.info("Gateway %s: %s", self.name, self.health.error)
             self.events.gateway(self.health)
 
     def _gateway_answered(self) -> None:
         self.health.good += 1
         self._silent.clear()
         changed = self.health.online is not True or self.health.misses
+        if changed:
+            _logger.info("Gateway %s answers", self.name)
         self.health.online, self.health.misses, self.health.error = True, 0, ""
         self.health.wait_until = 0.0
         if changed:
@@ -292,6 +314,8 @@ class Bus:
         health = self.health
         health.bad += 1
         health.misses += 1
+        if not health.misses:
+            _logger.info("Gateway %s: %s", self.name, error)
         health.error = str(error)
         health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
         if health.misses >= self.limits.offline_after:

@@ -135,6 +135,21 @@ class Profile:
         """The reads of one reading."""
         return self.blocks(self.polled)
 
+    @cached_property
+    def part_blocks(self) -> tuple[Block, ...]:
+        """Every read that starts and ends with a register within one of `poll_blocks`, the
+        shortest first."""
+        found = set()
+        for whole in self.poll_blocks:
+            inside = [register for register in self.registers if whole.holds(register)]
+            for first in inside:
+                for last in inside:
+                    end = last.address + last.words
+                    block = Block(whole.function, first.address, end - first.address)
+                    if first.address <= last.address and self.allows_read(block):
+                        found.add(block)
+        return tuple(sorted(found, key=lambda block: (block.count, block)))
+
     def blocks(self, registers: Sequence[Register]) -> tuple[Block, ...]:
         return plan(registers, self.max_block, self.max_gap)
 
