@@ -3,11 +3,13 @@ fails with each of its planted defects."""
 
 import importlib.util
 import random
+import struct
 from pathlib import Path
 
 import pytest
 from wire_world import KINDS, World, ddsy_profile, log_of_the_bus, play
 
+from modbus import client
 from modbus.bus import Bus, Limits
 from modbus.client import GatewayClient
 from modbus.connection import Connection
@@ -52,8 +54,12 @@ async def _one_bad_answer(kind, fault, parameters):
     world.gateway.clock.step(3600)
     opened = world.link.opened
     world.gateway.faults.add(fault, unit=2, count=1, **parameters)
+    begin = world.now()
     with log_of_the_bus() as lines:
         await world.read()
+        # Only after a doubt without numbers, and where bytes are missing, is anything waited for.
+        waits = (kind != TCP) + (fault == "truncated")
+        assert world.now() - begin < waits + 0.5, f"{fault}: it is waited for what cannot come"
         fresh = world.snapshots[3:]
         assert [snapshot.meter for snapshot in fresh] == [1, 3], (fault, fresh)
         assert all(not world.wrong(snapshot) for snapshot in fresh), fault
@@ -146,8 +152,8 @@ def late_answers():
     """M3."""
     good = play(lambda: _ten_thousand_polls(TCP, 10_000, 1))
     assert good > 5000
-    for kind in (RTU, UNNUMBERED):
-        assert play(lambda k=kind: _ten_thousand_polls(k, 10_000, 2)) > 5000
+    assert play(lambda: _ten_thousand_polls(RTU, 10_000, 2)) > 5000
+    assert play(lambda: _ten_thousand_polls(UNNUMBERED, 2000, 2)) > 1000
 
 
 def late_answers_of_the_same_length():
@@ -241,7 +247,7 @@ def dead_gateway():
                 world.bus.ask_read(unit)
             await world.settle(3600)
             assert world.missed == []
-            assert [online for online, _misses in world.states].count(False) == 58
+            assert 55 <= [online for online, _misses in world.states].count(False) <= 90
             assert lines == ["Gateway Riser 1: memory: nobody there"], lines
             attempts = world.link.opened
             assert 55 <= attempts <= 90, "waits grow to a minute and are spread"
@@ -263,6 +269,7 @@ def dead_gateway():
         assert world.now() == begin, "another gateway is not held up"
         assert len(other.snapshots) == 3
 
+    play(unreachable)
     play(half_open)
 
 
@@ -351,7 +358,7 @@ PROPERTIES = [
         spoilt_bytes,
         [
             (RtuFraming.answer, "bytes(received[-2:]) != _checksum(bytes(received[:-2]))", "False"),
-            (TcpFraming.answer, "elif len(received) > whole:", "elif False:"),
+            (Asked.check, "len(pdu) == self.size and ", ""),
             (TcpFraming.answer, "elif not 3 <= length <= _LONGEST_PDU + 1:", "elif False:"),
             (GatewayClient._exchange, "self.close()", "pass"),
             (Bus._tell, "device.told = kind", "pass"),
@@ -376,21 +383,14 @@ PROPERTIES = [
     (
         late_answers,
         [
-            (TcpFraming.answer, "number != asked.number", "False"),
-            (GatewayClient.connect, "if self._must_be_quiet and not", "if False and not"),
-            (GatewayClient._exchange, "self.close()", "pass"),
+            (GatewayClient._flush, "if shape not in self._doubtful and", "if True and"),
+            (GatewayClient._exchange, "if shape[0] != unit", "if False"),
+            (client._flush_block, "if other not in doubtful:", "if True:"),
         ],
     ),
     (
         late_answers_of_the_same_length,
-        [
-            (
-                GatewayClient._flush,
-                "if shape not in self._doubtful and not is_like_the_last:",
-                "if True:",
-            ),
-            (GatewayClient._exchange, "if self.timing.pause:", "if False:"),
-        ],
+        [(GatewayClient._flush, "if shape not in self._doubtful and", "if True and")],
     ),
     (
         gateway_without_numbers,
@@ -417,7 +417,7 @@ PROPERTIES = [
         dead_gateway,
         [
             (Bus._failed, "if isinstance(error, Unreachable | Refused):", "if False:"),
-            (Bus._gateway_missed, "if not health.misses:", "if True:"),
+            (Bus._gateway_missed, "if health.misses == 1:", "if True:"),
             (Bus._gateway_silent, "self.health.online = False", "pass"),
         ],
     ),
@@ -425,7 +425,6 @@ PROPERTIES = [
         second_master,
         [
             (ModbusDriver.start, "if order.maybe_sent:", "if False:"),
-            (Bus._read, "                health.bad += 1\n", ""),
             (Bus._failed, "health.bad += 1", "pass"),
         ],
     ),
@@ -458,5 +457,5 @@ def test_property(check):
     ],
 )
 def test_planted_defect_is_caught(check, defect):
-    with planted(*defect), pytest.raises((AssertionError, ValueError, IndexError)):
+    with planted(*defect), pytest.raises((AssertionError, ValueError, IndexError, struct.error)):
         check()

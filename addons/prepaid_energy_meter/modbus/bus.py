@@ -314,7 +314,7 @@ class Bus:
         health = self.health
         health.bad += 1
         health.misses += 1
-        if not health.misses:
+        if health.misses == 1:
             _logger.info("Gateway %s: %s", self.name, error)
         health.error = str(error)
         health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
