@@ -8,6 +8,7 @@ from . import (
     test_lease,
     test_meter,
     test_neutralize,
+    test_offline,
     test_profile,
     test_tariff_plan,
 )
