@@ -58,6 +58,8 @@
         "views/energy_credit_policy_views.xml",
         "views/energy_agreement_template_views.xml",
         "views/energy_command_views.xml",
+        "views/energy_cut_breaker_views.xml",
+        "views/energy_property_switching_views.xml",
         "views/res_users_views.xml",
         "views/res_company_views.xml",
         "views/energy_reconciliation_views.xml",

@@ -10,6 +10,8 @@ SQL_LEFT_BEHIND = """
     DROP FUNCTION IF EXISTS energy_shift_use() CASCADE;
     DROP FUNCTION IF EXISTS energy_receipt_refuse_change() CASCADE;
     DROP FUNCTION IF EXISTS energy_command_notify() CASCADE;
+    DROP FUNCTION IF EXISTS energy_command_refuse_change() CASCADE;
+    DROP FUNCTION IF EXISTS energy_attempt_refuse_change() CASCADE;
     DROP FUNCTION IF EXISTS energy_clock_notify() CASCADE;
     DROP FUNCTION IF EXISTS energy_reading_partition(date);
     DROP FUNCTION IF EXISTS energy_now() CASCADE;

@@ -25,3 +25,9 @@ def month_first(day: date) -> date:
 def month_last(day: date) -> date:
     """Return the last day of the month of `day`."""
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+
+
+@lru_cache(maxsize=4096)
+def month_name(day: date) -> str:
+    """Return the month of `day` as 2026-03."""
+    return f"{day:%Y-%m}"

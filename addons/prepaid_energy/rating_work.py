@@ -34,7 +34,7 @@ def plus(one, other):
     return Fraction(one) + Fraction(other)
 
 
-@dataclass
+@dataclass(slots=True)
 class Work:
     """A supply of an account that is rated, and what is known of it.
 
@@ -164,7 +164,7 @@ class Work:
         return self.account, self.commodity, supply, start, end
 
 
-@dataclass
+@dataclass(slots=True)
 class Unit:
     """One unit of rating in work: an account's use of a commodity in one tier period.
 
@@ -179,6 +179,8 @@ class Unit:
     period_end: date
     first_day: date
     days: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(Decimal)))
+    # Keys of the tariff versions of all its use.
+    versions: set = field(default_factory=set)
     # (is interpolated, is estimated) by (day, supply, version, band)
     flags: dict = field(default_factory=dict)
     before: list = field(default_factory=list)
@@ -202,6 +204,7 @@ class Unit:
 
     def add(self, day, supply, version, band, quantity, flags):
         """Add use of a day."""
+        self.versions.add(version)
         self.days[day][supply, version, band] += quantity
         place = (day, supply, version, band)
         known = self.flags.get(place)
@@ -210,7 +213,7 @@ class Unit:
         self.flags[place] = flags
 
 
-@dataclass
+@dataclass(slots=True)
 class Month:
     """What is due and posted for one local month of a unit; `id` None where it has no row yet."""
 
@@ -233,6 +236,7 @@ class Batch:
     works: list = field(default_factory=list)
     units: dict = field(default_factory=dict)
     failures: dict = field(default_factory=dict)
+    _bounds: dict = field(default_factory=dict, repr=False)
     _by_account: dict = field(default_factory=lambda: defaultdict(list), repr=False)
 
     def of(self, unit):
@@ -245,7 +249,7 @@ class Batch:
     def used_until(self, unit, month):
         """Return the moment up to which use is counted in a month of a unit."""
         supplies = self.of(unit)
-        first, end = (local_midnight(day, supplies[0].zone) for day in unit.part(month))
+        first, end = self._moments(unit, month, supplies[0].zone)
         latest = None
         for work in supplies:
             if unit.supply and unit.supply not in (work.chain, work.counter):
@@ -254,6 +258,14 @@ class Batch:
             if settled is not None and settled > first and (latest is None or settled > latest):
                 latest = settled
         return latest if latest is None else min(latest, end)
+
+    def _moments(self, unit, month, zone):
+        """Return when a month's part of the tier period begins and ends."""
+        key = (unit.period_start, unit.period_end, month, zone)
+        moments = self._bounds.get(key)
+        if moments is None:
+            moments = self._bounds[key] = [local_midnight(day, zone) for day in unit.part(month)]
+        return moments
 
     @cached_property
     def may_have_minimum(self):

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dateutil.relativedelta import relativedelta
+
 from tools import odoo_command
 
 
@@ -60,7 +62,10 @@ class Population:
         ]
         env.flush_all()
         cr = env.cr
-        cr.execute("SELECT energy_reading_partition(%s)", [start.date().replace(day=1)])
+        # This month and the last one have their partitions, as in any database in use.
+        month = start.date().replace(day=1)
+        for first in (month - relativedelta(months=1), month):
+            cr.execute("SELECT energy_reading_partition(%s)", [first])
         values = {
             "name": name,
             "count": count,
@@ -70,7 +75,7 @@ class Population:
             "policy": policy.id,
             "start": start,
             "tariffs": [tariff.id for tariff in tariffs],
-            "month": start.date().replace(day=1),
+            "month": month,
         }
         cr.execute(
             """

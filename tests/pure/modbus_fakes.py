@@ -1,6 +1,6 @@
 """A tiny Modbus TCP server and helpers for the tests of ``modbus``.
 
-Written from the protocol's text (MBAP header, function codes 3, 6, 16), apart from the code
+Written from the protocol's text (MBAP header, function codes 3, 4, 6, 16), apart from the code
 under test and from pymodbus.
 """
 
@@ -121,9 +121,9 @@ class Server:
         if unit not in self.words:
             return bytes((pdu[0] | 0x80, 0x0B))
         address, second = struct.unpack(">HH", pdu[1:5])
-        if pdu[0] == 3:
+        if pdu[0] in (3, 4):
             words = [self.words[unit].get(address + i, 0) for i in range(second)]
-            return struct.pack(f">BB{second}H", 3, 2 * second, *words)
+            return struct.pack(f">BB{second}H", pdu[0], 2 * second, *words)
         if pdu[0] == 6:
             self.words[unit][address] = second
             self.on_write(unit, address, [second])

@@ -39,6 +39,7 @@ D = Decimal
         # nothing is cut on doubt, nor where a person or the site's state forbids it
         ("-3.20", {"protected": True}, (None, "protected", "3.21")),
         ("-3.20", {"switchable": False}, (None, "not_switchable", "3.21")),
+        ("-3.20", {"commissioned": False}, (None, "not_commissioned", "3.21")),
         ("-3.20", {"held": True}, (None, "held_reading", "3.21")),
         ("-3.20", {"fresh": False}, (None, "stale", "3.21")),
         ("-3.20", {"site_state": "watch"}, (None, "would_cut_watch", "3.21")),
@@ -65,6 +66,7 @@ D = Decimal
         # it comes back in spite of doubt, protection and the site's state
         ("50", {**OFF, "fresh": False, "held": True}, ("on", "restored", "0")),
         ("50", {**OFF, "protected": True}, ("on", "restored", "0")),
+        ("50", {**OFF, "commissioned": False}, ("on", "restored", "0")),
         ("50", {**OFF, "site_state": "watch"}, ("on", "restored", "0")),
         ("50", {**OFF, "site_state": "trial"}, ("on", "restored", "0")),
         ("50", {**OFF, "switchable": False}, (None, "not_switchable", "0")),

@@ -9,8 +9,8 @@ from modbus_fakes import METER, FakeTime, Server, profile
 
 from modbus.bus import Bus, Events, Limits
 from modbus.device import ModbusDriver
-from modbus.driver import FieldMeter, OrderHooks, SupplyOrder
-from modbus.errors import NotHolder
+from modbus.driver import FieldMeter, Job, JobResult, OrderHooks, SupplyOrder
+from modbus.errors import NoAnswer, NotHolder
 
 MOMENT = datetime(2026, 3, 1, 10, 30)
 LIMITS = Limits(gateway_first_wait=1.0)
@@ -23,7 +23,7 @@ class Field:
         self.server = server
         self.time = FakeTime()
         self.snapshots, self.missed, self.finished, self.gateway = [], [], [], []
-        self.points, self.asked = [], []
+        self.points, self.asked, self.jobs = [], [], []
         self.refusal = ""
         self.client = server.client(**options)
         self.bus = Bus(
@@ -35,6 +35,7 @@ class Field:
                 ),
                 finished=lambda order, outcome: self.finished.append((order.key, outcome)),
                 gateway=lambda health: self.gateway.append((health.online, health.misses)),
+                job=lambda job, result: self.jobs.append((job, result)),
             ),
             OrderHooks(may_write=self.may_write, reached=self.reached),
             lambda: MOMENT,
@@ -126,7 +127,7 @@ def test_order_goes_before_reads_and_urgent_reads_before_due_ones():
         field.bus.give_order(SupplyOrder(70, 2, "off", last_total=Decimal(10)))
         await field.drain()
         kinds = [(unit, pdu[0]) for unit, pdu in server.requests]
-        assert kinds[:3] == [(2, 3), (2, 16), (2, 3)]
+        assert kinds[:4] == [(2, 3), (2, 3), (2, 16), (2, 3)]
         assert [snapshot.meter for snapshot in field.snapshots] == [3, 1, 2]
         assert [(key, outcome.state) for key, outcome in field.finished] == [(70, "confirmed")]
 
@@ -354,6 +355,103 @@ def test_moving_valve_is_waited_for_and_holds_nobody_up():
     run(test)
 
 
+def test_valve_that_moves_already_is_waited_for_before_anything_is_written():
+    async def test(field, server):
+        obey(server)
+        server.words[1][16] = 0
+        field.bus.give_order(SupplyOrder(5, 1, "on"))
+        await field.drain()
+        field.time.pass_(3)
+        await field.drain()
+        assert (field.finished, server.writes, field.asked) == ([], [], [])
+        server.words[1][16] = 2
+        field.time.pass_(1)
+        await field.drain()
+        ((_key, outcome),) = field.finished
+        assert outcome.state == "untouched"
+        assert "it was moving, and is off now" in outcome.error
+        field.bus.give_order(SupplyOrder(5, 1, "on"))
+        await field.drain()
+        assert field.finished[1][1].state == "confirmed"
+        assert server.writes == [(1, 32, [1, 0])]
+
+    run(test)
+
+
+def test_valve_sent_by_who_died_is_waited_for_and_not_sent_again():
+    async def test(field, server):
+        server.words[1][16] = 0
+        field.bus.give_order(SupplyOrder(5, 1, "off", maybe_sent=True))
+        await field.drain()
+        server.words[1][16] = 2
+        field.time.pass_(1)
+        await field.drain()
+        assert field.finished[0][1].state == "confirmed"
+        assert server.writes == []
+
+    run(test)
+
+
+def test_valve_that_stopped_on_its_way_is_named_and_sent_again():
+    async def test(field, server):
+        server.on_write = lambda unit, address, words: server.words[unit].update({16: 0})
+        field.bus.give_order(SupplyOrder(5, 1, "off"))
+        for _turn in range(12):
+            await field.drain()
+            field.time.pass_(1)
+        ((_key, outcome),) = field.finished
+        assert (outcome.state, outcome.supply_state) == ("unknown", "moving")
+        assert "stopped on the way" in outcome.error
+        field.bus.give_order(SupplyOrder(5, 1, "off", maybe_sent=True, waited=True))
+        await field.drain()
+        assert len(server.writes) == 2
+
+    run(test)
+
+
+def test_answer_of_another_unit_confirms_nothing():
+    async def test(field, server):
+        async def other_unit(unit, pdu, frame, writer):
+            if not server.writes or pdu[0] != 3:
+                return False
+            # What unit 2 would say of its relay: off, as ordered of unit 1.
+            writer.write(frame[:6] + bytes([2]) + frame[7:9] + b"\0\2")
+            return True
+
+        server.behave = other_unit
+        field.bus.give_order(SupplyOrder(5, 1, "off"))
+        for _turn in range(3):
+            await field.drain()
+            field.time.pass_(1)
+        ((_key, outcome),) = field.finished
+        assert (outcome.state, outcome.supply_state) == ("unknown", "unknown")
+        assert "unit 2, expected" in outcome.error
+        assert len(server.writes) == 1
+
+    run(test)
+
+
+def test_every_frame_of_an_attempt_is_kept_briefly():
+    async def test(field, server):
+        field.bus.give_order(SupplyOrder(5, 1, "off", last_total=Decimal(10)))
+        for _turn in range(11):
+            await field.drain()
+            field.time.pass_(1)
+        text = field.finished[0][1].frames.text()
+        assert text.splitlines() == [
+            "→ 01 03 00 00 00 02",
+            "← 01 03 04 00 01 e2 09",
+            "→ 01 03 00 10 00 01",
+            "← 01 03 02 00 01",
+            "→ 01 10 00 20 00 02 04 00 01 00 01",
+            "← 01 10 00 20 00 02",
+            "→ 01 03 00 10 00 01 ×11",
+            "← 01 03 02 00 01",
+        ]
+
+    run(test)
+
+
 def test_lost_acknowledgement_is_cured_by_the_read_back_without_a_second_write():
     async def test(field, server):
         obey(server)
@@ -405,7 +503,7 @@ def test_meter_that_dies_after_the_write_holds_up_for_two_time_outs():
             field.time.pass_(1)
         outcome = field.finished[0][1]
         assert (outcome.state, outcome.supply_state) == ("unknown", "unknown")
-        assert [pdu[0] for _unit, pdu in server.requests] == [3, 16, 3, 3]
+        assert [pdu[0] for _unit, pdu in server.requests] == [3, 3, 16, 3, 3]
 
     run(test, timeout=0.03)
 
@@ -578,3 +676,70 @@ def test_order_goes_before_another_try():
         assert [snapshot.meter for snapshot in field.snapshots] == [2]
 
     run(test, timeout=0.03)
+
+
+class Counting(Job):
+    """A job of so many steps, each one read of a unit."""
+
+    kind = "test"
+
+    def __init__(self, key, steps, error=None):
+        self.key, self.steps, self.error = key, steps, error
+
+    async def step(self, driver):
+        if self.error:
+            raise self.error
+        meter = FieldMeter(0, "job", 1, profile())
+        await driver.client.read_block(1, meter.profile, meter.profile.poll_blocks[1])
+        self.steps -= 1
+        return None if self.steps else JobResult("confirmed", {"done": True}, response="00")
+
+
+def test_job_and_due_readings_take_turns_and_orders_go_first():
+    async def test(field, server):
+        obey(server)
+        field.bus.give_job(Counting(80, 3))
+        field.bus.give_job(Counting(81, 1))
+        for unit in (2, 3):
+            field.bus.ask_read(unit)
+        field.bus.give_order(SupplyOrder(7, 3, "off", last_total=Decimal(10)))
+        await field.drain()
+        units = [unit for unit, _pdu in server.requests]
+        order, rest = units[:4], units[4:]
+        assert order == [3, 3, 3, 3]
+        # 80, reading of 2 (two blocks), 81, reading of 3, and 80 to its end.
+        assert rest == [1, 2, 2, 1, 3, 3, 1, 1]
+        assert [(job.key, result.state) for job, result in field.jobs] == [
+            (81, "confirmed"),
+            (80, "confirmed"),
+        ]
+        assert field.bus.is_idle
+
+    run(test)
+
+
+def test_failed_job_is_untouched_and_the_bus_goes_on():
+    async def test(field, server):
+        field.bus.give_job(Counting(80, 1, NoAnswer("silence")))
+        field.bus.give_job(Counting(81, 1, KeyError("a defect")))
+        field.bus.ask_read(1)
+        await field.drain()
+        assert [(job.key, result.state) for job, result in field.jobs] == [
+            (80, "untouched"),
+            (81, "failed"),
+        ]
+        assert len(field.snapshots) == 1
+
+    run(test)
+
+
+def test_dropped_job_ends_without_a_word():
+    async def test(field, server):
+        field.bus.give_job(Counting(80, 5))
+        await field.bus.work()
+        field.bus.drop_job(80)
+        await field.drain()
+        assert len(server.requests) == 1
+        assert field.jobs == []
+
+    run(test)

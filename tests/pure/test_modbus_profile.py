@@ -29,7 +29,7 @@ def test_shipped_profile_is_valid_and_named_like_its_file(file):
 
 def test_ddsy1352_is_as_its_manual_says():
     profile = load("acrel_ddsy1352")
-    assert profile.poll_blocks == (Block(3, 0x0000, 0x11), Block(3, 0x0224, 1))
+    assert profile.poll_blocks == (Block(3, 0x0000, 0x11), Block(3, 0x0224, 2))
     total = profile.named("total")
     assert (total.address, total.encoding.scale, total.unit) == (0, Decimal("0.01"), "kWh")
     assert profile.named("power").encoding.type == "s16"
@@ -128,3 +128,49 @@ def test_every_fault_is_named_at_once():
     with pytest.raises(ProfileError) as caught:
         Profile.from_dict(data)
     assert len(caught.value.problems) >= 2
+
+
+@pytest.mark.parametrize(
+    ("state", "control", "trip"),
+    [
+        (0x2000, 0x0000, None),
+        (0x0000, 0x0000, None),
+        (0x0009, 0x0000, None),
+        (0x0010, 0x0000, "overload"),
+        (0x2010, 0x0000, None),
+        (0x0008, 0x0100, "load_control"),
+        (0x0008, 0x0001, None),
+        (0x0020, 0x0000, "own_prepaid"),
+        (0x0028, 0x0000, None),
+        (0x0030, 0x0000, "overload"),
+    ],
+)
+def test_trip_is_told_with_its_cause(state, control, trip):
+    """On: none. Forced off by the platform beside its own arrears: none. Protection goes first."""
+    values = {"supply_state": state, "load_control": control}
+    for code in ("acrel_ddsy1352", "acrel_dtsy1352"):
+        flags = state if code.startswith("acrel_dd") or not state & 0x2000 else state | 0xE000
+        assert load(code).trip_of({**values, "supply_state": flags}) == trip
+
+
+def test_valve_reports_what_is_wrong_with_it():
+    profile = load("kaifeng_xintai_valve")
+    assert profile.alarms_of({"supply_state": 0x000E}) == ("fault", "low_battery")
+    assert profile.alarms_of({"supply_state": 0x0001}) == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"cause": "lightning"}, "trips 1: unknown cause 'lightning'"),
+        ({"register": "clock"}, "trips 1: unknown register 'clock'"),
+        ({"register": "total"}, "trips 1: total is not a polled u16"),
+        ({"mask": 0}, "trips 1: mask 0 is not within"),
+        ({"value": 1}, "trips 1: the value has bits outside its mask"),
+    ],
+)
+def test_flag_rule_that_cannot_be_is_named(rule, message):
+    rules = [{"cause": "overload", "register": "supply_state", "mask": 16, **rule}]
+    with pytest.raises(ProfileError) as caught:
+        Profile.from_dict({**METER, "trips": rules})
+    assert any(message in problem for problem in caught.value.problems)

@@ -45,7 +45,11 @@ VALVE = ("gateways", 0, "meters", 1)
         (("gateways", 0, "baud"), "9600", "'9600' is not of type int | None"),
         ((*METER, "unit"), 300, "gateways[0].meters[0].unit: 300 is not in 1 to 247"),
         ((*VALVE, "unit"), 1, "gateways[0].meters[1].unit: 1 stands twice"),
-        ((*METER, "type"), "dtsy", "'dtsy' is none of ddsy1352, kaifeng_valve"),
+        (
+            (*METER, "type"),
+            "dtsy",
+            "'dtsy' is none of ddsy1352, dtsy1352, kaifeng_valve, registers",
+        ),
         ((*METER, "serial"), "123456789012345", "longer than 14 characters"),
         ((*METER, "serial"), "电表", "not printable ASCII"),
         ((*METER, "serial"), "W0001", "'W0001' is also that of gateways[0].meters[0]"),

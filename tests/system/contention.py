@@ -271,7 +271,7 @@ def settle_many(worker, meters, batch):
     if not worker.number:
         worker.read(meters, 60, 10)
     worker.turn()
-    with patch("odoo.addons.prepaid_energy.models.energy_settlement.BATCH", batch):
+    with patch("odoo.addons.prepaid_energy.models.energy_settlement_run.BATCH", batch):
         return worker.settle()
 
 
@@ -306,7 +306,7 @@ def lose_connection(worker, meter, at, point, within_run):
                 worker.settle()
             else:
                 with closing(worker._registry.cursor()) as cr:
-                    api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._settle()
+                    api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._settle_here()
                     cr.commit()
         except psycopg2.Error as failure:
             error = type(failure).__name__

@@ -123,6 +123,7 @@ def make_field(env, site):
                 "profile_id": profile.id,
             }
         )
+    env["energy.meter"].union(*meters.values())._take_over_commissioned("Checked when built.")
     return meters
 
 

@@ -9,7 +9,7 @@ milliseconds. Units and conventions of the whole package:
 - bad input raises ``ValueError`` with a sentence that names it.
 """
 
-from .acceptance import Limits, Verdict, judge
+from .acceptance import ACCEPTED, Limits, Verdict, judge
 from .advances import Advances, match, settle_open
 from .chinese_amount import chinese_amount
 from .credit import Decision, Facts, Terms, decide
@@ -31,6 +31,17 @@ from .splitting import (
     split,
 )
 from .standing import minimum_due, standing
+from .switching import (
+    Cut,
+    CutLimits,
+    Pause,
+    Trip,
+    Waiting,
+    crowds,
+    may_be_crowd,
+    pause_before_off,
+    turns,
+)
 from .tariff import TariffVersion, TierSeason, Window, plan_rows
 from .tariff_check import SEASON, SENTENCES, Problem
 from .tier_period import tier_period_end, tier_period_start, unit_limits
@@ -42,12 +53,15 @@ __all__ = [
     "Advances",
     "Calendar",
     "Cell",
+    "Cut",
+    "CutLimits",
     "Decision",
     "Edge",
     "Facts",
     "History",
     "Limits",
     "Line",
+    "Pause",
     "Point",
     "Problem",
     "RatedUnit",
@@ -57,10 +71,13 @@ __all__ = [
     "TariffVersion",
     "Terms",
     "TierSeason",
+    "Trip",
     "Verdict",
+    "Waiting",
     "Window",
     "band_steps",
     "chinese_amount",
+    "crowds",
     "decide",
     "edges",
     "estimate",
@@ -71,7 +88,9 @@ __all__ = [
     "local_date",
     "local_midnight",
     "match",
+    "may_be_crowd",
     "minimum_due",
+    "pause_before_off",
     "plan_rows",
     "rate",
     "rate_untiered",
@@ -84,5 +103,6 @@ __all__ = [
     "standing",
     "tier_period_end",
     "tier_period_start",
+    "turns",
     "unit_limits",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -37,6 +37,11 @@ class Limits:
     clock_tolerance: timedelta = timedelta(minutes=5)
     band_unit: Decimal = Decimal("0.01")
     band_part: Decimal = Decimal("0.01")
+    # An hour times the multiplier, worked out here once and not for every reading.
+    scaled_hour: Decimal = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "scaled_hour", CUTTING.multiply(self.multiplier, _HOUR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +99,24 @@ def judge(
         return Verdict("held", "future", f"≤ {now + limits.clock_tolerance:%Y-%m-%d %H:%M:%S} UTC")
     if multiplier is not None and multiplier != limits.multiplier:
         return Verdict("held", "multiplier", _figure(limits.multiplier))
+    if (
+        following is None
+        and not bands
+        and previous is not None
+        and register >= previous.register
+        and not _too_fast(register - previous.register, previous.moment, moment, limits)
+    ):
+        # So nearly all are: what follows says the same of them, and takes longer.
+        return ACCEPTED
     reading = Point(moment, register)
     if following is not None and following.baseline:
         following = None
     if previous is not None and following is not None:
         verdict = _judge_between(previous, reading, following, limits)
     elif previous is not None:
-        verdict = _judge_step(
-            previous, reading, limits, "fell", lambda: _reach_after(previous, moment, limits)
-        )
+        verdict = _judge_step(previous, reading, limits, "fell", _reach_after)
     elif following is not None:
-        return _judge_step(
-            reading, following, limits, "between", lambda: _reach_before(following, moment, limits)
-        )
+        return _judge_step(reading, following, limits, "between", _reach_before)
     else:
         return ACCEPTED
     if verdict is ACCEPTED and bands and previous_bands:
@@ -142,25 +152,29 @@ def _judge_between(previous: Point, reading: Point, following: Point, limits: Li
     if not on_the_way:
         return Verdict("held", "between", expected)
     for one, other in ((previous, reading), (reading, following)):
-        if _too_fast(_use(one, other, limits), one, other, limits):
+        if _too_fast(_use(one, other, limits), one.moment, other.moment, limits):
             return Verdict("held", "too_fast", expected)
     return ACCEPTED
 
 
 def _judge_step(
-    one: Point, other: Point, limits: Limits, fall: str, expected: Callable[[], str]
+    one: Point,
+    other: Point,
+    limits: Limits,
+    fall: str,
+    expected: Callable[[Point, Point, Limits], str],
 ) -> Verdict:
     if other.register < one.register:
         if limits.modulus is None:
-            return Verdict("held", fall, expected())
+            return Verdict("held", fall, expected(one, other, limits))
         wrapped = _use(one, other, limits)
         if limits.max_power is not None:
-            plausible = not _too_fast(wrapped, one, other, limits)
+            plausible = not _too_fast(wrapped, one.moment, other.moment, limits)
         else:
             plausible = wrapped <= limits.modulus * ROLLOVER_PART
-        return ACCEPTED if plausible else Verdict("held", fall, expected())
-    if _too_fast(_use(one, other, limits), one, other, limits):
-        return Verdict("held", "too_fast", expected())
+        return ACCEPTED if plausible else Verdict("held", fall, expected(one, other, limits))
+    if _too_fast(_use(one, other, limits), one.moment, other.moment, limits):
+        return Verdict("held", "too_fast", expected(one, other, limits))
     return ACCEPTED
 
 
@@ -170,12 +184,12 @@ def _use(one: Point, other: Point, limits: Limits) -> Decimal:
     return use + limits.modulus if use < 0 and limits.modulus is not None else use
 
 
-def _too_fast(use: Decimal, one: Point, other: Point, limits: Limits) -> bool:
+def _too_fast(use: Decimal, start: datetime, end: datetime, limits: Limits) -> bool:
     if limits.max_power is None:
         return False
     # As `_most`, without its fractions: this is asked of every reading.
-    passed = (other.moment - one.moment + limits.clock_tolerance) // _MICROSECOND
-    used = CUTTING.multiply(CUTTING.multiply(use, limits.multiplier), _HOUR)
+    passed = (end - start + limits.clock_tolerance) // _MICROSECOND
+    used = CUTTING.multiply(use, limits.scaled_hour)
     return used > CUTTING.multiply(limits.max_power, passed)
 
 
@@ -191,8 +205,8 @@ def _most(start: datetime, end: datetime, limits: Limits) -> Fraction | None:
     return Fraction(limits.max_power) * hours / Fraction(limits.multiplier)
 
 
-def _reach_after(previous: Point, moment: datetime, limits: Limits) -> str:
-    most = _most(previous.moment, moment, limits)
+def _reach_after(previous: Point, reading: Point, limits: Limits) -> str:
+    most = _most(previous.moment, reading.moment, limits)
     if most is None:
         return _at_least(previous.register)
     highest = previous.register + _floor(most)
@@ -203,8 +217,8 @@ def _reach_after(previous: Point, moment: datetime, limits: Limits) -> str:
     return f"{_figure(previous.register)} - {_figure(highest)}"
 
 
-def _reach_before(following: Point, moment: datetime, limits: Limits) -> str:
-    most = _most(moment, following.moment, limits)
+def _reach_before(reading: Point, following: Point, limits: Limits) -> str:
+    most = _most(reading.moment, following.moment, limits)
     if most is None or following.register <= most:
         return f"0 - {_figure(following.register)}"
     return f"{_figure(following.register - _floor(most))} - {_figure(following.register)}"

@@ -40,8 +40,9 @@ class Facts:
     ``wanted`` is the state ordered last (None: never), ``wanted_cause`` who wanted it: "arrears",
     "payment", "person", "policy". ``fresh`` is False where the last accepted reading is too old,
     ``held`` is True where a held reading waits for a person, ``estimated`` where an estimate
-    charged part of the balance. ``in_trial`` counts in site state "trial" only. ``postpaid`` is
-    paid by bill: the balance neither cuts it nor keeps it off.
+    charged part of the balance. ``commissioned`` is False until somebody has signed that this is
+    the meter of this room: till then the balance cuts nobody. ``in_trial`` counts in site state
+    "trial" only. ``postpaid`` is paid by bill: the balance neither cuts it nor keeps it off.
 
     A person who returns a supply to prepaid hands it to the balance: mode "prepaid", and a supply
     that is off is from then on off for "arrears".
@@ -59,6 +60,7 @@ class Facts:
     switchable: bool
     postpaid: bool = False
     estimated: bool = False
+    commissioned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ class Decision:
 
     ``reason`` is one of "enough", "arrears" (off), "restored" (on), "already" (off for arrears and
     stays so), "postpaid", "held_on", "forced_off" (off by a person or another cause than arrears:
-    money does not turn it on), "protected", "not_switchable", "held_reading", "estimated",
-    "stale", "would_cut_watch", "would_cut_trial". ``missing`` is the smallest payment that would
-    bring the supply back, or, while it is on, would take it out of the reach of a cut; 0 where none
-    is missing.
+    money does not turn it on), "protected", "not_switchable", "not_commissioned",
+    "held_reading", "estimated", "stale", "would_cut_watch", "would_cut_trial". ``missing`` is the
+    smallest payment that would bring the supply back, or, while it is on, would take it out of the
+    reach of a cut; 0 where none is missing.
     """
 
     wanted: str | None
@@ -129,6 +131,8 @@ def _while_on(terms: Terms, facts: Facts, available: Decimal) -> Decision:
         reason = "protected"
     elif not facts.switchable:
         reason = "not_switchable"
+    elif not facts.commissioned:
+        reason = "not_commissioned"
     elif facts.held:
         reason = "held_reading"
     elif facts.estimated:

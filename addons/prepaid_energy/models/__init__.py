@@ -9,6 +9,7 @@ from . import res_company_findings
 from . import res_users
 from . import energy_property
 from . import energy_property_analytic
+from . import energy_property_switching
 from . import energy_tariff
 from . import energy_tariff_version
 from . import energy_tariff_version_engine
@@ -31,6 +32,7 @@ from . import energy_credit_level
 from . import energy_payment_method
 from . import energy_shift
 from . import energy_meter
+from . import energy_meter_register
 from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control
@@ -45,6 +47,7 @@ from . import energy_agreement_template
 from . import energy_account_agreement
 from . import energy_account_closing
 from . import energy_account_life
+from . import energy_document
 from . import energy_account_change
 from . import energy_account_change_closing
 from . import energy_account_change_line
@@ -78,6 +81,7 @@ from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
 from . import energy_balance_request_posting
+from . import energy_balance_request_right
 from . import energy_balance_request_closing
 from . import energy_security_deposit
 from . import energy_security_deposit_move
@@ -94,6 +98,13 @@ from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_command_delivery
+from . import energy_command_attempt
+from . import energy_command_evidence
+from . import energy_cut_breaker
+from . import energy_cut_breaker_line
+from . import energy_cut_breaker_release
+from . import energy_command_breaker
+from . import energy_command_pace
 from . import energy_settlement_queue
 from . import energy_settlement_problem
 from . import energy_meter_exchange
@@ -106,10 +117,12 @@ from . import energy_reading_gap
 from . import energy_estimate
 from . import energy_meter_finding
 from . import energy_meter_finding_search
+from . import energy_meter_finding_clock
 from . import energy_rating_standing
 from . import energy_rating_preview
 from . import energy_rating_explanation
 from . import energy_settlement
+from . import energy_settlement_run
 from . import energy_room
 from . import energy_reconciliation
 from . import energy_uncharged

@@ -1,5 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
 from .. import clock
@@ -26,17 +26,6 @@ POSSIBLE = {
 OPEN = ("active", "suspended")
 # Kinds that state the registers of the account's meters.
 WITH_REGISTERS = ("close", "customer", "reopen")
-FLOW_FIELDS = {
-    "name",
-    "state",
-    "done_at",
-    "user_id",
-    "old_partner_id",
-    "old_name",
-    "old_billing_partner_id",
-    "old_capacity",
-    "new_account_id",
-}
 
 
 class EnergyAccountChange(models.Model):
@@ -48,11 +37,28 @@ class EnergyAccountChange(models.Model):
 
     _name = "energy.account.change"
     _description = "Account change"
-    _inherit = ["mail.thread", "mail.activity.mixin", "energy.account.selection"]
+    _inherit = [
+        "energy.document",
+        "mail.thread",
+        "mail.activity.mixin",
+        "energy.account.selection",
+    ]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _flow_fields = frozenset(
+        {
+            "name",
+            "state",
+            "done_at",
+            "user_id",
+            "old_partner_id",
+            "old_name",
+            "old_billing_partner_id",
+            "old_capacity",
+            "new_account_id",
+        }
+    )
 
-    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     kind = fields.Selection(KINDS, required=True, tracking=True)
     account_id = fields.Many2one(
         "energy.account",
@@ -74,19 +80,7 @@ class EnergyAccountChange(models.Model):
         help="From when on it holds: now or earlier.",
     )
     reason = fields.Char(required=True)
-    state = fields.Selection(
-        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
-        required=True,
-        readonly=True,
-        default="draft",
-        copy=False,
-        index=True,
-        tracking=True,
-    )
-    done_at = fields.Datetime(readonly=True, copy=False)
-    user_id = fields.Many2one(
-        "res.users", string="Carried Out By", readonly=True, copy=False, ondelete="restrict"
-    )
+    state = fields.Selection(tracking=True)
 
     # Rename: another name of the same person, or another contact that is the same person.
     new_name = fields.Char(help="The customer's contact gets this name.")
@@ -140,36 +134,10 @@ class EnergyAccountChange(models.Model):
             values.pop("kind", None)
         return values
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        for vals in vals_list:
-            account = self.env["energy.account"].browse(vals.get("account_id"))
-            vals["name"] = (
-                self.env["ir.sequence"]
-                .with_company(account.company_id)
-                .next_by_code("energy.account.change")
-            )
-        changes = super().create(vals_list)
-        if not self.env.su and any(change.state != "draft" for change in changes):
-            raise AccessError(_("A document begins as a draft."))
-        return changes
-
-    def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
-            if vals:
-                self._check_draft()
-        return super().write(vals)
-
-    def _check_draft(self):
-        if any(change.state != "draft" for change in self):
-            raise UserError(_("A document that is done or cancelled stays as it is."))
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_done(self):
-        if any(change.state == "done" for change in self):
-            raise UserError(_("A document that was carried out is never deleted."))
+    @api.model
+    def _company_of(self, vals):
+        """Override of `energy.document`: that of the account."""
+        return self.env["energy.account"].browse(vals.get("account_id")).company_id
 
     def _local_date(self):
         """Return the site's local date on which it holds."""
@@ -187,14 +155,6 @@ class EnergyAccountChange(models.Model):
             self._touched_accounts().wallet_ids.ids, lambda env: self.with_env(env)._carry_out()
         )
         return {"type": "ir.actions.client", "tag": "soft_reload"}
-
-    def action_cancel(self):
-        """Give a draft up."""
-        self.check_access("write")
-        if any(change.state != "draft" for change in self):
-            raise UserError(_("Only a draft is cancelled."))
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write({"state": "cancelled"})
 
     def action_open_account(self):
         """Open the account that this document changes."""
@@ -223,10 +183,7 @@ class EnergyAccountChange(models.Model):
         self._check_possible()
         former = self.account_id.display_name
         getattr(self, f"_carry_out_{self.kind}")(locked)
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write(
-            {"state": "done", "done_at": clock.now(self.env.cr), "user_id": self.env.uid}
-        )
+        self._set_done()
         self.account_id.message_post(
             body=_(
                 "%(document)s of %(account)s from %(moment)s: %(reason)s",

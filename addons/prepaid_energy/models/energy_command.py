@@ -23,8 +23,16 @@ class EnergyCommand(models.Model):
     _log_access = False
     _order = "id desc"
 
-    meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="cascade")
+    meter_id = fields.Many2one("energy.meter", readonly=True, ondelete="restrict")
     property_id = fields.Many2one(related="meter_id.property_id")
+    account_id = fields.Many2one(
+        "energy.account",
+        string="Decided For",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The account whose balance decided it.",
+    )
     number = fields.Integer(
         readonly=True,
         required=True,
@@ -57,6 +65,7 @@ class EnergyCommand(models.Model):
     origin = fields.Char(
         string="From",
         readonly=True,
+        required=True,
         help="The address of the device that the order was given at, or the computer that "
         "decided it.",
     )
@@ -103,7 +112,9 @@ class EnergyCommand(models.Model):
             CREATE OR REPLACE FUNCTION energy_command_notify() RETURNS trigger
             LANGUAGE plpgsql AS $$
             BEGIN
-                PERFORM pg_notify('energy_command', COALESCE(NEW.meter_id::text, ''));
+                IF NEW.meter_id IS NOT NULL THEN
+                    PERFORM pg_notify('energy_command', NEW.meter_id::text);
+                END IF;
                 RETURN NEW;
             END $$;
 
@@ -150,8 +161,9 @@ class EnergyCommand(models.Model):
         """The step *command*: put orders into the outbox, in the transaction of their cause.
 
         :param list orders: dicts with meter_id (or what `_numbered` of an add-on takes instead),
-            kind, value, mode, cause, reason, user_id, entry_key, `arguments` (a dict, or None),
-            and `life` (a timedelta after which the order expires, or None)
+            kind, value, mode, cause, reason, user_id, entry_key, `account_id` (whose balance
+            decided it), `arguments` (a dict, or None), and `life` (a timedelta after which the
+            order expires, or None)
         :return: ids of the orders, in the order in which they were numbered
         """
         origin = self._given_at()
@@ -164,11 +176,12 @@ class EnergyCommand(models.Model):
                     """
                 WITH numbered AS (%(numbered)s)
                 INSERT INTO energy_command (%(target)s, number, kind, value, mode, state, cause,
-                       reason, user_id, origin, entry_key, arguments, created_at, expires_at,
-                       tries, site_id, company_id)
+                       reason, user_id, origin, entry_key, account_id, arguments, created_at,
+                       expires_at, tries, site_id, company_id)
                 SELECT n.id, n.number, %(kind)s, %(value)s, %(mode)s, 'queued', %(cause)s,
-                       %(reason)s, %(user)s, %(origin)s, %(entry_key)s, %(arguments)s,
-                       energy_now(), energy_now() + %(life)s::interval, 0, n.site_id, n.company_id
+                       %(reason)s, %(user)s, %(origin)s, %(entry_key)s, %(account)s,
+                       %(arguments)s, energy_now(), energy_now() + %(life)s::interval, 0,
+                       n.site_id, n.company_id
                   FROM numbered n
                 RETURNING id
                 """,
@@ -182,6 +195,7 @@ class EnergyCommand(models.Model):
                     user=order["user_id"],
                     origin=origin,
                     entry_key=order.get("entry_key"),
+                    account=order.get("account_id"),
                     arguments=None if arguments is None else Json(arguments),
                     life=f"{life.total_seconds()} seconds" if life else None,
                 )
@@ -212,7 +226,7 @@ class EnergyCommand(models.Model):
     def _given_at(self):
         """Return where an order given now comes from: the caller's address, or this computer."""
         if request:
-            return request.httprequest.remote_addr
+            return request.httprequest.remote_addr or socket.gethostname()
         return socket.gethostname()
 
     def action_order_again(self):

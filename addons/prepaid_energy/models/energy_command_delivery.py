@@ -1,3 +1,6 @@
+import socket
+from typing import NamedTuple
+
 from odoo import _, api, models
 from odoo.tools import SQL
 
@@ -10,6 +13,16 @@ MOST_TRIES = 5
 UNTIL_RELEASED = ("breaker", "service")
 
 
+class Evidence(NamedTuple):
+    """Who tried an order, and the bytes: one line each, → as sent, ← as received."""
+
+    holder: str = ""
+    frames: str = ""
+
+
+UNKNOWN = Evidence()
+
+
 class EnergyCommand(models.Model):
     """What whatever drives the meters does with the outbox: take, check, send, confirm."""
 
@@ -20,7 +33,8 @@ class EnergyCommand(models.Model):
         """Return the next due order of each meter, supply before reading.
 
         Lower supply orders of a meter that has a higher one become overtaken, as do older readings
-        beside newer ones; orders past their life expire. An order in state *sent* comes back after
+        beside newer ones; orders past their life expire, unless somebody has to release them: who
+        does decides anew. An order in state *sent* comes back after
         a crash: what the device says is read first.
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
@@ -51,9 +65,11 @@ class EnergyCommand(models.Model):
                 """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
+               AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
             RETURNING c.meter_id, c.kind, c.cause
             """,
                 list(meter_ids),
+                UNTIL_RELEASED,
             )
         )
         self._forget_wish(
@@ -128,7 +144,8 @@ class EnergyCommand(models.Model):
     def _check(self):
         """Return why this order must not be carried out now; empty if it still holds.
 
-        Asked right before the write. An order that no longer holds is overtaken, with the reason.
+        Asked right before the write. An order that no longer holds is overtaken, with the reason;
+        one that has to wait meanwhile is left waiting.
         """
         self.ensure_one()
         self.invalidate_recordset(flush=False)
@@ -146,8 +163,14 @@ class EnergyCommand(models.Model):
         )
         if self.env.cr.fetchone():
             why = _("A later command took its place.")
+        elif self.waits_for in UNTIL_RELEASED:
+            # It was taken before it had to wait; it stays in the outbox.
+            labels = dict(self._fields["waits_for"]._description_selection(self.env))
+            return _("Waits for: %s.", labels[self.waits_for])
         elif self.value == "off" and self.cause == "arrears":
-            why = self.env["energy.meter.control"]._cut_still_holds(self.meter_id.id)
+            why = self.env["energy.meter.control"]._cut_still_holds(
+                self.meter_id.id, self.account_id.id
+            )
             if why:
                 self._forget_wish(self.meter_id.ids)
         else:
@@ -156,15 +179,25 @@ class EnergyCommand(models.Model):
             self._set("overtaken", error=why, done=True)
         return why
 
-    def _sent(self, request):
+    def _sent(self, request, evidence=UNKNOWN):
         """Note what is about to be written to the device."""
         self._set("sent", request=request, sent=True)
+        self._note("written", evidence)
 
-    def _confirm(self, response):
+    def _confirm(self, response, evidence=UNKNOWN):
         """The step *confirm*: the read-back shows what was ordered."""
         self._set("confirmed", response=response, error=None, done=True)
+        self._note("confirmed", evidence)
 
-    def _retry(self, error, response=None, counts=True):
+    def _dropped(self, why, evidence=UNKNOWN):
+        """Note that the last look before the write said no; `_check` has done the rest."""
+        self._note("dropped", evidence, why)
+
+    def _note(self, outcome, evidence, error=None):
+        holder = evidence.holder or socket.gethostname()
+        self.env["energy.command.attempt"]._note(self, outcome, holder, evidence.frames, error)
+
+    def _retry(self, error, response=None, counts=True, evidence=UNKNOWN):
         """Try again after a pause; a supply order that was counted too often fails.
 
         :param bool counts: False where the meter did not answer at all: an offline meter keeps its
@@ -173,8 +206,10 @@ class EnergyCommand(models.Model):
         self.ensure_one()
         tries = self.tries + 1
         if counts and tries >= MOST_TRIES:
-            self._fail(error, response)
+            self._fail(error, response, evidence)
             return
+        is_written = counts and self.state == "sent"
+        self._note("unconfirmed" if is_written else "unreached", evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",
@@ -184,9 +219,10 @@ class EnergyCommand(models.Model):
             pause=pause,
         )
 
-    def _fail(self, error, response=None):
+    def _fail(self, error, response=None, evidence=UNKNOWN):
         """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
         self.ensure_one()
+        self._note("failed", evidence, error)
         self._set("failed", error=error, response=response, tries=self.tries + 1, done=True)
         if self.kind == "supply" and self.cause == "arrears":
             self._forget_wish(self.meter_id.ids)
@@ -225,6 +261,7 @@ class EnergyCommand(models.Model):
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
+                   waits_for = NULL,
                    sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
                    done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')

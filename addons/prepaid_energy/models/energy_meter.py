@@ -56,12 +56,17 @@ class EnergyMeter(models.Model):
     can_switch = fields.Boolean(
         compute="_compute_can_switch", store=True, help="Has a relay or a valve that can be driven."
     )
+    is_commissioned = fields.Boolean(
+        compute="_compute_is_commissioned",
+        store=True,
+        string="Commissioned",
+        help="Somebody has signed that this is the meter of this room, read and switched as it "
+        "should be. Until then it is not cut for arrears.",
+    )
     status_id = fields.One2many("energy.meter.status", "meter_id")
     control_id = fields.One2many("energy.meter.control", "meter_id")
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
-    read_at = fields.Datetime(related="status_id.read_at")
-    register = fields.Float(related="status_id.total", string="Reading")
     power = fields.Float(related="status_id.power")
     supply_state = fields.Selection(related="status_id.supply_state")
     error = fields.Char(related="status_id.error")
@@ -92,6 +97,11 @@ class EnergyMeter(models.Model):
     def _compute_can_switch(self):
         """Typed meters cannot be switched; a driver's add-on says which of its meters can."""
         self.can_switch = False
+
+    @api.depends("driver")
+    def _compute_is_commissioned(self):
+        """Typed meters need no commissioning; a driver's add-on says which of its meters do."""
+        self.is_commissioned = True
 
     @api.depends("supply_ids.start_at", "supply_ids.end_at")
     def _compute_account_id(self):

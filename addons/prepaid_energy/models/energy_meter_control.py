@@ -32,6 +32,7 @@ DECISIONS = [
     ("held_reading", "A reading is held"),
     ("estimated", "Charged by estimates"),
     ("not_switchable", "Cannot be switched"),
+    ("not_commissioned", "Not commissioned"),
     ("restored", "Restored"),
 ]
 CUT_ORDER_LIFE = timedelta(hours=24)
@@ -91,8 +92,12 @@ class EnergyMeterControl(models.Model):
     def _sentence(self):
         """Return the decision as a sentence a customer can read, with its figures."""
         self.ensure_one()
+        return self._words(self.decision, self.decided_balance, self.missing)
+
+    def _words(self, decision, balance, missing):
+        """Return a decision on this supply as a sentence."""
         money = self.currency_id.format
-        values = {"balance": money(self.decided_balance), "missing": money(self.missing)}
+        values = {"balance": money(float(balance)), "missing": money(float(missing))}
         sentences = {
             "enough": _("The balance is enough."),
             "postpaid": _("Paid by bill: the balance does not cut it."),
@@ -115,11 +120,49 @@ class EnergyMeterControl(models.Model):
             ),
             "held_reading": _("Balance %(balance)s: not cut, a reading waits to be checked."),
             "not_switchable": _("Balance %(balance)s: this meter cannot be switched."),
+            "not_commissioned": _(
+                "Balance %(balance)s: not cut, nobody has signed yet that this is the room's meter."
+            ),
             "restored": _("The balance is enough again: supply comes back."),
         }
-        return sentences[self.decision] % values
+        return sentences[decision] % values
 
     # --- deciding ----------------------------------------------------------------------------
+
+    @api.model
+    def _in_question(self, account_ids):
+        """Return the accounts that have to be decided about.
+
+        Nothing changes for nearly all: the balance was found enough and is still above the cut-off
+        threshold, or does not matter as the account is paid by bill.
+        """
+        self._flush_situations()
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT DISTINCT a.id
+              FROM energy_account a
+              JOIN energy_credit_policy p ON p.id = a.credit_policy_id
+              JOIN energy_supply s ON s.account_id = a.id
+              JOIN energy_meter_control c ON c.meter_id = s.meter_id
+             WHERE a.id = ANY(%s) AND (
+                   c.mode = 'prepaid' AND c.wanted IS DISTINCT FROM 'off'
+                   AND c.decision = CASE a.payment_mode WHEN 'postpaid' THEN 'postpaid'
+                                    ELSE 'enough' END
+                   AND (a.payment_mode = 'postpaid' OR NOT EXISTS (
+                        SELECT 1 FROM energy_wallet w WHERE w.account_id = a.id
+                           AND w.balance + COALESCE(p.overdraft, 0) <= COALESCE(p.cut_off, 0)))
+                   ) IS NOT TRUE
+            """,
+                account_ids,
+            )
+        )
+        return [account for (account,) in rows]
+
+    def _flush_situations(self):
+        for name in ("credit.policy", "meter", "property", "account", "supply"):
+            self.env[f"energy.{name}"].flush_model()
+        self.flush_model()
 
     @api.model
     def _situations(self, account_ids=None, meter_ids=None):
@@ -129,12 +172,9 @@ class EnergyMeterControl(models.Model):
         :param list meter_ids: meters, or None
         :rtype: list of Situation
         """
-        self.env["energy.credit.policy"].flush_model()
-        self.env["energy.meter"].flush_model()
-        self.env["energy.property"].flush_model()
-        self.env["energy.account"].flush_model()
-        self.env["energy.supply"].flush_model()
-        self.flush_model()
+        if not account_ids and not meter_ids:
+            return []
+        self._flush_situations()
         where = (
             SQL("a.id = ANY(%s)", account_ids)
             if meter_ids is None
@@ -154,7 +194,8 @@ class EnergyMeterControl(models.Model):
                    COALESCE(k.settled_until >= n.now - p.fresh_hours * interval '1 hour'
                             AND k.is_estimated IS NOT TRUE, FALSE) AS is_fresh,
                    k.settled_until, w.commodity,
-                   COALESCE(m.can_switch, FALSE) AS can_switch, a.payment_mode, c.decision,
+                   COALESCE(m.can_switch, FALSE) AS can_switch,
+                   COALESCE(m.is_commissioned, TRUE) AS is_commissioned, a.payment_mode, c.decision,
                    c.decided_balance::text AS decided_balance
               FROM (SELECT energy_now() AS now) n
               JOIN energy_account a ON a.state = 'active'
@@ -244,6 +285,7 @@ class EnergyMeterControl(models.Model):
                 switchable=row["can_switch"],
                 postpaid=row["payment_mode"] == "postpaid",
                 estimated=(row["account"], row["commodity"]) in estimated,
+                commissioned=row["is_commissioned"],
             ),
         )
 
@@ -257,7 +299,7 @@ class EnergyMeterControl(models.Model):
         :param int user_id: who caused it; the present user if None
         """
         changed, orders = [], []
-        for situation in self._situations(account_ids):
+        for situation in self._situations(self._in_question(account_ids)):
             decision = decide(situation.terms, situation.facts)
             reason = decision.reason
             balance = situation.facts.balance
@@ -270,12 +312,14 @@ class EnergyMeterControl(models.Model):
                 orders.append(
                     {
                         "meter_id": situation.meter,
+                        "reason": (reason, balance, decision.missing),
                         "kind": "supply",
                         "value": wanted,
                         "mode": "prepaid",
                         "cause": wanted_cause,
                         "user_id": user_id or self.env.uid,
                         "entry_key": (entry_keys or {}).get(situation.wallet),
+                        "account_id": situation.account,
                         "life": CUT_ORDER_LIFE if wanted == "off" else None,
                     }
                 )
@@ -308,23 +352,46 @@ class EnergyMeterControl(models.Model):
                 )
             )
             self.invalidate_model(flush=False)
+        if orders:
+            controls = self.search([("meter_id", "in", [order["meter_id"] for order in orders])])
+            by_meter = {control.meter_id.id: control for control in controls}
+            for order in orders:
+                order["reason"] = by_meter[order["meter_id"]]._words(*order["reason"])
         self.env["energy.command"]._command(orders)
 
     @api.model
-    def _cut_still_holds(self, meter_id):
-        """Return why a cut for arrears must not be written now; empty if it still holds."""
-        situations = self._situations(meter_ids=[meter_id])
-        if not situations:
-            return _("The meter serves no active account any more.")
-        situation = situations[0]
-        facts = Facts(
-            **{**{name: getattr(situation.facts, name) for name in Facts.__slots__}, "wanted": None}
-        )
-        decision = decide(situation.terms, facts)
-        if decision.wanted == "off":
-            return ""
+    def _cut_still_holds(self, meter_id, account_id=None):
+        """Return why a cut for arrears must not be written now; empty if it still holds.
+
+        :param int account_id: the account that it was decided for
+        """
+        return self._cuts_refused({meter_id: account_id})[meter_id]
+
+    @api.model
+    def _cuts_refused(self, accounts):
+        """Return why cuts for arrears must not be written now, by meter; empty if they still hold.
+
+        :param dict accounts: id of the account that a cut was decided for, or None, by meter id
+        """
         labels = dict(self._fields["decision"]._description_selection(self.env))
-        return _("No longer to be cut: %s.", labels[decision.reason])
+        reasons = dict.fromkeys(accounts, _("The meter serves no active account any more."))
+        for situation in self._situations(meter_ids=list(accounts)):
+            if accounts[situation.meter] not in (None, False, situation.account):
+                reasons[situation.meter] = _("The meter serves another account now.")
+                continue
+            facts = Facts(
+                **{
+                    **{name: getattr(situation.facts, name) for name in Facts.__slots__},
+                    "wanted": None,
+                }
+            )
+            decision = decide(situation.terms, facts)
+            reasons[situation.meter] = (
+                ""
+                if decision.wanted == "off"
+                else _("No longer to be cut: %s.", labels[decision.reason])
+            )
+        return reasons
 
     # --- persons' orders ---------------------------------------------------------------------
 

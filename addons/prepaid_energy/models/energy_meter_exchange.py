@@ -1,12 +1,10 @@
 from decimal import Decimal
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
 from .. import clock
-
-FLOW_FIELDS = {"name", "state", "done_at", "user_id", "new_supply_id"}
 
 
 class EnergyMeterExchange(models.Model):
@@ -14,11 +12,11 @@ class EnergyMeterExchange(models.Model):
 
     _name = "energy.meter.exchange"
     _description = "Meter replacement"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _flow_fields = frozenset({"name", "state", "done_at", "user_id", "new_supply_id"})
 
-    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     supply_id = fields.Many2one(
         "energy.supply",
         string="Old Meter",
@@ -71,19 +69,7 @@ class EnergyMeterExchange(models.Model):
         "meter's use is counted in tiers of its own, from the day of the replacement on.",
     )
     reason = fields.Char(required=True)
-    state = fields.Selection(
-        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
-        required=True,
-        readonly=True,
-        default="draft",
-        copy=False,
-        index=True,
-        tracking=True,
-    )
-    done_at = fields.Datetime(readonly=True, copy=False)
-    user_id = fields.Many2one(
-        "res.users", string="Carried Out By", readonly=True, copy=False, ondelete="restrict"
-    )
+    state = fields.Selection(tracking=True)
     new_supply_id = fields.Many2one(
         "energy.supply",
         readonly=True,
@@ -112,40 +98,10 @@ class EnergyMeterExchange(models.Model):
             )
             exchange.display_name = name if exchange.name != "/" else False
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        for vals in vals_list:
-            supply = self.env["energy.supply"].browse(vals.get("supply_id"))
-            vals["name"] = (
-                self.env["ir.sequence"]
-                .with_company(supply.company_id)
-                .next_by_code("energy.meter.exchange")
-            )
-        exchanges = super().create(vals_list)
-        if not self.env.su and any(exchange.state != "draft" for exchange in exchanges):
-            raise AccessError(_("A document begins as a draft."))
-        return exchanges
-
-    def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
-            if vals and any(exchange.state != "draft" for exchange in self):
-                raise UserError(_("A document that is done or cancelled stays as it is."))
-        return super().write(vals)
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_done(self):
-        if any(exchange.state == "done" for exchange in self):
-            raise UserError(_("A document that was carried out is never deleted."))
-
-    def action_cancel(self):
-        """Give a draft up."""
-        self.check_access("write")
-        if any(exchange.state != "draft" for exchange in self):
-            raise UserError(_("Only a draft is cancelled."))
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write({"state": "cancelled"})
+    @api.model
+    def _company_of(self, vals):
+        """Override of `energy.document`: that of the supply."""
+        return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
 
     def action_confirm(self):
         """Replace the meter: the account goes on with the new one."""
@@ -206,15 +162,7 @@ class EnergyMeterExchange(models.Model):
         new._activate()
         # sudo: settling is the flow's, whoever causes it
         self.env["energy.settlement"].sudo()._settle_now(locked)
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write(
-            {
-                "state": "done",
-                "done_at": clock.now(self.env.cr),
-                "user_id": self.env.uid,
-                "new_supply_id": new.id,
-            }
-        )
+        self._set_done(new_supply_id=new.id)
         message = _(
             "%(document)s at %(moment)s, last reading %(closing)s, first reading %(opening)s: "
             "%(reason)s",

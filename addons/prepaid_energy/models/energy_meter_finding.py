@@ -9,6 +9,7 @@ KINDS = [
     ("silent", "Silent"),
     ("multiplier", "Another multiplier"),
     ("plan", "Rate periods differ"),
+    ("flapping", "Switched too often"),
     ("other", "Other"),
 ]
 
@@ -66,6 +67,10 @@ class EnergyMeterFinding(models.Model):
                 "Its clock is off by %(minutes)s minutes: its rate period registers are not right."
             ),
             "silent": _("No reading comes, or none that is believed."),
+            "flapping": _(
+                "Its supply was switched %(count)s times within an hour: it stays on for the rest "
+                "of the hour."
+            ),
             "multiplier": _("Reports the multiplier %(read)s, its supply says %(expected)s."),
         }
 

@@ -1,13 +1,12 @@
 from decimal import Decimal
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL, format_date, format_datetime
 
 from .. import clock
 from ..engine import round_half_up
 
-FLOW_FIELDS = {"name", "state", "done_at", "user_id", "consequence", "consequence_at"}
 RATIO_STEP = Decimal("0.0001")
 
 
@@ -19,11 +18,13 @@ class EnergyMultiplierChange(models.Model):
 
     _name = "energy.multiplier.change"
     _description = "Multiplier change"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _flow_fields = frozenset(
+        {"name", "state", "done_at", "user_id", "consequence", "consequence_at"}
+    )
 
-    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     supply_id = fields.Many2one(
         "energy.supply",
         required=True,
@@ -100,19 +101,7 @@ class EnergyMultiplierChange(models.Model):
     difference = fields.Monetary(
         compute="_compute_consequence_text", help="What the balance gains; negative: is charged."
     )
-    state = fields.Selection(
-        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
-        required=True,
-        readonly=True,
-        default="draft",
-        copy=False,
-        index=True,
-        tracking=True,
-    )
-    done_at = fields.Datetime(readonly=True, copy=False)
-    user_id = fields.Many2one(
-        "res.users", string="Carried Out By", readonly=True, copy=False, ondelete="restrict"
-    )
+    state = fields.Selection(tracking=True)
 
     _check_ratings = models.Constraint(
         "CHECK (ct_primary >= 0 AND pt_primary >= 0 AND ct_secondary > 0 AND pt_secondary > 0)",
@@ -179,45 +168,23 @@ class EnergyMultiplierChange(models.Model):
                 f"{change.name} {change.meter_id.name or ''}" if change.name != "/" else False
             )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        for vals in vals_list:
-            supply = self.env["energy.supply"].browse(vals.get("supply_id"))
-            vals["name"] = (
-                self.env["ir.sequence"]
-                .with_company(supply.company_id)
-                .next_by_code("energy.multiplier.change")
-            )
-        changes = super().create(vals_list)
-        if not self.env.su and any(c.state != "draft" or c.consequence_at for c in changes):
-            raise AccessError(_("A document begins as a draft."))
-        return changes
+    @api.model
+    def _company_of(self, vals):
+        """Override of `energy.document`: that of the supply."""
+        return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
+
+    def _has_flow_values(self):
+        return super()._has_flow_values() or bool(self.consequence_at)
 
     def write(self, vals):
+        result = super().write(vals)
         if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
-            if vals and any(change.state != "draft" for change in self):
-                raise UserError(_("A document that is done or cancelled stays as it is."))
             # What is typed anew has another consequence.
             self.sudo()._forget_consequence()
-        return super().write(vals)
+        return result
 
     def _forget_consequence(self):
         self.filtered("consequence_at").write({"consequence": False, "consequence_at": False})
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_done(self):
-        if any(change.state == "done" for change in self):
-            raise UserError(_("A document that was carried out is never deleted."))
-
-    def action_cancel(self):
-        """Give a draft up."""
-        self.check_access("write")
-        if any(change.state != "draft" for change in self):
-            raise UserError(_("Only a draft is cancelled."))
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write({"state": "cancelled"})
 
     def action_show_consequence(self):
         """Work out what the change would post, without posting it."""
@@ -341,18 +308,12 @@ class EnergyMultiplierChange(models.Model):
             .search([("account_id", "=", self.account_id.id), ("kind", "=", "use")], order="id")
         )
         posted = entries.filtered(lambda entry: entry.number > numbers[entry.wallet_id.id])
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write(
-            {
-                "state": "done",
-                "done_at": clock.now(self.env.cr),
-                "user_id": self.env.uid,
-                "old_multiplier": before,
-                "consequence": self._by_month(
-                    (entry.note, Decimal(f"{entry.amount:.2f}")) for entry in posted
-                ),
-                "consequence_at": clock.now(self.env.cr),
-            }
+        self._set_done(
+            old_multiplier=before,
+            consequence=self._by_month(
+                (entry.note, Decimal(f"{entry.amount:.2f}")) for entry in posted
+            ),
+            consequence_at=clock.now(self.env.cr),
         )
         message = _(
             "%(document)s from %(moment)s: multiplier %(old)s, now %(new)s: %(reason)s",

@@ -8,7 +8,7 @@ from odoo.tools import SQL
 from ..bulk import values
 from ..crash_points import reached
 from ..engine import local_midnight, rate, rate_untiered, round_half_up, split
-from ..local_time import local_date, month_first, month_last
+from ..local_time import local_date, month_first, month_last, month_name
 from ..rating_work import STANDING, Batch, Prices, RatingRefused, Unit, plus
 from .energy_wallet import Draft
 
@@ -261,9 +261,7 @@ class EnergyRating(models.AbstractModel):
     @staticmethod
     def _versions(unit, prices):
         """Return the engine's tariff versions by key of all the unit's use."""
-        keys = {key for cells in unit.days.values() for _supply, key, _band in cells}
-        keys.update(key for _month, _supply, key, _band, _quantity in unit.before)
-        return {key: prices.version(key) for key in keys}
+        return {key: prices.version(key) for key in unit.versions}
 
     def _drafts(self, batch):
         """Return the balance entries that bring what is posted to what is due."""
@@ -281,10 +279,8 @@ class EnergyRating(models.AbstractModel):
                     due = round_half_up(due, EXACT)
                 updates.append((row.id, due, target, revision))
                 if difference:
-                    touched = max(
-                        (day for day in unit.days if month_first(day) == month),
-                        default=min(max(unit.first_day, month), month_last(month)),
-                    )
+                    days = [day for day in unit.days if month_first(day) == month]
+                    touched = max(days or [min(max(unit.first_day, month), month_last(month))])
                     postings.append((unit, month, row.id, revision, -difference, touched))
         if updates:
             self.env.cr.execute(
@@ -313,7 +309,7 @@ class EnergyRating(models.AbstractModel):
                 amount=amount,
                 key=f"use/{row}/{revision}",
                 local_date=touched,
-                note=f"{month:%Y-%m}",
+                note=month_name(month),
                 user_id=self.env.uid,
                 period_id=periods[unit.account, month],
                 unit_id=row,

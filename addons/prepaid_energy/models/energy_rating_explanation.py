@@ -198,7 +198,7 @@ class EnergyRating(models.AbstractModel):
         first = max((n for n, term in enumerate(terms) if term[0] <= begin), default=0)
         cells = self._cells_between(work, begin, unit.month, prices)
         sources = self._sources(work.meter, points[0].moment, points[-1].moment)
-        clock = "meter" if work.goes_by_meter(begin) else "platform"
+        clock = self._whose_clock(work, begin, last, prices)
         return {
             "supply": work.supply,
             "meter": work.meter_name,
@@ -210,7 +210,7 @@ class EnergyRating(models.AbstractModel):
             "estimates": len([moment for moment in inside if moment in work.estimated]),
             "cells": cells,
             "quantity": sum((cell["quantity"] for cell in cells), ZERO),
-            "stretches": self._stretches(work, begin, last, prices) if clock != "meter" else [],
+            "stretches": self._stretches(work, begin, last, prices) if clock == "platform" else [],
         }
 
     def _cells_between(self, work, begin, month, prices):

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from itertools import pairwise
 
 from odoo import models
 from odoo.tools import SQL
@@ -12,7 +13,11 @@ COLUMNS = {key: f"band_{number}" for number, (key, _label) in enumerate(KEYS, 1)
 
 
 class EnergyRating(models.AbstractModel):
-    """Use put into rate periods as the meter itself counted it, where the terms say so."""
+    """Use put into rate periods as the meter itself counted it, where the terms say so.
+
+    What was read while a clock finding of the meter was open has no band registers here, so that
+    the use on both sides of it goes by platform time.
+    """
 
     _inherit = "energy.rating"
 
@@ -21,6 +26,7 @@ class EnergyRating(models.AbstractModel):
         by_supply = {work.supply: work for work in works if work.by_meter and work.points}
         if not by_supply:
             return
+        self.env["energy.meter.finding"].flush_model()
         rows = self.env.execute_query(
             SQL(
                 """
@@ -28,6 +34,10 @@ class EnergyRating(models.AbstractModel):
               FROM %s
               JOIN energy_reading_data r ON r.meter_id = v.meter AND r.state = 'accepted'
                    AND r.moment BETWEEN v.first AND v.last
+             WHERE NOT EXISTS (
+                   SELECT 1 FROM energy_meter_finding f
+                    WHERE f.meter_id = v.meter AND f.kind = 'clock' AND f.since <= r.moment
+                      AND (f.closed_at IS NULL OR f.closed_at >= r.moment))
             """,
                 SQL(", ").join(SQL(f"r.{column}::text") for column in COLUMNS.values()),
                 values(
@@ -48,6 +58,26 @@ class EnergyRating(models.AbstractModel):
                 for key, register in zip(COLUMNS, registers, strict=True)
                 if register is not None
             }
+
+    @staticmethod
+    def _whose_clock(work, begin, end, prices):
+        """Return whose clock put the use of a supply between two moments into rate periods.
+
+        :return: "platform", "meter" (its registers counted it) or "both"
+        """
+        if not work.by_meter:
+            return "platform"
+        points = [point for point in work.points if point.moment not in work.virtual]
+        found = set()
+        for span in work.spans_between(begin, end, prices):
+            bands = set(span.version.bands)
+            is_by_meter = work.goes_by_meter(span.start)
+            for pair in pairwise(points):
+                if pair[1].baseline or pair[0].moment >= span.end or pair[1].moment <= span.start:
+                    continue
+                is_read = all(bands <= work.registers.get(p.moment, {}).keys() for p in pair)
+                found.add("meter" if is_by_meter and is_read else "platform")
+        return "both" if len(found) > 1 else found.pop() if found else "platform"
 
     @staticmethod
     def _split_by_registers(work, spans):

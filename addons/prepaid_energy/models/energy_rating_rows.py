@@ -365,6 +365,7 @@ class EnergyRating(models.AbstractModel):
                 unit.standing_before[month] += Decimal(amount)
             else:
                 unit.before.append((month, supply, version, band, Decimal(quantity)))
+                unit.versions.add(version)
 
     def _write(self, batch):
         """Bring usage and marks to what was rated."""

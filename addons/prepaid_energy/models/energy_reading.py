@@ -18,6 +18,7 @@ HELD_REASONS = [
     ("unusual", "Much more than usual"),
     ("bands", "Rate periods do not add up"),
     ("multiplier", "Another multiplier"),
+    ("stranger", "Another meter answers"),
 ]
 
 

@@ -1,13 +1,16 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from operator import itemgetter
 
+from dateutil.relativedelta import relativedelta
 from odoo import api, models
 from odoo.tools import SQL
 
 from .. import clock
-from ..bulk import copy_rows, values
-from ..engine import Limits, Point, Verdict, judge
+from ..bulk import array, copy_rows, values
+from ..engine import ACCEPTED, Limits, Point, Verdict, judge
 
 STORED = (
     "meter_id",
@@ -24,7 +27,9 @@ STORED = (
 BANDS = tuple(f"band_{number}" for number in range(1, 9))
 # How far back a meter's latest reading is looked for first.
 RECENT = timedelta(days=31)
+MONTH = relativedelta(months=1)
 DUPLICATE = Verdict("duplicate")
+STRANGER = Verdict("held", "stranger")
 BY_HAND = frozenset({"typed", "import"})
 
 
@@ -34,36 +39,50 @@ class EnergyReading(models.Model):
     _inherit = "energy.reading"
 
     @api.model
-    def _ingest(self, rows, multipliers=None):
+    def _ingest(self, rows, multipliers=None, strangers=()):
         """The steps *accept* and store: judge each reading, keep it, queue what is to be rated.
 
         :param list rows: tuples (meter id, moment naive UTC, total Decimal, band registers or
             None, source)
         :param dict multipliers: the multiplier read with a value, by (meter id, moment), where the
             meter says it
+        :param strangers: ids of the meters at whose address another one answers: what came from
+            there is held
         :return: Counter of accepted, held, duplicate and superseded
         """
         counts = Counter()
         if not rows:
             return counts
         self.env.flush_all()
-        rows = sorted(rows, key=lambda row: (row[0], row[1]))
-        meters = self._meter_facts({row[0] for row in rows})
-        neighbours, estimated = self._neighbours(rows)
-        multipliers = multipliers or {}
+        rows = sorted(rows, key=itemgetter(0, 1))
         now = clock.now(self.env.cr)
-        set_aside = self._set_aside(rows)
+        facts = self._meter_facts({row[0] for row in rows})
+        moments = {row[1] for row in rows}
+        first, last = min(moments), max(moments)
+        latest, neighbours, estimated = self._neighbours(rows, list(facts), first, max(last, now))
+        set_aside = self._set_aside(list(facts), first, last)
+        multipliers = multipliers or {}
         stored, queue, overtaken, differing = [], [], set(), {}
-        known = {}
+        current = site = company = limits = newest = known = None
         has_bands, user = any(row[3] for row in rows), self.env.uid
         for meter, moment, total, bands, source in rows:
-            site, company, limits = meters[meter]
-            previous, same, following = neighbours[meter, moment]
-            latest = known.get(meter)
-            if latest is not None and latest.moment == moment:
-                same = latest
-            elif latest is not None and (previous is None or latest.moment > previous.moment):
-                previous = latest
+            if meter != current:
+                current, newest, known = meter, latest.get(meter), None
+                site, company, limits = facts[meter]
+            if newest is None or newest.moment > moment:
+                previous, same, following = neighbours[meter, moment]
+            elif newest.moment < moment:
+                previous, same, following = newest, None, None
+            else:
+                # Where it repeats the latest one nothing else matters.
+                previous, same, following = None, newest, None
+            # What was accepted before in this delivery is a neighbour as well.
+            if known is not None:
+                known = Point(*known)
+                if known.moment == moment:
+                    same = known
+                elif previous is None or known.moment > previous.moment:
+                    previous = known
             verdict = judge(
                 total,
                 moment,
@@ -72,24 +91,28 @@ class EnergyReading(models.Model):
                 same,
                 limits,
                 now,
-                multiplier=multipliers.get((meter, moment)),
+                multiplier=multipliers.get((meter, moment)) if multipliers else None,
             )
+            if meter in strangers and verdict.state != "duplicate":
+                verdict = STRANGER
             number = total if total is not None and total.is_finite() else None
-            if (meter, moment, number) in set_aside:
+            if set_aside and (meter, moment, number) in set_aside:
                 # Held, or decided about by a person: it never comes back by being sent again.
                 verdict = DUPLICATE
             counts[verdict.state] += 1
-            if verdict.state == "duplicate":
-                continue
-            if verdict.state != "accepted":
-                set_aside.add((meter, moment, number))
-            if verdict.reason == "multiplier":
-                differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
-            if verdict.state == "accepted":
-                known[meter] = Point(moment, total)
+            if verdict is ACCEPTED:
+                if known is None:
+                    # What changes for the meter begins at its first new reading's neighbour.
+                    queue.append((meter, previous.moment if previous else moment))
+                known = moment, total
                 if following is None and meter in estimated:
                     overtaken.add(meter)
-                queue.append((meter, previous.moment if previous else moment))
+            elif verdict.state == "duplicate":
+                continue
+            else:
+                set_aside.add((meter, moment, number))
+                if verdict.reason == "multiplier":
+                    differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
             row = (
                 meter,
                 moment,
@@ -115,22 +138,26 @@ class EnergyReading(models.Model):
             self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
 
-    def _set_aside(self, rows):
-        """Return which of these readings came before and were not accepted.
+    def _set_aside(self, meters, first, last):
+        """Return which readings of these meters came before and were not accepted.
 
+        :param meters: ids
+        :param first, last: the moments between which they lie
         :return: set of (meter id, moment, total or None)
         """
-        moments = [row[1] for row in rows]
+        # Joined, not compared with a list: there is hardly anything to join.
         found = self.env.execute_query(
             SQL(
                 """
-            SELECT meter_id, moment, total::text FROM energy_reading_data
-             WHERE state <> 'accepted' AND source <> 'estimate' AND moment BETWEEN %s AND %s
-               AND meter_id = ANY(%s)
+            SELECT r.meter_id, r.moment, r.total::text
+              FROM unnest(%s::int[]) AS v(meter)
+              JOIN energy_reading_data r ON r.meter_id = v.meter
+             WHERE r.state <> 'accepted' AND r.source <> 'estimate'
+               AND r.moment BETWEEN %s AND %s
             """,
-                min(moments),
-                max(moments),
-                sorted({row[0] for row in rows}),
+                array(meters),
+                first,
+                last,
             )
         )
         return {
@@ -139,29 +166,36 @@ class EnergyReading(models.Model):
         }
 
     def _meter_facts(self, meter_ids):
-        rows = self.env.execute_query(
+        """Return what readings of meters are judged by and stored with.
+
+        :param set meter_ids: ids
+        :return: dict of meter id to (site id, company id, `Limits`)
+        :raise ValueError: where there is no such meter
+        """
+        # Most meters of a site are of one kind.
+        kinds = self.env.execute_query(
             SQL(
                 """
-            SELECT id, site_id, company_id, register_digits, max_power::text
-              FROM energy_meter WHERE id = ANY(%s)
+            SELECT site_id, company_id, register_digits, max_power::text, array_agg(id)
+              FROM energy_meter WHERE id = ANY(%s::int[])
+             GROUP BY site_id, company_id, register_digits, max_power
             """,
-                sorted(meter_ids),
+                array(meter_ids),
             )
         )
         multipliers = self._multipliers(meter_ids)
-        facts, limits = {}, {}
-        for meter, site, company, digits, max_power in rows:
-            multiplier = multipliers.get(meter, 1)
-            kind = (digits, max_power, multiplier)
-            # Most meters of a site are of one kind.
-            if kind not in limits:
-                limits[kind] = Limits(
-                    modulus=Decimal(10) ** digits if digits else None,
-                    multiplier=Decimal(multiplier),
-                    max_power=Decimal(max_power or 0) or None,
-                    clock_tolerance=timedelta(minutes=5),
-                )
-            facts[meter] = (site, company, limits[kind])
+        facts = {}
+        for site, company, digits, max_power, meters in kinds:
+            limits = Limits(
+                modulus=Decimal(10) ** digits if digits else None,
+                multiplier=Decimal(1),
+                max_power=Decimal(max_power or 0) or None,
+                clock_tolerance=timedelta(minutes=5),
+            )
+            facts |= dict.fromkeys(meters, (site, company, limits))
+        for meter, multiplier in multipliers.items():
+            site, company, limits = facts[meter]
+            facts[meter] = site, company, replace(limits, multiplier=Decimal(multiplier))
         missing = meter_ids - facts.keys()
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
@@ -174,9 +208,9 @@ class EnergyReading(models.Model):
                 """
             SELECT DISTINCT s.meter_id FROM energy_supply s
               JOIN energy_supply_term t ON t.supply_id = s.id AND t.multiplier <> 1
-             WHERE s.meter_id = ANY(%s)
+             WHERE s.meter_id = ANY(%s::int[])
             """,
-                sorted(meter_ids),
+                array(meter_ids),
             )
         )
         if not rows:
@@ -194,51 +228,76 @@ class EnergyReading(models.Model):
             )
         )
 
-    def _neighbours(self, rows):
-        """Return, for each row, the accepted readings before, at and after its moment.
+    def _neighbours(self, rows, meters, first, last):
+        """Look up what the rows are judged by: accepted readings, and no estimates.
 
         Estimates are nobody's neighbours: what was read is judged by what was read.
 
         Nearly all rows are newer than anything of their meter: those need one look at the latest
         reading, and only the partitions of the last weeks.
 
-        :return: (dict of (meter id, moment) to three `Point` or None, set of the meters that go on
-            by estimates)
+        :param meters: the ids of their meters
+        :param first: the first of their moments
+        :param last: a moment after which hardly anything was read
+        :return: (dict of meter id to its latest `Point`, dict of (meter, moment) to the three
+            neighbours of the rows that are not newer than that, set of the meters that go on by
+            estimates)
         """
-        wanted = {(row[0], row[1]) for row in rows}
-        meters = sorted({meter for meter, _moment in wanted})
-        since = min(moment for _meter, moment in wanted) - RECENT
-        latest = self.env.execute_query(
+        until = last.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + MONTH
+        found = self.env.execute_query(
             SQL(
                 """
             SELECT v.meter, r.moment, r.total::text, r.source = 'estimate'
-              FROM %s
+              FROM unnest(%s::int[]) AS v(meter)
               JOIN LATERAL (
                    SELECT moment, total, source FROM energy_reading_data
-                    WHERE meter_id = v.meter AND state = 'accepted' AND moment >= %s
+                    WHERE meter_id = v.meter AND state = 'accepted'
+                      AND moment >= %s AND moment < %s
                     ORDER BY moment DESC LIMIT 1) r ON TRUE
             """,
-                values([(meter,) for meter in meters], meter="int"),
-                since,
+                array(meters),
+                first - RECENT,
+                until,
             )
         )
         # Estimates come after all that was read: a meter has some where its latest is one.
-        estimated = {meter for meter, *_point, is_estimate in latest if is_estimate}
+        estimated = {meter for meter, *_point, is_estimate in found if is_estimate}
         latest = {
             meter: Point(moment, Decimal(total))
-            for meter, moment, total, is_estimate in latest
+            for meter, moment, total, is_estimate in found
             if not is_estimate
         }
-        known = {}
-        for meter, moment in wanted:
-            point = latest.get(meter)
-            if point is None or point.moment > moment:
-                continue
-            # Where it repeats the latest one nothing else matters.
-            known[meter, moment] = (
-                (point, None, None) if point.moment < moment else (None, point, None)
+        for meter, is_estimate in self._accepted_later(meters, until):
+            latest.pop(meter, None)
+            if is_estimate:
+                estimated.add(meter)
+        older = set()
+        for row in rows:
+            newest = latest.get(row[0])
+            if newest is None or newest.moment > row[1]:
+                older.add(row[:2])
+        return latest, self._neighbours_anywhere(older), estimated
+
+    def _accepted_later(self, meters, since):
+        """Return which meters have accepted readings from a moment on: hardly ever any.
+
+        Asked apart, so that the look at the latest readings leaves out the partitions that wait.
+
+        :return: list of (meter id, whether some are estimates)
+        """
+        return self.env.execute_query(
+            SQL(
+                """
+            SELECT r.meter_id, bool_or(r.source = 'estimate')
+              FROM unnest(%s::int[]) AS v(meter)
+              JOIN energy_reading_data r ON r.meter_id = v.meter
+             WHERE r.state = 'accepted' AND r.moment >= %s
+             GROUP BY r.meter_id
+            """,
+                array(meters),
+                since,
             )
-        return known | self._neighbours_anywhere(wanted - known.keys()), estimated
+        )
 
     def _neighbours_anywhere(self, wanted):
         """Return the same for rows that are first of their meter, late or repeated."""

@@ -101,6 +101,7 @@ class EnergyReading(models.Model):
             "unusual": _("%(step)s %(unit)s more than before is far more than usual."),
             "bands": _("The registers of the rate periods do not add up to the total."),
             "multiplier": _("The meter says another multiplier than the supply has."),
+            "stranger": _("Another meter answers at its address: the reading may not be its own."),
         }
         return sentences[self.reason] % {
             "previous": f"{self.previous_total:g}",

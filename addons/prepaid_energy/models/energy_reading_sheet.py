@@ -1,14 +1,12 @@
 from datetime import timedelta
 
 from odoo import Command, _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import values
 from .energy_meter import COMMODITIES
-
-FLOW_FIELDS = {"name", "state", "done_at", "user_id"}
 
 
 class EnergyReadingSheet(models.Model):
@@ -16,10 +14,10 @@ class EnergyReadingSheet(models.Model):
 
     _name = "energy.reading.sheet"
     _description = "Reading sheet"
+    _inherit = ["energy.document"]
     _order = "id desc"
     _check_company_auto = True
 
-    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     property_id = fields.Many2one(
         "energy.property",
         required=True,
@@ -44,18 +42,6 @@ class EnergyReadingSheet(models.Model):
         help="Leaves out the meters that are read automatically.",
     )
     line_ids = fields.One2many("energy.reading.sheet.line", "sheet_id", copy=False)
-    state = fields.Selection(
-        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
-        required=True,
-        readonly=True,
-        default="draft",
-        copy=False,
-        index=True,
-    )
-    done_at = fields.Datetime(readonly=True, copy=False)
-    user_id = fields.Many2one(
-        "res.users", string="Confirmed By", readonly=True, copy=False, ondelete="restrict"
-    )
     count = fields.Integer(string="Meters", compute="_compute_counts")
     read_count = fields.Integer(string="Read", compute="_compute_counts")
     held_count = fields.Integer(string="Held", compute="_compute_counts")
@@ -74,28 +60,6 @@ class EnergyReadingSheet(models.Model):
             sheet.read_count = len(lines.filtered("is_read"))
             sheet.held_count = len(lines.filtered(lambda line: line.state == "held"))
             sheet.doubtful_count = len(lines.filtered(lambda line: line._lacks_reason()))
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        for vals in vals_list:
-            vals["name"] = self.env["ir.sequence"].next_by_code("energy.reading.sheet")
-        sheets = super().create(vals_list)
-        if not self.env.su and any(sheet.state != "draft" for sheet in sheets):
-            raise AccessError(_("A document begins as a draft."))
-        return sheets
-
-    def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
-            if vals and any(sheet.state != "draft" for sheet in self):
-                raise UserError(_("A document that is done or cancelled stays as it is."))
-        return super().write(vals)
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_done(self):
-        if any(sheet.state == "done" for sheet in self):
-            raise UserError(_("A document that was carried out is never deleted."))
 
     def action_fill(self):
         """Add a line for each meter of the property that is to be read."""
@@ -149,14 +113,6 @@ class EnergyReadingSheet(models.Model):
             },
         }
 
-    def action_cancel(self):
-        """Give a draft up."""
-        self.check_access("write")
-        for sheet in self:
-            sheet._check_draft()
-        # sudo: the state is written by these methods only; the right to write has been checked
-        self.sudo().write({"state": "cancelled"})
-
     def action_confirm(self):
         """Take the registers over as readings; what is doubtful needs a reason."""
         self.ensure_one()
@@ -176,14 +132,8 @@ class EnergyReadingSheet(models.Model):
         lines._store()
         # sudo: state and results are written by the flow; the right to write has been checked
         (self.line_ids - lines).sudo().state = "passed"
-        self.sudo().write(
-            {"state": "done", "done_at": clock.now(self.env.cr), "user_id": self.env.uid}
-        )
+        self._set_done()
         self.env.ref("prepaid_energy.ir_cron_settle")._trigger()
-
-    def _check_draft(self):
-        if self.state != "draft":
-            raise UserError(_("%s was carried out or cancelled already.", self.name))
 
     def action_open_readings(self):
         """Open the readings of these meters."""

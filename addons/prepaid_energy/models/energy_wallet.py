@@ -222,6 +222,8 @@ class EnergyWallet(models.Model):
         if not drafts:
             return []
         now = clock.now(self.env.cr)
+        # One text for all rows: written as it is hashed.
+        moment = str(now)
         rows = []
         for draft in drafts:
             state = locked[draft.wallet_id]
@@ -240,7 +242,7 @@ class EnergyWallet(models.Model):
                 draft.amount,
                 balance,
                 draft.key,
-                now,
+                moment,
                 draft.local_date,
                 draft.period_id,
                 draft.unit_id,

@@ -206,11 +206,7 @@ class EnergyCase(TransactionCase):
     @classmethod
     def settle(cls):
         """Settle everything that is queued, in the test's transaction."""
-        settlement = cls.env["energy.settlement"]
-        for _round in range(100):
-            count, has_more = settlement._settle()
-            if not has_more or not count:
-                break
+        cls.env["energy.settlement"]._settle_here()
         cls.env.invalidate_all()
 
     def top_up(self, account, amount, key=None):

@@ -47,6 +47,9 @@ RIGHTS = {
     "energy.meter.control": {},
     "energy.reading": {},
     "energy.command": {},
+    "energy.command.attempt": {},
+    "energy.cut.breaker": {},
+    "energy.cut.breaker.line": {},
     "energy.room": {},
     "energy.settlement.problem": {},
     "energy.settlement.queue": dict.fromkeys(("viewer", "cashier", "operator", "finance"), ""),
@@ -104,6 +107,9 @@ SITE_MODELS = (
     "energy.meter.control",
     "energy.reading",
     "energy.command",
+    "energy.command.attempt",
+    "energy.cut.breaker",
+    "energy.cut.breaker.line",
     "energy.room",
     "energy.settlement.problem",
     "energy.settlement.queue",
@@ -148,9 +154,16 @@ WIZARDS = (
     "energy.daily.closing",
     "energy.finding.closing",
     "energy.explanation",
+    "energy.cut.release",
 )
 # Models that the flow writes and that refuse even the superuser's ORM.
-FLOW_ONLY = ("energy.wallet.entry", "energy.billing.line", "energy.reading", "energy.command")
+FLOW_ONLY = (
+    "energy.wallet.entry",
+    "energy.billing.line",
+    "energy.reading",
+    "energy.command",
+    "energy.command.attempt",
+)
 
 # Everything of this add-on that can be called over RPC, by model; ORM methods are their own.
 ORM = {"create", "write", "unlink", "default_get"}
@@ -160,6 +173,7 @@ PUBLIC = {
     "energy.advance.month": {"action_open_entries"},
     "energy.arrears": {"action_top_up", "action_open_account"},
     "energy.daily.closing": {"action_print", "action_show"},
+    "energy.document": {"action_cancel"},
     "energy.explanation": {
         "action_print",
         "action_open_entry",
@@ -226,6 +240,9 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.cut.breaker": {"action_release", "action_discard"},
+    "energy.cut.breaker.line": {"action_open_entries"},
+    "energy.cut.release": {"action_confirm"},
     "energy.meter.addition": {"action_confirm"},
     "energy.meter": {
         "action_open_readings",
@@ -383,7 +400,7 @@ class AccessCase(EnergyCase):
         cls.env["energy.security.deposit"].create(
             {"account_id": account.id, "amount": 50, "method_id": cls.method.id}
         ).action_receive()
-        cls.env["energy.command"]._command(
+        ordered = cls.env["energy.command"]._command(
             [
                 {
                     "meter_id": meter.id,
@@ -395,6 +412,7 @@ class AccessCase(EnergyCase):
                 }
             ]
         )
+        cls.env["energy.command"].browse(ordered)._sent("01 10")
         cls.env["energy.account.change"].create(
             {"kind": "close", "account_id": account.id, "reason": "Moves out"}
         )
@@ -445,6 +463,19 @@ class AccessCase(EnergyCase):
         )
         cls.read(debtor, START + timedelta(hours=1), "10")
         cls.settle()
+        order = cls.env["energy.command"].search([("site_id", "=", account.site_id.id)], limit=1)
+        breaker = cls.env["energy.cut.breaker"].create(
+            {
+                "site_id": account.site_id.id,
+                "scope": "site",
+                "tripped_at": START,
+                "limit_count": 1,
+                "service_count": 2,
+                "cut_count": 0,
+                "waiting_count": 1,
+            }
+        )
+        breaker._add(order.ids)
         shifts = cls.env["energy.shift"]
         if not shifts.search([("company_id", "=", account.company_id.id)]):
             shifts.create({"company_id": account.company_id.id, "journal_id": cls.cash.id})

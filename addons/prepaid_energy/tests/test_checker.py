@@ -33,7 +33,7 @@ class TestChecker(EnergyCase):
     def plant(self, statement, *args):
         """Change the database behind the back of everything that guards it."""
         self.env.flush_all()
-        tables = "energy_wallet_entry", "energy_reading_data"
+        tables = "energy_wallet_entry", "energy_reading_data", "energy_command"
         for table in tables:
             self.env.cr.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         self.env.cr.execute(statement, args)

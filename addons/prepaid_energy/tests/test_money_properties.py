@@ -25,6 +25,7 @@ from ..models import (
     energy_booking,
     energy_rating,
     energy_settlement,
+    energy_settlement_run,
     energy_wallet,
     energy_wallet_entry,
 )
@@ -561,7 +562,7 @@ class TestRatingProperties(PropertyCase, EnergyCase):
                 "difference = target - row.posted",
                 "difference = max(target - row.posted, Decimal(0))",
             ),
-            (RATING._drafts, 'note=f"{month:%Y-%m}"', 'note=""'),
+            (RATING._drafts, "note=month_name(month)", 'note=""'),
             (
                 rating_work.Work.first_day.fget,
                 "return local_date(max(self.since, self.start), self.zone)",
@@ -578,7 +579,7 @@ class TestRatingProperties(PropertyCase, EnergyCase):
             account = self.open_account(meter)
             for number in range(1, 6):
                 self.read(meter, START + number * HOUR, str(number))
-                settled = [self.env["energy.settlement"]._settle()[0] for _worker in range(2)]
+                settled = [self.env["energy.settlement"]._settle_here() for _worker in range(2)]
                 self.assertEqual(settled, [1, 0])
             self.assertEqual(self.entries(account), ["-0.60"] * 5)
 
@@ -694,11 +695,11 @@ class TestConflictProperties(LedgerCase):
         def check():
             self.assertEqual(self.outcome("Q9"), undisturbed)
 
-        settlement = energy_settlement.EnergySettlement
+        settlement = energy_settlement_run.EnergySettlement
         self.holds(
             check,
             (WALLET._repeated, "except CONFLICTS:", "except psycopg2.errors.DeadlockDetected:"),
-            (settlement._run, "continue", "break"),
+            (settlement._work, "continue", "break"),
             (energy_booking.EnergyBooking._cron_book_entries, "self.env.cr.rollback()", "return"),
             (
                 energy_billing_invoice.EnergyBillingPeriod._work_off,

@@ -101,3 +101,53 @@ class TestReadingNeighbours(EnergyCase):
     def test_held_reading_is_nobodys_neighbour(self):
         self.assertEqual(self.deliver((1, 5000)), {"held": 1})
         self.assertEqual(self.deliver((2, 15)), {"accepted": 1})
+
+    def test_reading_of_a_later_month_than_now_is_a_neighbour(self):
+        """Where the clock was put back, what was read before is still judged by."""
+        self.deliver((70 * 24, 100))
+        self.set_clock(START + timedelta(days=2))
+        late = [(self.meter.id, START + timedelta(days=1), Decimal(101), None, "poll")]
+        self.assertEqual(self.env["energy.reading"]._ingest(late), {"held": 1})
+        self.assertEqual(self.states()[1][2], "held")
+
+    def test_use_is_queued_from_the_neighbour_of_the_first_new_reading(self):
+        self.deliver((10, 50))
+        self.env.cr.execute("DELETE FROM energy_settlement_queue")
+        self.deliver((5, 20), (7, 30), (12, 60))
+        self.env.cr.execute("SELECT meter_id, since FROM energy_settlement_queue")
+        self.assertEqual(self.env.cr.fetchall(), [(self.meter.id, START)])
+
+    def test_each_meter_is_judged_by_its_own_facts(self):
+        """Width, power and multiplier of a meter are its own, however many come at once."""
+        wide = self.make_meter("N3", register_digits=8, max_power=10)
+        narrow = self.make_meter("N4", register_digits=6, max_power=10)
+        strong = self.make_meter("N5", register_digits=6, max_power=400)
+        transformed = self.make_meter("N6", register_digits=6, max_power=400)
+        for meter in (wide, narrow, strong, transformed):
+            self.open_account(meter)
+        transformed.supply_ids.term_ids.multiplier = 40
+        self.set_clock(START + timedelta(days=1))
+        moment = START + timedelta(hours=1)
+        readings = self.env["energy.reading"]
+        # 10 kW pass 10.83 in an hour and five minutes, 400 kW 433.3, through 40 : 1 10.83.
+        for total, states in (
+            ("11", ("held", "held", "accepted", "held")),
+            ("10.8", ("accepted", "accepted", "superseded", "accepted")),
+        ):
+            for meter, state in zip((wide, narrow, strong, transformed), states, strict=True):
+                self.assertEqual(
+                    readings._ingest([(meter.id, moment, Decimal(total), None, "poll")]),
+                    {state: 1},
+                )
+        counts = readings._ingest(
+            [
+                (meter.id, moment + timedelta(hours=1), Decimal(total), None, "poll")
+                for meter, total in (
+                    (wide, "20"),
+                    (narrow, "1000000"),
+                    (strong, "440"),
+                    (transformed, "30"),
+                )
+            ]
+        )
+        self.assertEqual(counts, {"accepted": 2, "held": 2})

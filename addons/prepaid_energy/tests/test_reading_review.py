@@ -11,7 +11,7 @@ from odoo.tools import mute_logger
 from ..engine import History
 from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from ..models.energy_reading_review import EnergyReading as Reviewed
-from ..wizard.energy_reading_review import EnergyReadingReview
+from ..wizard.energy_reading_review_work import EnergyReadingReview as ReviewWork
 from .common import START, EnergyCase
 from .planting import PropertyCase
 
@@ -680,7 +680,7 @@ class TestGroups(ReviewCase):
         self.holds(
             check,
             (
-                EnergyReadingReview._work,
+                ReviewWork._work,
                 '"refused" if reading in outcome.refusals else "done"',
                 '"done"',
             ),

@@ -243,7 +243,7 @@ class TestSheet(EnergyCase, PropertyCase):
         with self.refused(AccessError, "by “Confirm”"):
             sheet.line_ids = [Command.create({"meter_id": self.water.id, "state": "accepted"})]
         sheet.action_cancel()
-        with self.refused(UserError, "carried out or cancelled"):
+        with self.refused(UserError, "stays as it is"):
             sheet.action_confirm()
         self.assertEqual(
             self.readings(self.meter).mapped(lambda reading: Decimal(str(reading.total))),

@@ -46,6 +46,7 @@ UNIQUE_INDEXES = {
     "energy_tariff_version_date_uniq": "(tariff_id, date_from)",
     "energy_tariff_price_cell_uniq": "(version_id, band_id, tier)",
     "energy_command_number_uniq": "(meter_id, number)",
+    "energy_command_attempt_number_uniq": "(command_id, number)",
     "energy_entry_day_key_uniq": (
         "(wallet_id, local_date, month, kind, origin_kind, category, COALESCE(method_id, 0),"
         " user_id)"
@@ -71,6 +72,10 @@ TRIGGERS = {
     ("energy_wallet_entry", "energy_entry_use_shift"),
     ("energy_security_deposit_move", "energy_deposit_use_shift"),
     ("energy_command", "energy_command_notify"),
+    ("energy_command", "energy_command_refuse_change"),
+    ("energy_command", "energy_command_refuse_truncate"),
+    ("energy_command_attempt", "energy_attempt_refuse_change"),
+    ("energy_command_attempt", "energy_attempt_refuse_truncate"),
     ("energy_clock", "energy_clock_notify"),
 }
 BIG = (

@@ -88,9 +88,7 @@ class TestSettlement(EnergyCase):
         meter = self.make_meter("E9")
         account = self.open_account(meter)
         self.read(meter, START + timedelta(hours=40), "10")
-        settlement = self.env["energy.settlement"]
-        while settlement._settle(limit=5)[1]:
-            pass
+        self.env["energy.settlement"]._settle_here(batch=5)
         self.assertEqual(self.entries(account), ["-6.00"])
         self.assertFalse(self.env["energy.settlement.queue"].search([]))
 

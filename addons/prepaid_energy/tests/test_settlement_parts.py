@@ -4,10 +4,10 @@ from unittest.mock import patch
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import energy_settlement
+from ..models import energy_settlement_run
 from .common import START, EnergyCase
 
-LOGGER = "odoo.addons.prepaid_energy.models.energy_settlement"
+LOGGER = "odoo.addons.prepaid_energy.models.energy_settlement_run"
 
 
 @tagged("post_install", "-at_install")
@@ -100,7 +100,7 @@ class TestSettlementParts(EnergyCase):
         )
         self.env.invalidate_all()
         self.read(meter, START + timedelta(hours=1), "10")
-        self.assertEqual(self.env["energy.settlement"]._settle(None, [account.id])[0], 1)
+        self.assertEqual(self.env["energy.settlement"]._settle([account.id]), 1)
         self.assertEqual(self.entries(account), ["-6.00"])
 
     def test_meters_that_serve_nobody_do_not_hide_others(self):
@@ -108,7 +108,7 @@ class TestSettlementParts(EnergyCase):
         self.env.cr.execute("DELETE FROM energy_settlement_queue")
         self.env["energy.settlement.queue"]._add([(meter.id, START) for meter in spare])
         self.env["energy.settlement.queue"]._add([(self.meters[0].id, START)])
-        with patch.object(energy_settlement, "BATCH", 2):
+        with patch.object(energy_settlement_run, "BATCH", 2):
             self.run_with()
         self.assertEqual(self.entries(self.accounts[0]), ["-6.00"])
         self.assertFalse(self.env["energy.settlement.queue"].search([]))
@@ -117,7 +117,7 @@ class TestSettlementParts(EnergyCase):
         told = []
         room = self.env.registry["energy.room"]
         with (
-            patch.object(energy_settlement, "BATCH", 2),
+            patch.object(energy_settlement_run, "BATCH", 2),
             patch.object(room, "_tell", lambda model: told.append(len(self.batches))),
         ):
             self.run_with()

@@ -153,6 +153,12 @@ class EnergyOperation(models.TransientModel):
             )
             raise AccessError(_("You do not have the right for this operation."))
         if self.action in ("off", "hold") and not self._reason_text():
+            _logger.info(
+                "User %s gave no reason for the operation %s on meters %s",
+                self.env.uid,
+                self.action,
+                self.line_ids.meter_id.ids,
+            )
             raise UserError(_("Choose a reason."))
         if self.action == "set_tariff" and not self.tariff_id:
             raise UserError(_("Choose a tariff."))

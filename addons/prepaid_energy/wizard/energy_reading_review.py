@@ -1,19 +1,13 @@
 import logging
-from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 
-from markupsafe import Markup
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
-from odoo.modules.registry import Registry
-from odoo.tools import SQL, float_repr, format_amount, format_date
+from odoo.tools import SQL, float_repr
 
 from .. import clock
-from ..bulk import values
-from ..models.energy_meter import UNITS
-from ..models.energy_wallet import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -21,12 +15,6 @@ _logger = logging.getLogger(__name__)
 QUEUE = 0x72657669
 # Up to so many readings are decided about while the person waits.
 AT_ONCE = 200
-BATCH = 500
-CRON_SECONDS = 30
-MOST_CONFLICTS = 20
-# The consequence is reckoned for so many meters, and shown for so many accounts and months.
-SAMPLE = 200
-SHOWN = 20
 ACTIONS = [("accept", "Accept"), ("correct", "Correct"), ("reject", "Reject")]
 REASONS = [
     ("on_site", "Checked on site"),
@@ -255,153 +243,6 @@ class EnergyReadingReview(models.Model):
             is_open = review.state == "draft" and review._origin.id
             review.consequence = review._tell_consequence() if is_open else False
 
-    def _tell_consequence(self):
-        """Return what would follow, as HTML: readings, meters, accounts, use and money."""
-        review = self._origin
-        ((readings, meters, unserved),) = self.env.execute_query(
-            SQL(
-                """
-            SELECT count(*), count(DISTINCT l.meter_id), count(*) FILTER (WHERE NOT EXISTS (
-                   SELECT 1 FROM energy_supply s JOIN energy_account a ON a.id = s.account_id
-                    WHERE s.meter_id = l.meter_id AND a.state <> 'draft'
-                      AND s.start_at <= l.moment
-                      AND (s.end_at IS NULL OR s.end_at >= l.moment)))
-              FROM energy_reading_review_line l WHERE l.review_id = %s
-            """,
-                review.id,
-            )
-        )
-        sample = self.env.execute_query(
-            SQL(
-                """
-            SELECT l.reading_id FROM energy_reading_review_line l
-             WHERE l.review_id = %s AND l.meter_id IN (
-                   SELECT DISTINCT meter_id FROM energy_reading_review_line
-                    WHERE review_id = %s ORDER BY meter_id LIMIT %s)
-            """,
-                review.id,
-                review.id,
-                SAMPLE,
-            )
-        )
-        ids = [row[0] for row in sample]
-        # What is pending must not be rolled back with it.
-        self.env.flush_all()
-        with self.env.cr.savepoint(flush=False) as savepoint:
-            outcome = self._carry_out(ids)
-            failures = {}
-            money = self.env["energy.rating"]._preview(outcome.queue, failures=failures)
-            savepoint.rollback()
-        for model in ("energy.reading", "energy.supply", "energy.meter", "energy.usage"):
-            self.env[model].invalidate_model(flush=False)
-        html = self._consequence_html(readings, meters, unserved, len(ids), outcome)
-        return html + self._failures_html(failures) + self._money_html(money)
-
-    def _consequence_html(self, readings, meters, unserved, reckoned, outcome):
-        lines = [
-            _("Readings: %(readings)s, of %(meters)s meters.", readings=readings, meters=meters)
-        ]
-        if reckoned < readings:
-            lines.append(
-                _(
-                    "Reckoned for %(sample)s readings of the first %(meters)s meters; the others "
-                    "follow in the same way.",
-                    sample=reckoned,
-                    meters=SAMPLE,
-                )
-            )
-        lines += self._use_lines(outcome.use)
-        if outcome.believed:
-            lines.append(
-                _("%s other held readings fit then and are accepted too.", outcome.believed)
-            )
-        if outcome.doubted:
-            lines.append(_("%s accepted readings do not fit then and are held.", outcome.doubted))
-        if unserved:
-            lines.append(
-                _("%s readings are of meters that served nobody then: not charged.", unserved)
-            )
-        refused = {}
-        for number, sentence in outcome.refusals.items():
-            refused.setdefault(outcome.codes[number], []).append(sentence)
-        html = Markup("<ul>%s</ul>") % Markup().join(Markup("<li>%s</li>") % x for x in lines)
-        if refused:
-            html += Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
-                _("Refused:"),
-                Markup().join(
-                    Markup("<li>%s × %s</li>") % (len(sentences), sentences[0])
-                    for sentences in sorted(refused.values(), key=len, reverse=True)
-                ),
-            )
-        return html
-
-    def _failures_html(self, failures):
-        """Return which accounts' use cannot be charged, and why."""
-        if not failures:
-            return Markup()
-        accounts = self.env["energy.account"].browse(list(failures)[:SHOWN])
-        return Markup("<div class='text-danger'>%s</div><ul class='text-danger'>%s</ul>") % (
-            _("Cannot be charged now (%s accounts):", len(failures)),
-            Markup().join(
-                Markup("<li>%s: %s</li>") % (account.display_name, str(failures[account.id]))
-                for account in accounts
-            ),
-        )
-
-    def _use_lines(self, use):
-        meters = self.env["energy.meter"].browse(use)
-        totals = {}
-        for meter in meters:
-            totals[meter.commodity] = totals.get(meter.commodity, Decimal(0)) + use[meter.id]
-        labels = dict(
-            self.env["energy.meter"]._fields["commodity"]._description_selection(self.env)
-        )
-        return [
-            self.env._(
-                "%(commodity)s: use changes by %(use)s %(unit)s.",
-                commodity=labels[commodity],
-                use=f"{total:+.4f}",
-                unit=UNITS[commodity],
-            )
-            for commodity, total in totals.items()
-        ]
-
-    def _money_html(self, money):
-        """Return what would be charged more (or less, below zero) as a table, largest first."""
-        rows = [
-            (account, month, amount)
-            for account, months in money.items()
-            for month, amount in months.items()
-            if amount
-        ]
-        if not rows:
-            return Markup("<p>%s</p>") % _("Nothing would be charged or paid back.")
-        rows.sort(key=lambda row: (-abs(row[2]), row[0], row[1]))
-        accounts = self.env["energy.account"].browse({row[0] for row in rows})
-        currency = accounts[:1].currency_id
-        body = Markup().join(
-            Markup("<tr><td>%s</td><td>%s</td><td class='text-end'>%s</td></tr>")
-            % (
-                self.env["energy.account"].browse(account).display_name,
-                format_date(self.env, month, date_format="MMM y"),
-                format_amount(self.env, float(amount), currency),
-            )
-            for account, month, amount in rows[:SHOWN]
-        )
-        total = sum(amount for _account, _month, amount in rows)
-        return Markup(
-            "<table class='table table-sm'><thead><tr><th>%s</th><th>%s</th>"
-            "<th class='text-end'>%s</th></tr></thead><tbody>%s</tbody><tfoot><tr><th>%s</th>"
-            "<th></th><th class='text-end'>%s</th></tr></tfoot></table>"
-        ) % (
-            _("Account"),
-            _("Month"),
-            _("More Is Charged"),
-            body,
-            _("%s accounts", len(accounts)),
-            format_amount(self.env, float(total), currency),
-        )
-
     # --- carrying it out -----------------------------------------------------------------------
 
     def action_confirm(self):
@@ -447,7 +288,7 @@ class EnergyReadingReview(models.Model):
             self.env["energy.wallet"]._in_turn(
                 accounts.wallet_ids.ids,
                 # sudo: settling is the flow's, whoever causes it
-                lambda env: env["energy.settlement"].sudo()._settle(None, accounts.ids),
+                lambda env: env["energy.settlement"].sudo()._settle(accounts.ids),
             )
 
     def _open_exchange(self):
@@ -489,121 +330,6 @@ class EnergyReadingReview(models.Model):
     def _reason_text(self):
         labels = dict(self._fields["reason"]._description_selection(self.env))
         return ": ".join(filter(None, [labels.get(self.reason), self.note])) or "-"
-
-    @api.model
-    def _work(self, review_ids=None, limit=BATCH):
-        """Work off the next waiting readings of one decision in the present transaction.
-
-        :param list review_ids: of these decisions only, or None
-        :return: number of lines worked off
-        """
-        only = SQL("AND r.id = ANY(%s)", review_ids) if review_ids else SQL("")
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """
-            SELECT l.id, l.review_id, l.reading_id
-              FROM energy_reading_review_line l
-              JOIN energy_reading_review r ON r.id = l.review_id AND r.state = 'working' %s
-             WHERE l.state = 'waiting'
-             ORDER BY l.review_id, l.id LIMIT %s FOR UPDATE OF l SKIP LOCKED
-            """,
-                only,
-                limit,
-            )
-        )
-        if not rows:
-            self._finish()
-            return 0
-        review = self.browse(rows[0][1])
-        lines = [(line, reading) for line, owner, reading in rows if owner == review.id]
-        outcome = review._carry_out([reading for _line, reading in lines])
-        results = [
-            (line, "refused" if reading in outcome.refusals else "done", sentence)
-            for line, reading in lines
-            for sentence in [outcome.refusals.get(reading)]
-        ]
-        self._note(results)
-        self._finish()
-        self.env.ref("prepaid_energy.ir_cron_settle")._trigger()
-        return len(lines)
-
-    def _note(self, results):
-        """Store what became of lines: tuples (id, state, sentence or None)."""
-        self.env.cr.execute(
-            SQL(
-                "UPDATE energy_reading_review_line AS l SET state = v.state, result = v.result"
-                "  FROM %s WHERE l.id = v.id",
-                values(results, id="int", state="text", result="text"),
-            )
-        )
-        self.env["energy.reading.review.line"].invalidate_model(flush=False)
-        self.invalidate_model(["count", "done_count", "refused_count", "progress"], flush=False)
-
-    def _finish(self):
-        """Mark the decisions of which nothing waits any more."""
-        self.env.cr.execute("""
-            UPDATE energy_reading_review r SET state = 'done', done_at = energy_now()
-             WHERE r.state = 'working' AND NOT EXISTS (
-                   SELECT 1 FROM energy_reading_review_line l
-                    WHERE l.review_id = r.id AND l.state = 'waiting')
-        """)
-        self.invalidate_model(["state", "done_at"], flush=False)
-
-    @api.model
-    def _run(self, deadline):
-        """Work off waiting readings in transactions of its own, which it commits.
-
-        :param float deadline: `clock.monotonic()` at which to stop
-        :return: number of readings worked off
-        """
-        total, conflicts, limit = 0, 0, BATCH
-        registry = Registry(self.env.cr.dbname)
-        while clock.monotonic() < deadline:
-            try:
-                with closing(registry.cursor()) as cr:
-                    count = self.with_env(self.env(cr=cr))._work(limit=limit)
-                    cr.commit()  # pylint: disable=invalid-commit
-            except CONFLICTS:
-                conflicts += 1
-                if conflicts > MOST_CONFLICTS:
-                    raise
-                continue
-            except Exception as error:
-                _logger.info("Deciding about %s readings failed", limit, exc_info=True)
-                if limit > 1:
-                    limit = 1
-                    continue
-                self._refuse_first(registry, error)
-                count = 1
-            conflicts = 0
-            total += count
-            if not count:
-                break
-        return total
-
-    def _refuse_first(self, registry, error):
-        """Refuse the reading that stands first, so that it does not keep the others waiting."""
-        _logger.exception("A reading cannot be decided about; it is refused")
-        with closing(registry.cursor()) as cr:
-            review = self.with_env(self.env(cr=cr))
-            line = review.env["energy.reading.review.line"].search(
-                [("state", "=", "waiting"), ("review_id.state", "=", "working")],
-                order="review_id, id",
-                limit=1,
-            )
-            review._note([(line.id, "refused", str(error))])
-            review._finish()
-            cr.commit()  # pylint: disable=invalid-commit
-
-    @api.model
-    def _cron_work(self):
-        """Scheduled action: work off what was decided about many readings."""
-        done = self._run(clock.monotonic() + CRON_SECONDS)
-        remaining = self.env["energy.reading.review.line"].search_count(
-            [("state", "=", "waiting"), ("review_id.state", "=", "working")]
-        )
-        self.env["ir.cron"]._commit_progress(done, remaining=remaining if done else 0)
 
 
 def _figure(register):

@@ -12,10 +12,13 @@ from odoo.addons.prepaid_energy.clock import monotonic
 
 from ..modbus.addresses import Allowed
 from ..modbus.bus import Events
+from ..modbus.loop import new_event_loop
 from . import store
 from .collector import Collector
 from .database import Database
 from .due import Schedule
+from .job_kinds import make_job
+from .jobs import JobDesk
 from .listener import Listener
 from .orders import OrderDesk
 from .project_clock import ProjectClock, look
@@ -53,7 +56,8 @@ class Connector:
         before = getattr(thread, "dbname", None)
         thread.dbname = self.dbname
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._main())
         finally:
             thread.dbname = before
 
@@ -65,7 +69,14 @@ class Connector:
         self.database = Database(self.dbname)
         self.clock = ProjectClock()
         self.schedule = Schedule()
-        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters)
+        self.jobs = JobDesk(
+            self.database,
+            self._bus_of_gateway,
+            lambda: list(self.workers),
+            lambda order: make_job(order, self.desk.hooks),
+            self.holder,
+        )
+        self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.jobs, self.holder)
         self.collector = Collector(self.database, self.desk)
         self.workers: dict[int, Worker] = {}
         self._worker_of: dict[int, Worker] = {}
@@ -84,6 +95,7 @@ class Connector:
         finally:
             for worker in list(self.workers.values()):
                 await worker.stop()
+            await self.jobs.drain()
             await self.desk.drain()
             await self.collector.flush()
             await self.desk.drain()
@@ -102,6 +114,7 @@ class Connector:
                 self._clock_loop(),
                 self._due_loop(),
                 self.desk.run(),
+                self.jobs.run(),
                 self.collector.run(),
                 self.collector.run_settling(),
             )
@@ -153,18 +166,24 @@ class Connector:
             is_quiet = (
                 has_all
                 and self.desk.is_idle
+                and self.jobs.is_idle
                 and self.collector.is_idle
                 and all(worker.bus.is_idle for worker in self.workers.values())
             )
             quiet = quiet + 1 if is_quiet else 0
             if quiet == 1:
                 self.desk.announce()
+                self.jobs.announce()
 
     # --- what goes on beside the buses -----------------------------------------------------------
 
     def _heard(self, channel, payload):
         if channel == "energy_command":
-            self.desk.announce(int(payload) if payload else None)
+            target, _colon, key = payload.rpartition(":")
+            if target != "gateway":
+                self.desk.announce(int(key) if key else None)
+            if not key or (target == "gateway" and int(key) in self.workers):
+                self.jobs.announce()
         elif channel == "energy_clock":
             self._clock_moved.set()
         else:
@@ -202,12 +221,14 @@ class Connector:
             missed=self._missed,
             finished=self.desk.finished,
             gateway=lambda health: None,
+            job=self.jobs.finished,
         )
         worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
         self.workers[gateway.id] = worker
         self._worker_of.update(dict.fromkeys(worker.keys, worker))
         worker.start()
         self.desk.announce()
+        self.jobs.announce()
         _logger.info("Gateway %s: taken, %s meters", gateway.name, len(worker.keys))
 
     async def _drop(self, gateway_id):
@@ -216,6 +237,7 @@ class Connector:
         for key in worker.keys:
             self._worker_of.pop(key, None)
         self.desk.lost(worker.keys)
+        self.jobs.lost(gateway_id)
         self.schedule.forget(worker.keys)
         _logger.info("Gateway %s: let go", worker.gateway.name)
 
@@ -288,6 +310,10 @@ class Connector:
 
     def _bus_of(self, meter):
         worker = self._worker_of.get(meter)
+        return worker.bus if worker else None
+
+    def _bus_of_gateway(self, gateway_id):
+        worker = self.workers.get(gateway_id)
         return worker.bus if worker else None
 
     def _my_meters(self):

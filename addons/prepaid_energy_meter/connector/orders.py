@@ -6,7 +6,7 @@ import logging
 from odoo.addons.prepaid_energy.clock import monotonic
 from odoo.addons.prepaid_energy.crash_points import reached
 
-from ..modbus.driver import OrderHooks, SupplyOrder
+from ..modbus.driver import OrderHooks, Outcome, SupplyOrder
 from . import store
 
 _logger = logging.getLogger(__name__)
@@ -25,12 +25,16 @@ class OrderDesk:
     :param database: :class:`.database.Database`
     :param bus_of: ``bus_of(meter)`` is the bus that this connector holds the meter on, or None
     :param my_meters: ``my_meters()`` are the meters on the buses held
+    :param jobs: :class:`.jobs.JobDesk`, for orders to a meter that take many exchanges
+    :param holder: this connector, as the attempts of orders name it
     """
 
-    def __init__(self, database, bus_of, my_meters):
+    def __init__(self, database, bus_of, my_meters, jobs, holder=""):
+        self.holder = holder
         self.database = database
         self.bus_of = bus_of
         self.my_meters = my_meters
+        self.jobs = jobs
         self.hooks = OrderHooks(may_write=self._may_write, reached=reached)
         self._under_way: dict[int, int] = {}
         self._reads: dict[int, int] = {}
@@ -107,6 +111,7 @@ class OrderDesk:
                     wanted=order["value"],
                     maybe_sent=order["state"] == "sent" or order["tries"] > 0,
                     last_total=order["last_total"],
+                    waited=order["tries"] > 0,
                 )
             )
         elif order["kind"] == "read":
@@ -114,16 +119,14 @@ class OrderDesk:
                 self._reads[meter] = order["id"]
                 bus.ask_read(meter, urgent=True)
         else:
-            self._spawn(
-                meter,
-                order["id"],
-                self.database.run(
-                    store.fail, order["id"], f"unknown kind of order: {order['kind']}", ""
-                ),
-            )
+            self.jobs.take_over(order)
 
     async def _may_write(self, order, request):
-        return await self.database.run(store.may_write, order.key, request)
+        return await self._note(store.may_write, order.key, request)
+
+    def _note(self, function, key, what):
+        """Return the transaction of one of the store's functions about an order."""
+        return self.database.run(function, key, what, self.holder)
 
     # --- what the buses tell ------------------------------------------------------------------
 
@@ -143,17 +146,11 @@ class OrderDesk:
             self._next(meter, key)
         elif outcome.state == "untouched":
             self._wait(meter)
-            self._spawn(meter, key, self.database.run(store.put_off, key, outcome.error, "", False))
+            self._spawn(meter, key, self._note(store.put_off, key, outcome))
         elif outcome.state == "unknown":
-            self._spawn(
-                meter,
-                key,
-                self.database.run(store.put_off, key, outcome.error, outcome.response, True),
-            )
+            self._spawn(meter, key, self._note(store.put_off, key, outcome))
         else:
-            self._spawn(
-                meter, key, self.database.run(store.fail, key, outcome.error, outcome.response)
-            )
+            self._spawn(meter, key, self._note(store.fail, key, outcome))
 
     def stored(self, snapshots):
         """These readings are committed: whoever ordered them has them."""
@@ -161,16 +158,15 @@ class OrderDesk:
             command = self._reads.pop(snapshot.meter, None)
             if command is not None:
                 came = " | ".join(f"{place} {words}" for place, words in snapshot.raw.items())
-                self._spawn(
-                    snapshot.meter, command, self.database.run(store.confirm_read, command, came)
-                )
+                self._spawn(snapshot.meter, command, self._note(store.confirm_read, command, came))
 
     def missed(self, meter, error):
         """A reading failed; if it was ordered, the order waits."""
         command = self._reads.pop(meter, None)
         if command is not None:
             self._wait(meter)
-            self._spawn(meter, command, self.database.run(store.put_off, command, error, "", False))
+            missed = Outcome("untouched", error=error)
+            self._spawn(meter, command, self._note(store.put_off, command, missed))
 
     def mark(self):
         """Return a number that grows with every confirmed switching."""
@@ -183,7 +179,7 @@ class OrderDesk:
     # --- bringing it to the database ------------------------------------------------------------
 
     async def _confirm(self, order, outcome):
-        await self.database.run(store.confirm, order.key, outcome)
+        await self._note(store.confirm, order.key, outcome)
         reached("order_confirmed")
         _logger.info("Order %s: supply %s confirmed", order.key, order.wanted)
 

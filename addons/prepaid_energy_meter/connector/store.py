@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import SUPERUSER_ID, api
 from odoo.addons.prepaid_energy.crash_points import reached
+from odoo.addons.prepaid_energy.models.energy_command_delivery import Evidence
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
 
@@ -47,18 +48,24 @@ class Miss:
     error: str
 
 
-def load_field(env):
-    """Return every gateway that is in use, by id, and the profiles that cannot be used."""
+def usable_profiles(env):
+    """Return the profiles by id, and what is wrong with the others, by code."""
     profiles, faults = {}, {}
     for profile in env["energy.meter.profile"].with_context(active_test=False).search([]):
         try:
             profiles[profile.id] = profile._profile()
         except ProfileError as error:
             faults[profile.code] = str(error)
+    return profiles, faults
+
+
+def load_field(env):
+    """Return every gateway that is in use, by id, and the profiles that cannot be used."""
+    profiles, faults = usable_profiles(env)
     env.cr.execute(
         """
         SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
-               s.read_at
+               s.read_at, m.control_key, s.identified_at, s.serial_known, s.multiplier_read::text
           FROM energy_meter m
           JOIN energy_gateway g ON g.id = m.gateway_id AND g.active
           JOIN energy_property p ON p.id = m.site_id
@@ -67,10 +74,22 @@ def load_field(env):
         """
     )
     meters, due = defaultdict(list), defaultdict(list)
-    for meter, name, gateway, unit, profile, interval, tz, read_at in env.cr.fetchall():
+    for meter, name, gateway, unit, profile, interval, tz, read_at, *rest in env.cr.fetchall():
         if profile not in profiles:
             continue
-        meters[gateway].append(FieldMeter(meter, name, unit, profiles[profile]))
+        key, identified_at, serial_known, multiplier = rest
+        meters[gateway].append(
+            FieldMeter(
+                meter,
+                name,
+                unit,
+                profiles[profile],
+                control_key=int(key, 16) if key else None,
+                identified_at=identified_at,
+                serial_known=bool(serial_known),
+                multiplier=Decimal(multiplier) if multiplier else None,
+            )
+        )
         due[gateway].append(DueMeter(meter, ZoneInfo(tz or "UTC"), interval, read_at))
     limit = _Limiter()
     gateways = {
@@ -179,8 +198,18 @@ def store(env, snapshots, misses, state_is_newer):
     :param state_is_newer: ``state_is_newer(snapshot)`` tells that an order confirmed another
         supply state after this snapshot was taken
     """
+    status = env["energy.meter.status"]
+    read = {s.meter: s.multiplier for s in snapshots if s.multiplier is not None}
+    status._take_identities(
+        {s.meter: s.identity for s in snapshots if s.identity is not None}, read
+    )
+    strangers = status._strangers({s.meter for s in snapshots})
+    judged = status._differing_multipliers(read)
+    ratios = {(s.meter, s.moment): s.multiplier for s in snapshots if s.meter in judged}
     env["energy.reading"]._ingest(
-        [(s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots]
+        [(s.meter, s.moment, s.total, s.bands or None, "poll") for s in snapshots],
+        {reading: ratio for reading, ratio in ratios.items() if ratio is not None},
+        strangers,
     )
     rows = {}
     for miss in misses:
@@ -191,13 +220,22 @@ def store(env, snapshots, misses, state_is_newer):
     for snapshot in snapshots:
         rows[snapshot.meter] = {
             **rows.get(snapshot.meter, {}),
-            **_status_row(snapshot, state_is_newer(snapshot)),
+            **_status_row(snapshot, state_is_newer(snapshot), snapshot.meter in strangers),
         }
-    env["energy.meter.status"]._report(list(rows.values()))
+    status._report(list(rows.values()))
     reached("reading_stored")
 
 
-def _status_row(snapshot: Snapshot, state_is_newer):
+def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
+    if is_stranger:
+        # Its figures are another meter's: only that something answers is known.
+        return {
+            "meter_id": snapshot.meter,
+            "is_online": True,
+            "seen_at": snapshot.moment,
+            "misses": 0,
+            "error": "another meter answers at this address",
+        }
     row = {
         "meter_id": snapshot.meter,
         "read_at": snapshot.moment,
@@ -236,28 +274,80 @@ def take_orders(env, meter_ids):
     return orders
 
 
-def may_write(env, command_id, request):
+def take_jobs(env, gateway_ids, under_way, news):
+    """Return the due orders of these gateways, and which of those under way are unwanted by now.
+
+    :param under_way: ids of the orders that are being carried out
+    :param dict news: what was found so far, by order
+    :return: list of dicts as `energy.command._take_for_gateways`, each with `profiles` (by id, as
+        far as they can be used) and `meter` (None: the order is to a unit); set of ids
+    """
+    commands = env["energy.command"]
+    for command_id, found in news.items():
+        commands.browse(command_id)._found(found)
+    orders = commands._take_for_gateways(gateway_ids, under_way)
+    profiles = usable_profiles(env)[0] if orders else {}
+    for order in orders:
+        order.update(profiles=profiles, meter=None)
+    return orders, commands._no_longer_wanted(under_way) if under_way else set()
+
+
+def take_meter_job(env, order):
+    """Return an order to a meter with what `take_jobs` adds, and the meter's gateway."""
+    meter = env["energy.meter"].browse(order["meter_id"])
+    profiles = usable_profiles(env)[0]
+    profile = profiles.get(meter.profile_id.id)
+    order = {
+        **order,
+        "arguments": env["energy.command"].browse(order["id"]).arguments or {},
+        "profiles": profiles,
+        "meter": profile and FieldMeter(meter.id, meter.name, meter.unit_id, profile),
+    }
+    return meter.gateway_id.id, order
+
+
+def finish_job(env, command_id, result, holder=""):
+    """Note how a job ended."""
+    command = env["energy.command"].browse(command_id)
+    frames = (f"→ {result.request}", f"← {result.response}")
+    evidence = Evidence(holder, "\n".join(frame for frame in frames if len(frame) > 2))
+    if result.result:
+        command._found(dict(result.result))
+    if result.request and result.state != "untouched":
+        command._set("sent", request=result.request, sent=True)
+    if result.state == "confirmed":
+        command._confirm(result.response, evidence)
+    elif result.state == "untouched":
+        command._retry(result.error, result.response or None, evidence=evidence)
+    else:
+        command._fail(result.error, result.response or None, evidence)
+
+
+def may_write(env, command_id, request, holder=""):
     """Ask once more whether an order holds, and note it as sent.
 
+    :param holder: this connector
     :return: "" or the reason why it must not be written
     """
     command = env["energy.command"].browse(command_id)
+    evidence = Evidence(holder, f"→ {request}")
     why = command._check()
     if why:
+        command._dropped(why, Evidence(holder))
         return why
     gateway = command.meter_id.gateway_id
     why = gateway._write_refusal(command.value, command.cause)
     if why:
-        command._fail(why)
+        command._fail(why, evidence=Evidence(holder))
         return why
-    command._sent(request)
+    command._sent(request, evidence)
     return ""
 
 
-def confirm(env, command_id, outcome):
+def confirm(env, command_id, outcome, holder=""):
     """Note that the read-back showed what was ordered."""
     command = env["energy.command"].browse(command_id)
-    command._confirm(outcome.response)
+    command._confirm(outcome.response, Evidence(holder, outcome.frames.text()))
     if outcome.supply_state:
         moment, _speed = look(env)
         env["energy.meter.status"]._report(
@@ -271,14 +361,24 @@ def confirm(env, command_id, outcome):
         )
 
 
-def put_off(env, command_id, error, response, counts):
-    """Have an order tried again later; ``counts`` is False where nothing reached the meter."""
-    env["energy.command"].browse(command_id)._retry(error, response or None, counts=counts)
+def put_off(env, command_id, outcome, holder=""):
+    """Have an order tried again later; it counts unless nothing reached the meter.
+
+    :param Outcome outcome: untouched or unknown
+    """
+    env["energy.command"].browse(command_id)._retry(
+        outcome.error,
+        outcome.response or None,
+        counts=outcome.state == "unknown",
+        evidence=Evidence(holder, outcome.frames.text()),
+    )
 
 
-def fail(env, command_id, error, response):
+def fail(env, command_id, outcome, holder=""):
     """Give an order up."""
-    env["energy.command"].browse(command_id)._fail(error, response or None)
+    env["energy.command"].browse(command_id)._fail(
+        outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
+    )
 
 
 def settle(dbname, deadline):
@@ -287,6 +387,6 @@ def settle(dbname, deadline):
         return api.Environment(cr, SUPERUSER_ID, {})["energy.settlement"]._run(deadline)
 
 
-def confirm_read(env, command_id, response):
+def confirm_read(env, command_id, response, holder=""):
     """Note that an ordered reading is stored."""
-    env["energy.command"].browse(command_id)._confirm(response)
+    env["energy.command"].browse(command_id)._confirm(response, Evidence(holder, f"← {response}"))

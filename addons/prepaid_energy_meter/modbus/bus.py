@@ -1,18 +1,29 @@
 """One gateway's worker: what is done next, and what a failure means.
 
 One thing at a time. Orders go before read-backs, these before readings that somebody waits
-for, these before due readings. A meter that does not answer waits longer and longer; while
-it waits it costs the others nothing.
+for. Jobs and due readings take turns, one exchange of a job to one reading. A meter that does
+not answer waits longer and longer; while it waits it costs the others nothing.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
-from .driver import Driver, FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder
+from .driver import (
+    Driver,
+    FieldMeter,
+    Job,
+    JobResult,
+    OrderHooks,
+    Outcome,
+    Pending,
+    Snapshot,
+    SupplyOrder,
+)
 from .errors import (
     CodecError,
     FieldError,
@@ -23,6 +34,7 @@ from .errors import (
     Unreachable,
     WrongAnswer,
 )
+from .identity import AGAIN, EVERY, Identity, is_due, multiplier_of, same_serial
 from .monotonic import monotonic
 
 _logger = logging.getLogger(__name__)
@@ -71,19 +83,23 @@ class Events:
     - ``snapshot(Snapshot)``: a reading;
     - ``missed(FieldMeter, Health)``: a reading failed (a meter goes offline, or is at fault);
     - ``finished(SupplyOrder, Outcome)``: an order ended;
-    - ``gateway(Health)``: the gateway itself was reached, or not.
+    - ``gateway(Health)``: the gateway itself was reached, or not;
+    - ``job(Job, JobResult)``: a job ended.
     """
 
     snapshot: Callable[[Snapshot], None]
     missed: Callable[[FieldMeter, Health], None]
     finished: Callable[[SupplyOrder, Outcome], None]
     gateway: Callable[[Health], None]
+    job: Callable[[Job, JobResult], None] = lambda job, result: None
 
 
 @dataclass
 class _Device:
     meter: FieldMeter
     health: Health = field(default_factory=Health)
+    identified_at: datetime | None = None
+    multiplier: Decimal | None = None
     retried: int = 0
     told: tuple[object, ...] = ()
 
@@ -124,7 +140,10 @@ class Bus:
         self._pending: dict[int, Pending] = {}
         self._urgent: dict[int, None] = {}
         self._due: dict[int, None] = {}
+        self._jobs: dict[int, Job] = {}
+        self._is_jobs_turn = True
         self._silent: set[int] = set()
+        self._asking: dict[int, tuple[Snapshot, Identity | None]] = {}
         self._wake = asyncio.Event()
 
     def set_meters(self, meters: Iterable[FieldMeter]) -> None:
@@ -136,9 +155,11 @@ class Bus:
                 meter.unit,
                 meter.profile.code,
             ):
-                new[meter.key] = _Device(meter, old.health)
+                new[meter.key] = _Device(meter, old.health, told=old.told)
             else:
                 new[meter.key] = _Device(meter)
+            new[meter.key].identified_at = meter.identified_at
+            new[meter.key].multiplier = meter.multiplier
         self._devices = new
         for waiting in (self._urgent, self._due):
             for key in [key for key in waiting if key not in new]:
@@ -160,11 +181,23 @@ class Bus:
         self._orders[order.key] = order
         self._wake.set()
 
+    def give_job(self, job: Job) -> None:
+        """Have a job done beside the readings. ``events.job`` is called once for it, unless it
+        is dropped before. Jobs take turns; the same key twice is the same job."""
+        self._jobs.setdefault(job.key, job)
+        self._wake.set()
+
+    def drop_job(self, key: int) -> None:
+        """Forget a job that nobody wants any more."""
+        self._jobs.pop(key, None)
+
     @property
     def is_idle(self) -> bool:
         """Nothing to do now or later, but for what waits out a failure."""
-        waits = self.health.misses or all(self._devices[key].health.misses for key in self._due)
-        return bool(waits) and not (self._orders or self._pending or self._urgent)
+        waits = self.health.misses or (
+            not self._jobs and all(self._devices[key].health.misses for key in self._due)
+        )
+        return bool(waits) and not (self._orders or self._pending or self._urgent or self._asking)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -193,19 +226,27 @@ class Bus:
             if pending.look_at <= now:
                 await self._look(pending)
                 return True
+        if self._asking:
+            await self._identify(next(iter(self._asking)))
+            return True
         if self._urgent:
             key = next(iter(self._urgent))
             del self._urgent[key]
             self._due.pop(key, None)
             await self._read(self._devices[key], self._urgent)
             return True
-        if self.health.wait_until <= now:
-            for key in self._due:
-                device = self._devices[key]
-                if device.health.wait_until <= now:
-                    del self._due[key]
-                    await self._read(device, self._due)
-                    return True
+        if self.health.wait_until > now:
+            return False
+        key = next((k for k in self._due if self._devices[k].health.wait_until <= now), None)
+        if self._jobs and (key is None or self._is_jobs_turn):
+            self._is_jobs_turn = False
+            await self._step(next(iter(self._jobs.values())))
+            return True
+        if key is not None:
+            self._is_jobs_turn = True
+            del self._due[key]
+            await self._read(self._devices[key], self._due)
+            return True
         return False
 
     def seconds_to_next(self) -> float | None:
@@ -214,6 +255,8 @@ class Bus:
         if self._due:
             first = min(self._devices[key].health.wait_until for key in self._due)
             moments.append(max(first, self.health.wait_until))
+        if self._jobs:
+            moments.append(self.health.wait_until)
         return max(min(moments) - self.now(), 0) if moments else None
 
     async def _read(self, device: _Device, queue: dict[int, None]) -> None:
@@ -224,7 +267,7 @@ class Bus:
             # The lease is over, and with it this worker.
             raise
         except FieldError as error:
-            self._tell(device, error)
+            self._log_trouble(device, error)
             is_lost = isinstance(error, NoAnswer | WrongAnswer)
             if is_lost and not health.misses and device.retried < self.retries:
                 # At the end of its queue: the others and every order go first.
@@ -241,11 +284,41 @@ class Bus:
             device.told = ()
             _logger.info("Gateway %s, meter %s: answers again", self.name, meter.name)
         self._gateway_answered()
+        if health.online is False:
+            # Whoever was away may come back as another one.
+            device.identified_at = None
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
+        if meter.profile.daily and is_due(device.identified_at, self.moment()):
+            # Nobody hears of the reading before it is known whose it is.
+            self._asking[meter.key] = (snapshot, None)
+        else:
+            self._tell(device, snapshot)
+
+    async def _identify(self, key: int) -> None:
+        """Ask a meter the next part of who it is; with the last one its reading goes out."""
+        snapshot, so_far = self._asking.pop(key)
+        device = self._devices.get(key)
+        if device is None:
+            return
+        meter = device.meter
+        identity = await self.driver.identify(meter, so_far, self.moment)
+        if not identity.is_done:
+            self._asking[key] = (snapshot, identity)
+            return
+        now = self.moment()
+        device.identified_at = now - EVERY + AGAIN if identity.silent else now
+        device.multiplier = multiplier_of(meter.profile, identity.values) or device.multiplier
+        if identity.serial is not None and same_serial(identity.serial, meter.name):
+            device.meter = replace(meter, serial_known=True)
+        self._tell(device, replace(snapshot, identity=identity))
+
+    def _tell(self, device: _Device, snapshot: Snapshot) -> None:
+        if snapshot.multiplier is None and device.multiplier is not None:
+            snapshot = replace(snapshot, multiplier=device.multiplier)
         self.events.snapshot(snapshot)
 
-    def _tell(self, device: _Device, error: FieldError) -> None:
+    def _log_trouble(self, device: _Device, error: FieldError) -> None:
         """Log what is wrong with a meter once, until it changes or is over."""
         if isinstance(error, Unreachable | Refused):
             # The gateway's, told once for all behind it.
@@ -305,6 +378,10 @@ class Bus:
         changed = self.health.online is not True or self.health.misses
         if changed:
             _logger.info("Gateway %s answers", self.name)
+        if self.health.online is False:
+            # Behind a gateway that was away there may be other meters now.
+            for device in self._devices.values():
+                device.identified_at = None
         self.health.online, self.health.misses, self.health.error = True, 0, ""
         self.health.wait_until = 0.0
         if changed:
@@ -341,6 +418,31 @@ class Bus:
         else:
             outcome = await self.driver.look(device.meter, pending, self.hooks)
         self._settle(pending.order, outcome)
+
+    async def _step(self, job: Job) -> None:
+        result: JobResult | None
+        try:
+            result = await job.step(self.driver)
+        except NotHolder:
+            raise
+        except FieldError as error:
+            if isinstance(error, Unreachable | Refused):
+                self._gateway_missed(error)
+            result = JobResult("untouched", error=str(error))
+        except Exception as error:
+            # The readings of this bus must not end with a faulty job.
+            _logger.exception("Order %s, %s: the job ended", job.key, job.kind)
+            result = JobResult("failed", error=f"{type(error).__name__}: {error}")
+        # Dropped meanwhile: nobody waits for it.
+        if self._jobs.pop(job.key, None) is None:
+            return
+        if result is None:
+            # Other jobs are next.
+            self._jobs[job.key] = job
+            return
+        if result.response:
+            self._gateway_answered()
+        self.events.job(job, result)
 
     def _settle(self, order: SupplyOrder, result: Outcome | Pending) -> None:
         if isinstance(result, Pending):

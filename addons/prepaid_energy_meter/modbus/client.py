@@ -18,8 +18,9 @@ What keeps an old answer from being taken for a new one:
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import (
@@ -85,6 +86,8 @@ class GatewayClient:
         self.framing = framing
         self.timing = timing or Timing()
         self.may_send = may_send
+        #: Told each request and its answer, or why none came: unit and PDU, in turn.
+        self.heard: Callable[[bytes, bytes | str], None] | None = None
         self._reads: dict[tuple[int, Block], bytes] = {}
         self._connection: Connection | None = None
         self._number = 0
@@ -128,6 +131,16 @@ class GatewayClient:
                 )
         self._must_be_quiet = False
 
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Within the block an answer is waited for so long at most."""
+        before = self.timing
+        self.timing = replace(before, answer=min(before.answer, seconds))
+        try:
+            yield
+        finally:
+            self.timing = before
+
     def close(self) -> None:
         """Drop the connection; what was on its way is lost with it."""
         connection, self._connection = self._connection, None
@@ -151,15 +164,20 @@ class GatewayClient:
         :raise NoAnswer, WrongAnswer: the connection was dropped
         :raise ModbusException: the device's own refusal
         """
-        words, _sent, _received = await self._read(unit, profile, block)
-        return words
+        answer, _sent, _received = await self._read(unit, profile, block)
+        return _words(answer)
+
+    async def read_bytes(self, unit: int, profile: Profile, block: Block) -> bytes:
+        """As :meth:`read_block`, the words as the bytes that came, each high byte first."""
+        answer, _sent, _received = await self._read(unit, profile, block)
+        return answer[2:]
 
     async def read_exchange(
         self, unit: int, profile: Profile, block: Block
     ) -> tuple[tuple[int, ...], Exchange]:
         """As :meth:`read_block`, with the bytes for the record."""
-        words, sent, received = await self._read(unit, profile, block)
-        return words, Exchange(sent.hex(" "), received.hex(" "))
+        answer, sent, received = await self._read(unit, profile, block)
+        return _words(answer), Exchange(sent.hex(" "), received.hex(" "))
 
     def frame_of_write(self, unit: int, function: int, address: int, words: Sequence[int]) -> str:
         """The request as it will be sent, without its number or checksum."""
@@ -195,15 +213,12 @@ class GatewayClient:
             )
         return Exchange(sent.hex(" "), received.hex(" "))
 
-    async def _read(
-        self, unit: int, profile: Profile, block: Block
-    ) -> tuple[tuple[int, ...], bytes, bytes]:
+    async def _read(self, unit: int, profile: Profile, block: Block) -> tuple[bytes, bytes, bytes]:
         pdu = self._read_pdu(unit, profile, block)
         size = 2 + 2 * block.count
         async with self._one_at_a_time:
             await self._flush(unit, profile, (unit, block.function, size), pdu)
-            answer, sent, received = await self._ask_read(unit, pdu, size)
-        return struct.unpack_from(f">{block.count}H", answer, 2), sent, received
+            return await self._ask_read(unit, pdu, size)
 
     def _read_pdu(self, unit: int, profile: Profile, block: Block) -> bytes:
         pdu = self._reads.get((unit, block))
@@ -263,11 +278,15 @@ class GatewayClient:
                 await asyncio.sleep(self.timing.pause)
             if connection.in_doubt and not self.framing.tells_answers_apart:
                 raise WrongAnswer(f"more bytes followed the answer {received.hex(' ')}")
-        except (NoAnswer, WrongAnswer, asyncio.CancelledError):
+        except (NoAnswer, WrongAnswer, asyncio.CancelledError) as error:
+            if self.heard:
+                self.heard(bytes((unit,)) + pdu, str(error))
             # An answer that still comes would be taken for the next one's.
             self._doubt(asked.shape)
             self.close()
             raise
+        if self.heard:
+            self.heard(bytes((unit,)) + pdu, bytes((unit,)) + answer)
         self._last = asked.shape, pdu
         if answer[0] & 0x80:
             # A refusal may still be an older request's: it clears no doubt.
@@ -276,6 +295,10 @@ class GatewayClient:
             # A meter answers in the order of its requests: no older answer of it will come.
             self._doubtful = [shape for shape in self._doubtful if shape[0] != unit]
         return answer, frame, received
+
+
+def _words(answer: bytes) -> tuple[int, ...]:
+    return struct.unpack_from(f">{answer[1] // 2}H", answer, 2)
 
 
 def _pdu(message: ModbusPDU) -> bytes:

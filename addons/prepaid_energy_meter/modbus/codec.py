@@ -85,8 +85,9 @@ def decode(words: Sequence[int], encoding: Encoding) -> Value:
     :return: Decimal for numbers, str for texts, bytes, bool for a bit, None for a sentinel
     :raise CodecError: wrong number of registers, NaN, infinity, invalid BCD or text
     """
-    if len(words) != encoding.words:
-        raise CodecError(f"{encoding.type} needs {encoding.words} registers, got {len(words)}")
+    needed = TYPE_WORDS.get(encoding.type) or encoding.words
+    if len(words) != needed or needed != encoding.words or not words:
+        raise CodecError(f"{encoding.type} needs {needed} registers, got {len(words)}")
     data = to_bytes(words, encoding.word_order)
     if encoding.sentinels and int.from_bytes(data, "big") in encoding.sentinels:
         return None

@@ -22,12 +22,18 @@ class Connection(asyncio.Protocol):
         self._asked: Asked | None = None
         self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
         self._heard: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timeout = 0.0
+        self._deadline = 0.0
+        self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, error: Exception | None) -> None:
         self.broken = True
+        if self._watch is not None:
+            self._watch.cancel()
         self._fail(NoAnswer(f"the gateway closed the connection{f': {error}' if error else ''}"))
 
     def abort(self) -> None:
@@ -69,16 +75,34 @@ class Connection(asyncio.Protocol):
             raise NoAnswer("the gateway closed the connection")
         self._buffer.clear()
         self._asked = asked
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
+        self._answer = self._loop.create_future()
         self._transport.write(asked.frame)
         on_sent()
-        timer = loop.call_later(timeout, self._time_out, asked.unit, timeout)
+        self._let_watch(timeout)
         try:
             return await self._answer
         finally:
-            timer.cancel()
             self._answer = None
+
+    def _let_watch(self, timeout: float) -> None:
+        """Have the answer's end watched. One timer serves many requests: when it ends it looks
+        at the last one's deadline, and goes on where that has moved."""
+        self._timeout = timeout
+        self._deadline = self._loop.time() + timeout
+        if self._watch is not None:
+            if self._watch.when() <= self._deadline:
+                return
+            self._watch.cancel()
+        self._watch = self._loop.call_at(self._deadline, self._look_at_watch)
+
+    def _look_at_watch(self) -> None:
+        self._watch = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._watch = self._loop.call_at(self._deadline, self._look_at_watch)
+        else:
+            self._time_out(self._asked.unit, self._timeout)
 
     def data_received(self, data: bytes) -> None:
         if self._heard is not None:

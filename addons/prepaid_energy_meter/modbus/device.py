@@ -1,7 +1,6 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +17,11 @@ from .errors import (
     Refused,
     WrongAnswer,
 )
+from .identity import Identity, clock_of, multiplier_of, same_serial
 from .monotonic import monotonic
+from .planning import Block
 from .profile import Register
+from .recording import NO_FRAMES, recording
 from .vocabulary import BANDS
 
 #: Values a snapshot has a place of its own for.
@@ -31,26 +33,6 @@ _OWN_PLACE = frozenset(
 #: Looks in a row without an answer after which a written order is left for a later attempt,
 #: so that a meter that died holds the others up for so many time-outs only.
 MOST_SILENT_LOOKS = 2
-
-
-@dataclass(frozen=True)
-class _Words:
-    """What was read: each block's words by function code and address."""
-
-    by_place: Mapping[tuple[int, int], Sequence[int]]
-
-    def of(self, register: Register) -> Value:
-        for (function, address), words in self.by_place.items():
-            start = register.address - address
-            if function == register.function and 0 <= start <= len(words) - register.words:
-                return decode(words[start : start + register.words], register.encoding)
-        raise CodecError(f"{register.meaning} at {register.address:04X} was not read")
-
-    def raw(self) -> dict[str, str]:
-        return {
-            f"{function:02X}:{address:04X}": struct.pack(f">{len(words)}H", *words).hex(" ", 2)
-            for (function, address), words in self.by_place.items()
-        }
 
 
 class ModbusDriver:
@@ -72,16 +54,14 @@ class ModbusDriver:
         ``moment`` is asked once, when the block with the total has arrived.
         """
         profile = meter.profile
-        place = profile.named("total")
-        by_place: dict[tuple[int, int], Sequence[int]] = {}
+        plan = profile.reading_plan
+        data: list[bytes] = []
         when: datetime | None = None
-        for block in profile.poll_blocks:
-            words = await self.client.read_block(meter.unit, profile, block)
-            by_place[block.function, block.address] = words
-            if block.holds(place):
+        for number, block in enumerate(plan.blocks):
+            data.append(await self.client.read_bytes(meter.unit, profile, block))
+            if number == plan.holds_total:
                 when = moment()
-        words = _Words(by_place)
-        values = {register.meaning: words.of(register) for register in profile.polled}
+        values = plan.values(data)
         total = values["total"]
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
@@ -90,28 +70,91 @@ class ModbusDriver:
             meter=meter.key,
             moment=when,
             total=total,
-            bands=_without_tail(values.get(band) for band in BANDS),
+            bands=_without_tail([values.get(band) for band in BANDS]),
             power=values.get("power", values.get("flow")),
             voltage=values.get("voltage"),
             current=values.get("current"),
             supply_state=_state(meter, flags),
             serial=values.get("serial"),
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
-            raw=words.raw(),
+            raw=plan.raw(data),
+            multiplier=multiplier_of(profile, values),
+            trip=profile.trip_of(values),
+            alarms=profile.alarms_of(values),
         )
 
+    async def identify(
+        self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]
+    ) -> Identity:
+        profile = meter.profile
+        so_far = so_far or Identity(profile.daily_blocks)
+        if so_far.is_done:
+            return so_far
+        block, *left = so_far.left
+        asked = [register for register in profile.daily if block.holds(register)]
+        values, errors = dict(so_far.values), dict(so_far.errors)
+        silent, clock, seen_at = so_far.silent, so_far.clock, so_far.clock_seen_at
+        try:
+            words = await self.client.read_block(meter.unit, profile, block)
+        except NotHolder:
+            raise
+        except FieldError as error:
+            errors.update({register.meaning: str(error) for register in asked})
+            silent = silent or not isinstance(error, ModbusException)
+        else:
+            now = moment()
+            for register in asked:
+                try:
+                    value = _value(register, block, words)
+                    if register.meaning == "clock" and value is not None:
+                        clock, seen_at = clock_of(value), now
+                    values[register.meaning] = value
+                except CodecError as error:
+                    errors[register.meaning] = str(error)
+        return Identity(tuple(left), values, errors, silent, clock, seen_at)
+
     async def start(
+        self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        with recording(self.client, NO_FRAMES) as recorder:
+            result = await self._start(meter, order, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def look(
+        self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
+    ) -> Outcome | Pending:
+        with recording(self.client, pending.frames) as recorder:
+            result = await self._look(meter, pending, hooks)
+        return replace(result, frames=recorder.frames)
+
+    async def _start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks
     ) -> Outcome | Pending:
         control = meter.profile.control
         if control is None:
             return Outcome("failed", error=f"{meter.profile.name} has no relay or valve to switch")
+        if not control.is_usable:
+            return Outcome(
+                "failed",
+                error=f"nobody has confirmed on a device how {meter.profile.name} is switched: "
+                "nothing is written to it",
+            )
+        try:
+            words = control.words(order.wanted, meter.control_key)
+        except ValueError as error:
+            return Outcome("failed", error=str(error))
         try:
             await self._compare(meter, order)
-            if order.maybe_sent:
-                state, _fault, response = await self._supply_state(meter)
-                if state == order.wanted:
-                    return Outcome("confirmed", state, response=response)
+            if order.maybe_sent or control.moves:
+                seen = await self._supply_state(meter)
+                if seen.state == order.wanted and order.maybe_sent:
+                    return Outcome("confirmed", seen.state, response=seen.response, trip=seen.trip)
+                if seen.state == "moving" and not order.waited:
+                    # Nothing else is written to a valve on its way: whoever sent it is waited for.
+                    now = self.now()
+                    return Pending(
+                        order, "", seen.response, now + control.poll, now + control.settle
+                    )
         except WrongMeter as error:
             return Outcome("failed", error=str(error))
         except ModbusException as error:
@@ -119,7 +162,6 @@ class ModbusDriver:
             return Outcome("untouched" if passing else "failed", error=str(error))
         except FieldError as error:
             return Outcome("untouched", error=str(error))
-        words = control.words(order.wanted)
         request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
         reason = await hooks.may_write(order, request)
         if reason:
@@ -150,32 +192,47 @@ class ModbusDriver:
         now = self.now()
         return Pending(order, request, response, look_at=now, give_up_at=now + control.settle)
 
-    async def look(
+    async def _look(
         self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
     ) -> Outcome | Pending:
         control = meter.profile.control
-        state: SupplyState = "unknown"
-        response = pending.response
+        seen = _Seen(response=pending.response)
         error = ""
         silent = 0
         try:
-            state, fault, response = await self._supply_state(meter)
+            seen = await self._supply_state(meter)
         except FieldError as problem:
-            fault = False
             error = str(problem)
             silent = pending.silent + 1
+        state, response = seen.state, seen.response
         if state == pending.order.wanted:
             hooks.reached("after_read_back")
-            return Outcome("confirmed", state, pending.request, response)
+            return Outcome("confirmed", state, pending.request, response, trip=seen.trip)
+        if not pending.request and not error and state != "moving":
+            return Outcome(
+                "untouched", state, response=response, error=f"it was moving, and is {state} now"
+            )
         look_at = self.now() + control.poll
         if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:
             return replace(pending, response=response, look_at=look_at, silent=silent)
         if not error:
             hooks.reached("after_read_back")
             error = f"after {control.settle:g} s the device shows {state}"
-            if fault:
-                error += " and reports a fault"
-        return Outcome("unknown", state, pending.request, response, error)
+            if state == "moving":
+                error += ": it stopped on the way, or is too slow"
+            elif state != "unknown":
+                error += ": it did not move"
+            if state == "unknown":
+                # Neither on nor off: some phases only, or a state that the map does not name.
+                error += f" (answer {response[-5:]})"
+            if seen.alarms:
+                names = {"fault": "a fault", "low_battery": "a low battery"}
+                told = [names[name] for name in seen.alarms if name in names]
+                if told:
+                    error += " and reports " + " and ".join(told)
+            if seen.trip:
+                error += f" (its own protection: {seen.trip})"
+        return Outcome("unknown", state, pending.request, response, error, trip=seen.trip)
 
     async def _compare(self, meter: FieldMeter, order: SupplyOrder) -> None:
         """Make sure that it is this meter that answers.
@@ -185,13 +242,13 @@ class ModbusDriver:
         """
         profile = meter.profile
         serial = profile.named("serial")
-        if serial is not None and serial.certainty == "C":
+        if serial is not None and serial.certainty == "C" and not meter.serial_known:
             # Nobody has seen this register on a device: no order hangs on it.
             serial = None
         register = serial or profile.named("total")
         value, _exchange = await self._one(meter, register)
         if serial is not None:
-            if str(value or "").lstrip("0") != meter.name.lstrip("0"):
+            if not same_serial(str(value or ""), meter.name):
                 raise WrongMeter(f"serial number {value} answers, expected {meter.name}")
         elif order.last_total is not None and (value is None or value < order.last_total):
             raise WrongMeter(
@@ -199,11 +256,28 @@ class ModbusDriver:
                 "perhaps another meter answers"
             )
 
-    async def _supply_state(self, meter: FieldMeter) -> tuple[SupplyState, bool, str]:
-        """The state, whether the device reports a fault of its relay or valve, the bytes."""
-        flags, exchange = await self._one(meter, meter.profile.named("supply_state"))
-        fault = flags is not None and bool(int(flags) & meter.profile.control.fault_mask)
-        return _state(meter, flags) or "unknown", fault, exchange.response
+    async def _supply_state(self, meter: FieldMeter) -> "_Seen":
+        """Read the state back, with the flags that lie in the same block."""
+        profile = meter.profile
+        place = profile.named("supply_state")
+        names = {rule.register for rule in profile.trips + profile.alarms}
+        others = [profile.named(name) for name in names - {"supply_state"}]
+        for block in profile.blocks([place, *others]):
+            if block.holds(place):
+                break
+        words, exchange = await self.client.read_exchange(meter.unit, profile, block)
+        values = {
+            register.meaning: _value(register, block, words)
+            for register in [place, *others]
+            if block.holds(register)
+        }
+        flags = values["supply_state"]
+        alarms = profile.alarms_of(values)
+        if flags is not None and int(flags) & profile.control.fault_mask and "fault" not in alarms:
+            alarms = ("fault", *alarms)
+        return _Seen(
+            _state(meter, flags) or "unknown", profile.trip_of(values), alarms, exchange.response
+        )
 
     async def _one(self, meter: FieldMeter, register: Register) -> tuple[Value, Exchange]:
         (block,) = meter.profile.blocks([register])
@@ -211,8 +285,24 @@ class ModbusDriver:
         return decode(words, register.encoding), exchange
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a read-back shows."""
+
+    state: SupplyState = "unknown"
+    trip: str | None = None
+    alarms: tuple[str, ...] = ()
+    response: str = ""
+
+
 class WrongMeter(FieldError):
     """Another device answers at the meter's address."""
+
+
+def _value(register: Register, block: Block, words: Sequence[int]) -> Value:
+    """The value of a register that lies in a block that was read."""
+    start = register.address - block.address
+    return decode(words[start : start + register.words], register.encoding)
 
 
 def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
@@ -222,8 +312,7 @@ def _state(meter: FieldMeter, flags: Value) -> SupplyState | None:
     return control.state_of(int(flags))  # type: ignore[return-value]
 
 
-def _without_tail(bands: Iterable[Value]) -> tuple[Decimal | None, ...]:
-    kept = list(bands)
-    while kept and kept[-1] is None:
-        kept.pop()
-    return tuple(kept)
+def _without_tail(bands: list[Value]) -> tuple[Decimal | None, ...]:
+    while bands and bands[-1] is None:
+        bands.pop()
+    return tuple(bands)

@@ -10,7 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from .identity import Identity
 from .profile import Profile
+from .recording import NO_FRAMES, Frames
 
 SupplyState = Literal["on", "off", "moving", "unknown"]
 
@@ -20,13 +22,20 @@ class FieldMeter:
     """A meter as the bus knows it.
 
     ``key``: whatever the caller tells meters apart by. ``name``: the serial number on the
-    plate.
+    plate. ``control_key``: the word that its control wants before the order, where it wants one.
+    ``identified_at``: when it was last asked who it is (naive UTC), None = ask. ``serial_known``:
+    it has shown its own serial number before, so that another one means another meter, however
+    sure the register is. ``multiplier``: CT x PT as last read.
     """
 
     key: int
     name: str
     unit: int
     profile: Profile
+    control_key: int | None = None
+    identified_at: datetime | None = None
+    serial_known: bool = False
+    multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,11 @@ class Snapshot:
 
     ``power`` in kW, or m3/h of a water meter. ``bands``: band_1 to band_8 as far as the device
     has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
-    block, hexadecimal, by function code and address.
+    block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
+    now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
+
+    ``trip``: why the meter turned its supply off by itself, of ``flags.TRIPS``; ``alarms``: what it
+    reports of itself, of ``flags.ALARMS``.
     """
 
     meter: int
@@ -49,6 +62,10 @@ class Snapshot:
     serial: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
+    multiplier: Decimal | None = None
+    identity: Identity | None = None
+    trip: str | None = None
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,8 @@ class SupplyOrder:
     ``maybe_sent``: an earlier attempt may have reached the device, so look first and write
     only when it is not in the wanted state. ``last_total``: the last believed register, where
     one is known; a meter without a serial number to compare must not show less.
+    ``waited``: an earlier attempt waited as long as a valve may take; one that still seems to move
+    stopped on its way.
     """
 
     key: int
@@ -65,6 +84,7 @@ class SupplyOrder:
     wanted: Literal["on", "off"]
     maybe_sent: bool = False
     last_total: Decimal | None = None
+    waited: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,8 @@ class Outcome:
     - ``untouched``: the meter could not be reached before the write; nothing was written;
     - ``unknown``: written, but no read-back showed the wanted state; may be tried again;
     - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
+
+    ``frames``: what was exchanged. ``trip``: see ``Snapshot``, as the read-back shows it.
     """
 
     state: Literal["confirmed", "dropped", "untouched", "unknown", "failed"]
@@ -83,13 +105,16 @@ class Outcome:
     request: str = ""
     response: str = ""
     error: str = ""
+    frames: Frames = NO_FRAMES
+    trip: str | None = None
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A written order that waits for its read-back, due at ``look_at`` (monotonic seconds).
+    """An order that waits for its read-back, due at ``look_at`` (monotonic seconds).
 
-    ``silent``: how often in a row the look was not answered.
+    ``request``: "" where nothing was written, because a valve was moving already. ``silent``: how
+    often in a row the look was not answered. ``frames``: what was exchanged.
     """
 
     order: SupplyOrder
@@ -98,6 +123,7 @@ class Pending:
     look_at: float
     give_up_at: float
     silent: int = 0
+    frames: Frames = NO_FRAMES
 
 
 @dataclass(frozen=True)
@@ -112,11 +138,57 @@ class OrderHooks:
     reached: Callable[[str], None] = lambda point: None
 
 
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended.
+
+    - ``confirmed``: done; ``result`` says what was found, in what JSON can hold;
+    - ``untouched``: nothing was reached; may be tried again;
+    - ``failed``: trying again cannot help.
+
+    ``request`` and ``response``: what was sent and what came back, for the record.
+    """
+
+    state: Literal["confirmed", "failed", "untouched"]
+    result: Mapping[str, object] = field(default_factory=dict)
+    request: str = ""
+    response: str = ""
+    error: str = ""
+
+
+class Job(Protocol):
+    """Work of many exchanges that gives way to orders and readings between any two of them.
+
+    ``key``: the command behind it. ``kind``: its kind.
+    """
+
+    key: int
+    kind: str
+
+    async def step(self, driver: "Driver") -> JobResult | None:
+        """Make the next exchange, one at most. :return: None while there is more to do
+
+        :raise FieldError: the job cannot go on now; it is untouched and may begin again
+        """
+
+    def progress(self) -> Mapping[str, object]:
+        """What is known so far, as ``JobResult.result``; empty: nothing to tell yet."""
+        return {}
+
+
 class Driver(Protocol):
     """One bus of one protocol."""
 
     async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
         """:raise FieldError: nothing readable came; a snapshot is whole or not at all"""
+
+    async def identify(
+        self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]
+    ) -> Identity:
+        """Ask a meter who it is, one exchange a call, until the result says that it is done.
+
+        Raises no FieldError but NotHolder: what cannot be read is named in the result.
+        """
 
     async def start(
         self, meter: FieldMeter, order: SupplyOrder, hooks: OrderHooks

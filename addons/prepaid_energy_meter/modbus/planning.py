@@ -1,8 +1,7 @@
 """Registers to the fewest block reads."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: The protocol's own limit: an answer of 125 registers fills a frame.
 LONGEST_READ = 125
@@ -19,8 +18,7 @@ class Placed(Protocol):
     def words(self) -> int: ...
 
 
-@dataclass(frozen=True, order=True)
-class Block:
+class Block(NamedTuple):
     """One read: ``count`` registers from ``address`` by function code ``function``."""
 
     function: int

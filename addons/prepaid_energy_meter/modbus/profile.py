@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .codec import Encoding
+from .codec import Encoding, Value
+from .flags import FlagRule, all_of, first_of
 from .planning import Block, plan
 
 
 @dataclass(frozen=True)
 class Register:
-    """One value of the map. ``polled``: part of every reading (otherwise read on demand)."""
+    """One value of the map.
+
+    ``polled``: part of every reading; ``daily``: asked once a day, and after the meter was away;
+    neither: on demand. ``source``: where just this register comes from, if not from where the
+    profile does.
+    """
 
     meaning: str
     function: int
@@ -24,10 +30,16 @@ class Register:
     unit: str | None
     certainty: str
     polled: bool = True
+    daily: bool = False
+    source: str = ""
 
     @property
     def words(self) -> int:
         return self.encoding.words
+
+
+#: Stands among the words of a control for the meter's own word.
+KEY = "key"
 
 
 @dataclass(frozen=True)
@@ -43,25 +55,51 @@ class StateRule:
 class Control:
     """How the supply is turned on and off, and how it is read back.
 
-    ``on`` and ``off`` are the words written at ``address``; nothing else may be written.
+    ``on`` and ``off`` are the words written at ``address``; nothing else may be written. KEY among
+    them stands for a word that each meter has of its own.
     A state that no rule names while the device works is unknown. ``fault_mask``: flags of
     the supply state that mean the relay or valve itself reports a fault. ``settle``:
-    seconds the device may take; ``poll``: seconds between two looks.
+    seconds the device may take; ``poll``: seconds between two looks. ``confirmed``: who saw it
+    work on which device; without it a control of certainty C is not used.
     """
 
     function: int
     address: int
-    on: tuple[int, ...]
-    off: tuple[int, ...]
+    on: tuple[int | str, ...]
+    off: tuple[int | str, ...]
     states: tuple[StateRule, ...]
     fault_mask: int
     settle: float
     poll: float
     certainty: str
+    confirmed: str = ""
+    source: str = ""
 
-    def words(self, wanted: str) -> tuple[int, ...]:
-        """:raise KeyError: ``wanted`` is neither "on" nor "off"."""
-        return {"on": self.on, "off": self.off}[wanted]
+    @property
+    def is_usable(self) -> bool:
+        """Whether anything may be written: a control of certainty C only once it is confirmed."""
+        return self.certainty != "C" or bool(self.confirmed)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it takes its time and says so: a valve."""
+        return any(rule.state == "moving" for rule in self.states)
+
+    @property
+    def needs_key(self) -> bool:
+        return KEY in self.on + self.off
+
+    def words(self, wanted: str, key: int | None = None) -> tuple[int, ...]:
+        """The words that turn the supply on or off.
+
+        :param key: the meter's own word, where the control needs one
+        :raise KeyError: ``wanted`` is neither "on" nor "off"
+        :raise ValueError: the meter's own word is needed and missing
+        """
+        words = {"on": self.on, "off": self.off}[wanted]
+        if KEY in words and key is None:
+            raise ValueError("the meter's own control key is not known")
+        return tuple(key if word == KEY else word for word in words)  # type: ignore[misc]
 
     def state_of(self, flags: int) -> str:
         """One of "on", "off", "moving", "unknown"."""
@@ -85,7 +123,12 @@ class TimePlan:
 
 @dataclass(frozen=True)
 class Profile:
-    """A meter type, checked. Make one with :meth:`from_dict`."""
+    """A meter type, checked. Make one with :meth:`from_dict`.
+
+    ``values``: see vocabulary.VALUES. ``is_template``: its map has no total, so that no meter
+    can be read by it until somebody adds that. ``type_code``: what the register of that meaning
+    holds in every device of this type.
+    """
 
     code: str
     name: str
@@ -99,6 +142,11 @@ class Profile:
     read_functions: frozenset[int]
     write_functions: frozenset[int]
     time_plan: TimePlan | None = None
+    trips: tuple[FlagRule, ...] = ()
+    alarms: tuple[FlagRule, ...] = ()
+    values: str = "secondary"
+    is_template: bool = False
+    type_code: int | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":
@@ -107,6 +155,17 @@ class Profile:
         from .profile_reader import ProfileReader
 
         return ProfileReader(data).profile()
+
+    def trip_of(self, values: Mapping[str, Value]) -> str | None:
+        """Why the meter turned its supply off by itself, one of TRIPS; None where it did not."""
+        flags = values.get("supply_state")
+        if self.control and flags is not None and self.control.state_of(int(flags)) == "on":
+            return None
+        return first_of(self.trips, values)
+
+    def alarms_of(self, values: Mapping[str, Value]) -> tuple[str, ...]:
+        """What the meter reports of itself, of ALARMS."""
+        return all_of(self.alarms, values)
 
     def limited(self, max_block: int, max_gap: int) -> "Profile":
         """The profile with shorter reads and smaller gaps, as a gateway needs them; a block
@@ -150,6 +209,23 @@ class Profile:
                         found.add(block)
         return tuple(sorted(found, key=lambda block: (block.count, block)))
 
+    @cached_property
+    def reading_plan(self):
+        """How the values of one reading come out of its blocks."""
+        # It is made of a profile, so it imports this module.
+        from .reading import ReadingPlan
+
+        return ReadingPlan(self)
+
+    @cached_property
+    def daily(self) -> tuple[Register, ...]:
+        return tuple(register for register in self.registers if register.daily)
+
+    @cached_property
+    def daily_blocks(self) -> tuple[Block, ...]:
+        """The reads of what is asked once a day, beyond what every reading has."""
+        return self.blocks(self.daily)
+
     def blocks(self, registers: Sequence[Register]) -> tuple[Block, ...]:
         return plan(registers, self.max_block, self.max_gap)
 
@@ -175,11 +251,18 @@ class Profile:
         )
 
     def allows_write(self, function: int, address: int, words: Sequence[int]) -> bool:
-        """Whether exactly these words are the map's supply on or supply off."""
+        """Whether exactly these words are the map's supply on or supply off, and in use."""
         control = self.control
         return (
             control is not None
+            and control.is_usable
             and function in self.write_functions
             and (function, address) == (control.function, control.address)
-            and tuple(words) in (control.on, control.off)
+            and any(_are(words, pattern) for pattern in (control.on, control.off))
         )
+
+
+def _are(words: Sequence[int], pattern: Sequence[int | str]) -> bool:
+    return len(words) == len(pattern) and all(
+        known in (word, KEY) for word, known in zip(words, pattern, strict=True)
+    )

@@ -6,10 +6,23 @@ from typing import Any
 
 from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
 from .errors import ProfileError
+from .flags import ALARMS, TRIPS, FlagRule
 from .planning import LONGEST_READ
-from .profile import Control, Profile, Register, StateRule, TimePlan
-from .vocabulary import CERTAINTIES, COMMODITIES, MEANINGS, PLAN_BANDS, SUPPLY_STATES, unit_of
+from .profile import KEY, Control, Profile, Register, StateRule, TimePlan
+from .vocabulary import (
+    CERTAINTIES,
+    COMMODITIES,
+    MEANINGS,
+    PLAN_BANDS,
+    SUPPLY_STATES,
+    VALUES,
+    unit_of,
+)
 
+#: Digits before or after the point, beyond which a factor is a slip of the pen.
+MOST_DIGITS = 18
+#: Year, month, day, weekday, hour, minute, second.
+CLOCK_BYTES = 7
 READ_FUNCTIONS = frozenset({3, 4})
 WRITE_FUNCTIONS = frozenset({6, 16})
 
@@ -18,8 +31,8 @@ class ProfileReader:
     """Reads a profile's dictionary and gathers every problem before it gives up."""
 
     def __init__(self, data: Mapping[str, Any]):
-        self.data = data
         self.problems: list[str] = []
+        self.data = self._row(data, "profile")
 
     def profile(self) -> Profile:
         data = self.data
@@ -29,6 +42,8 @@ class ProfileReader:
         write_functions = self._functions("write_functions", WRITE_FUNCTIONS)
         max_block = self._integer(data, "max_block", "profile", 1, LONGEST_READ, 100)
         max_gap = self._integer(data, "max_gap", "profile", 0, LONGEST_READ, 0)
+        values = self._choice({"values": "secondary", **data}, "values", VALUES, "profile")
+        is_template = self._yes_or_no(data, "template", "profile", False)
         self._unknown(
             data,
             {
@@ -44,21 +59,38 @@ class ProfileReader:
                 "registers",
                 "control",
                 "plan",
+                "type_code",
+                "values",
+                "template",
+                "trips",
+                "alarms",
             },
             "profile",
         )
-        registers = []
-        for index, row in enumerate(data.get("registers") or []):
+        registers, is_total_wrong = [], False
+        for index, row in enumerate(self._rows(data, "registers", "profile")):
             register = self._register(row, index, commodity, certainty, read_functions, max_block)
             if register is not None:
                 registers.append(register)
+            elif row.get("meaning") == "total":
+                is_total_wrong = True
         meanings = [register.meaning for register in registers]
         for meaning in sorted({m for m in meanings if meanings.count(m) > 1}):
             self.problems.append(f"meaning {meaning} is given to more than one register")
-        if not any(register.meaning == "total" and register.polled for register in registers):
+        has_total = is_total_wrong or any(
+            register.meaning == "total" and register.polled for register in registers
+        )
+        if not has_total and not is_template:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
+        type_code = None
+        if data.get("type_code") is not None:
+            type_code = self._integer(data, "type_code", "profile", 0, 0xFFFF)
+            if "type_code" not in meanings:
+                self.problems.append("a type code is given, but no register means it")
         time_plan = self._time_plan(certainty)
+        trips = self._flags("trips", "cause", TRIPS, registers)
+        alarms = self._flags("alarms", "alarm", ALARMS, registers)
         name = self._text("name")
         code = self._text("code")
         source = self._text("source")
@@ -77,6 +109,11 @@ class ProfileReader:
             read_functions=read_functions,
             write_functions=write_functions,
             time_plan=time_plan,
+            type_code=type_code,
+            values=values,
+            is_template=is_template,
+            trips=trips,
+            alarms=alarms,
         )
 
     def _register(
@@ -108,6 +145,7 @@ class ProfileReader:
                 "unit",
                 "certainty",
                 "polled",
+                "source",
             },
             place,
         )
@@ -117,7 +155,8 @@ class ProfileReader:
         if function not in read_functions:
             self.problems.append(f"{place}: function {function} is not among the read functions")
         address = self._integer(row, "address", place, 0, 0xFFFF)
-        given = TYPE_WORDS.get(kind)
+        # An unknown type is named already; its length then is nobody's question.
+        given = TYPE_WORDS.get(kind) if kind else 1
         words = self._integer(row, "words", place, 1, max_block, given)
         if given is not None and words != given:
             self.problems.append(f"{place}: {kind} has {given} registers, not {words}")
@@ -136,13 +175,18 @@ class ProfileReader:
             length = self._integer(row, "length", place, 1, 2 * words - position)
         sentinels = frozenset(
             self._integer({"sentinel": value}, "sentinel", place, 0, 2 ** (16 * words) - 1)
-            for value in row.get("sentinels") or ()
+            for value in self._list(row, "sentinels", place)
         )
         order = self._choice({"word_order": "ABCD", **row}, "word_order", WORD_ORDERS, place)
         sure = self._choice({"certainty": certainty, **row}, "certainty", CERTAINTIES, place)
         polled = row.get("polled", True)
-        if not isinstance(polled, bool):
-            self.problems.append(f"{place}: polled must be true or false")
+        if not isinstance(polled, bool) and polled != "daily":
+            self.problems.append(f'{place}: polled must be true, false or "daily"')
+        if meaning == "clock" and (kind != "bytes" or length != CLOCK_BYTES):
+            self.problems.append(
+                f"{place}: the clock is read as {CLOCK_BYTES} bytes: year, month, day, weekday, "
+                "hour, minute, second"
+            )
         unit = row.get("unit")
         if len(self.problems) > before:
             return None
@@ -172,18 +216,45 @@ class ProfileReader:
             ),
             unit=unit,
             certainty=sure,
-            polled=polled,
+            polled=polled is True,
+            daily=polled == "daily",
+            source=self._note(row, "source", place),
         )
+
+    def _flags(
+        self, name: str, key: str, known: Sequence[str], registers: Sequence[Register]
+    ) -> tuple[FlagRule, ...]:
+        by_meaning = {register.meaning: register for register in registers}
+        rules = []
+        for number, given in enumerate(self._list(self.data, name, "profile"), start=1):
+            place = f"{name} {number}"
+            row = self._row(given, place)
+            self._unknown(row, {key, "register", "mask", "value"}, place)
+            what = self._choice(row, key, known, place)
+            meaning = self._choice(row, "register", by_meaning, place)
+            register = by_meaning.get(meaning)
+            if register and (register.encoding.type != "u16" or not register.polled):
+                self.problems.append(f"{place}: {meaning} is not a polled u16")
+            mask = self._integer(row, "mask", place, 1, 0xFFFF)
+            value = None
+            if row.get("value") is not None:
+                value = self._integer(row, "value", place, 0, 0xFFFF)
+                if value & ~mask:
+                    self.problems.append(f"{place}: the value has bits outside its mask")
+            rules.append(FlagRule(what, meaning, mask, value))
+        return tuple(rules)
 
     def _time_plan(self, certainty: str) -> TimePlan | None:
         row = self.data.get("plan")
         if row is None:
             return None
+        row = self._row(row, "plan")
         self._unknown(row, {"slots", "bands", "certainty"}, "plan")
-        bands = tuple(row.get("bands") or ())
+        bands = tuple(self._list(row, "bands", "plan"))
         for band in bands:
-            if band not in PLAN_BANDS:
+            if not isinstance(band, str) or band not in PLAN_BANDS:
                 self.problems.append(f"plan: unknown band {band!r}")
+                return None
         if not bands or len(set(bands)) < len(bands):
             self.problems.append("plan: name each band that the meter knows once")
         return TimePlan(
@@ -203,6 +274,7 @@ class ProfileReader:
                 self.problems.append("write functions without a control")
             return None
         place = "control"
+        row = self._row(row, place)
         self._unknown(
             row,
             {
@@ -215,6 +287,8 @@ class ProfileReader:
                 "settle",
                 "poll",
                 "certainty",
+                "confirmed",
+                "source",
             },
             place,
         )
@@ -229,7 +303,7 @@ class ProfileReader:
         if function == 6 and (len(on) != 1 or len(off) != 1):
             self.problems.append("control: function 6 writes exactly one register")
         states = []
-        for number, rule in enumerate(row.get("states") or [], start=1):
+        for number, rule in enumerate(self._rows(row, "states", place), start=1):
             here = f"control state {number}"
             self._unknown(rule, {"state", "mask", "value"}, here)
             mask = self._integer(rule, "mask", here, 1, 0xFFFF)
@@ -256,18 +330,26 @@ class ProfileReader:
             certainty=self._choice(
                 {"certainty": certainty, **row}, "certainty", CERTAINTIES, place
             ),
+            confirmed=self._note(row, "confirmed", place),
+            source=self._note(row, "source", place),
         )
 
-    def _words(self, row: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    def _words(self, row: Mapping[str, Any], name: str) -> tuple[int | str, ...]:
         words = row.get(name)
         if not isinstance(words, list | tuple) or not 1 <= len(words) <= 123:
             self.problems.append(f"control: {name} must be a list of 1 to 123 words")
             return ()
-        return tuple(self._integer({name: word}, name, "control", 0, 0xFFFF) for word in words)
+        return tuple(
+            word if word == KEY else self._integer({name: word}, name, "control", 0, 0xFFFF)
+            for word in words
+        )
 
     def _functions(self, name: str, known: frozenset[int]) -> frozenset[int]:
         functions = self.data.get(name, [])
-        if not isinstance(functions, list | tuple) or not set(functions) <= known:
+        if not isinstance(functions, list | tuple) or not all(
+            isinstance(code, int) and not isinstance(code, bool) and code in known
+            for code in functions
+        ):
             self.problems.append(f"{name}: only {sorted(known)} are known, not {functions!r}")
             return frozenset()
         if name == "read_functions" and not functions:
@@ -313,12 +395,47 @@ class ProfileReader:
             if isinstance(value, bool | float):
                 raise InvalidOperation
             number = Decimal(value)
-            if not number.is_finite():
+            if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
                 raise InvalidOperation
         except (InvalidOperation, TypeError, ValueError):
             self.problems.append(f"{place}: {name} must be a number in quotes, not {value!r}")
             return default
         return number
+
+    def _yes_or_no(self, row: Mapping[str, Any], name: str, place: str, default: bool) -> bool:
+        value = row.get(name, default)
+        if not isinstance(value, bool):
+            self.problems.append(f"{place}: {name} must be true or false")
+            return default
+        return value
+
+    def _note(self, row: Mapping[str, Any], name: str, place: str) -> str:
+        value = row.get(name) or ""
+        if not isinstance(value, str):
+            self.problems.append(f"{place}: {name} must be a text, not {value!r}")
+            return ""
+        return value.strip()
+
+    def _list(self, row: Mapping[str, Any], name: str, place: str) -> Sequence[Any]:
+        value = row.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list | tuple):
+            self.problems.append(f"{place}: {name} must be a list, not {value!r}")
+            return ()
+        return value
+
+    def _rows(self, row: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, Any]]:
+        return [
+            self._row(value, f"{place}: {name} {number}")
+            for number, value in enumerate(self._list(row, name, place), start=1)
+        ]
+
+    def _row(self, value: Any, place: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            self.problems.append(f"{place} must be an object with names and values")
+            return {}
+        return value
 
     def _text(self, name: str) -> str:
         value = self.data.get(name)

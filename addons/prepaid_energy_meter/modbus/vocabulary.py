@@ -32,6 +32,7 @@ MEANINGS: dict[str, str | None] = {
     "supply_state": None,
     "load_control": None,
     "serial": None,
+    "meter_number": None,
     "type_code": None,
     "ct_ratio": None,
     "pt_ratio": None,
@@ -40,6 +41,8 @@ MEANINGS: dict[str, str | None] = {
     "remaining_quantity": QUANTITY,
     "purchase_count": None,
     "trip_count": None,
+    "allowed_trips": None,
+    "free_quantity": QUANTITY,
     "clock": None,
 }
 
@@ -49,6 +52,10 @@ PLAN_BANDS = ("sharp", "peak", "flat", "valley", "deep_valley")
 SUPPLY_STATES = ("on", "off", "moving")
 COMMODITIES = tuple(QUANTITY_UNIT)
 CERTAINTIES = ("A", "B", "C")
+
+#: What a quantity of the device counts: use, with the transformers' ratio in it, or what flows
+#: through the meter itself, to be multiplied by that ratio.
+VALUES = ("secondary", "primary")
 
 
 def unit_of(meaning: str, commodity: str) -> str | None:

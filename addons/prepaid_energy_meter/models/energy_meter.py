@@ -1,3 +1,5 @@
+import re
+
 from odoo import _, api, fields, models
 from odoo.addons.prepaid_energy.models.energy_meter_plan import PlanLimits
 from odoo.exceptions import ValidationError
@@ -12,8 +14,11 @@ FIELD_KEYS = frozenset(
         "active",
         "read_interval",
         "property_id",
+        "control_key",
     }
 )
+#: Changes of a meter after which it is asked anew, as if it had never been.
+OTHER_METER = frozenset({"name", "driver", "gateway_id", "unit_id", "profile_id"})
 
 
 class EnergyMeter(models.Model):
@@ -34,8 +39,15 @@ class EnergyMeter(models.Model):
         "energy.meter.profile",
         index="btree_not_null",
         ondelete="restrict",
-        domain="[('commodity', '=', commodity)]",
+        domain="[('commodity', '=', commodity), ('is_template', '=', False)]",
     )
+    control_key = fields.Char(
+        groups="prepaid_energy.group_energy_engineer",
+        copy=False,
+        help="The word of its own that this meter wants before it is switched, four hexadecimal "
+        "digits.",
+    )
+    needs_control_key = fields.Boolean(related="profile_id.needs_control_key")
 
     _unit_uniq = models.UniqueIndex(
         "(gateway_id, unit_id) WHERE active AND driver = 'modbus'",
@@ -47,13 +59,13 @@ class EnergyMeter(models.Model):
         "A Modbus meter has a gateway, a unit number from 1 to 247 and a profile.",
     )
 
-    @api.depends("driver", "profile_id.can_switch")
+    @api.depends("driver", "profile_id.is_switch_usable")
     def _compute_can_switch(self):
         """Override of `prepaid_energy`: a Modbus meter can be switched if its profile says how."""
         result = super()._compute_can_switch()
         for meter in self:
             if meter.driver == "modbus":
-                meter.can_switch = meter.profile_id.can_switch
+                meter.can_switch = meter.profile_id.is_switch_usable
         return result
 
     def _plan_limits(self):
@@ -69,6 +81,12 @@ class EnergyMeter(models.Model):
                 limits[meter.id] = held[meter.profile_id]
         return limits
 
+    @api.constrains("control_key")
+    def _check_control_key(self):
+        for meter in self:
+            if meter.control_key and not re.fullmatch(r"[0-9A-Fa-f]{4}", meter.control_key):
+                raise ValidationError(_("A control key has four hexadecimal digits, like 1A2B."))
+
     @api.constrains("gateway_id", "property_id", "profile_id", "commodity")
     def _check_field_data(self):
         for meter in self:
@@ -78,6 +96,15 @@ class EnergyMeter(models.Model):
                         "Meter %(meter)s and gateway %(gateway)s are on different sites.",
                         meter=meter.name,
                         gateway=meter.gateway_id.name,
+                    )
+                )
+            if meter.profile_id.is_template:
+                raise ValidationError(
+                    _(
+                        "Profile %(profile)s does not say where the total is: copy it and add the "
+                        "register before meter %(meter)s is read by it.",
+                        profile=meter.profile_id.name,
+                        meter=meter.name,
                     )
                 )
             if meter.profile_id and meter.profile_id.commodity != meter.commodity:
@@ -97,6 +124,8 @@ class EnergyMeter(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
+        if OTHER_METER & vals.keys():
+            self.status_id._ask_anew()
         if FIELD_KEYS & vals.keys():
             self.env["energy.gateway"]._notify_field()
         return result

@@ -6,10 +6,11 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..modbus.errors import ProfileError
 from ..modbus.profile import Profile
-from ..modbus.vocabulary import CERTAINTIES
+from .energy_register import CERTAINTIES, places
 
 FOLDER = Path(__file__).parent.parent / "profiles"
 STATES = ("on", "off", "moving")
+NO_MAP = ("id", "create_uid", "create_date", "write_uid", "write_date", "is_switch_usable")
 # In the context it lets the loader change shipped profiles; no request can carry this object.
 _LOADING = object()
 
@@ -26,12 +27,14 @@ class EnergyMeterProfile(models.Model):
     _order = "name"
 
     name = fields.Char(required=True)
-    code = fields.Char(required=True, help="Unique short name; that of the file if it has one.")
+    code = fields.Char(
+        required=True, copy=False, help="Unique short name; that of the file if it has one."
+    )
     commodity = fields.Selection(
         [("electricity", "Electricity"), ("water", "Water")], required=True, default="electricity"
     )
     certainty = fields.Selection(
-        [(name, name) for name in CERTAINTIES],
+        CERTAINTIES,
         required=True,
         default="C",
         help="A: vendor manual or two independent sources. B: one good public source. "
@@ -51,7 +54,31 @@ class EnergyMeterProfile(models.Model):
         default=0,
         help="Most registers in a row that a read may take in without needing them.",
     )
+    figures = fields.Selection(
+        [
+            ("secondary", "What flows through the meter itself"),
+            ("primary", "The use: transformers' ratio included"),
+        ],
+        string="Figures Are",
+        required=True,
+        default="secondary",
+        help="Where the ratio is included, the supply's multiplier is 1. Otherwise it is CT × PT.",
+    )
+    is_template = fields.Boolean(
+        string="To Be Completed",
+        help="The map does not say where the total is: no meter is read by it.",
+    )
+    type_code = fields.Integer(
+        help="What the type code's register holds in every meter of this type: a scan recognises "
+        "it by that. 0: unknown.",
+    )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
+    block_plan = fields.Text(
+        string="Reads", compute="_compute_block_plan", help="What is asked of a meter, in blocks."
+    )
+    problems = fields.Text(compute="_compute_block_plan")
+    register_count = fields.Integer(compute="_compute_register_count", string="Registers")
+    meter_count = fields.Integer(compute="_compute_meter_count", string="Meters")
     plan_slots = fields.Integer(
         string="Times a Day",
         help="Most times of a day that the meter's own plan of rate periods has. 0: it has none.",
@@ -60,7 +87,7 @@ class EnergyMeterProfile(models.Model):
         string="Rate Periods of the Plan",
         help="Kinds that the meter knows, with commas: sharp, peak, flat, valley, deep_valley.",
     )
-    plan_certainty = fields.Selection([(name, name) for name in CERTAINTIES], default="C")
+    plan_certainty = fields.Selection(CERTAINTIES, default="C")
     can_switch = fields.Boolean(
         string="Has a Relay or Valve", help="The supply can be turned on and off."
     )
@@ -77,9 +104,85 @@ class EnergyMeterProfile(models.Model):
     fault_mask = fields.Char(help="Flags that mean a fault of the relay or valve.")
     settle = fields.Char(string="Time to Move (s)", default="3")
     poll = fields.Char(string="Look Again After (s)", default="0.2")
-    control_certainty = fields.Selection([(name, name) for name in CERTAINTIES], default="C")
+    control_certainty = fields.Selection(CERTAINTIES, default="C")
+    control_source = fields.Char(help="Where the control comes from.")
+    control_confirmation = fields.Char(
+        string="Confirmed on the Device",
+        copy=False,
+        help="Who saw it turn a supply off and on again, on which meter, when. Without it nothing "
+        "is written where the control's certainty is C.",
+    )
+    is_switch_usable = fields.Boolean(
+        string="Can Switch",
+        compute="_compute_is_switch_usable",
+        store=True,
+        help="Has a relay or valve, and it is known well enough how it is switched.",
+    )
+    needs_control_key = fields.Boolean(compute="_compute_needs_control_key")
 
     _code_uniq = models.Constraint("UNIQUE(code)", "Another profile has this code.")
+
+    @api.depends("can_switch", "control_certainty", "control_confirmation")
+    def _compute_is_switch_usable(self):
+        for profile in self:
+            profile.is_switch_usable = profile.can_switch and (
+                profile.control_certainty != "C" or bool(profile.control_confirmation)
+            )
+
+    @api.depends("control_on", "control_off")
+    def _compute_needs_control_key(self):
+        for profile in self:
+            profile.needs_control_key = "key" in _numbers(
+                f"{profile.control_on or ''} {profile.control_off or ''}"
+            )
+
+    @api.depends("register_ids")
+    def _compute_register_count(self):
+        for profile in self:
+            profile.register_count = len(profile.register_ids)
+
+    def _compute_meter_count(self):
+        counts = dict(
+            self.env["energy.meter"]._read_group(
+                [("profile_id", "in", self.ids)], ["profile_id"], ["__count"]
+            )
+        )
+        for profile in self:
+            profile.meter_count = counts.get(profile, 0)
+
+    @api.depends(lambda self: self._map_fields())
+    @api.depends_context("lang")
+    def _compute_block_plan(self):
+        for profile in self:
+            profile.problems = profile.block_plan = False
+            if not (profile.name and profile.code and profile.source):
+                # A form just begun: its required fields say so themselves.
+                continue
+            try:
+                found = profile._profile()
+            except ProfileError as error:
+                profile.problems = "\n".join(_sentence(text) for text in error.problems)
+                continue
+            lines = [
+                _("Each reading: %s", _blocks(found.poll_blocks)),
+                _("Once a day: %s", _blocks(found.daily_blocks)),
+            ]
+            profile.block_plan = "\n".join(lines[: 2 if found.daily_blocks else 1])
+
+    @api.model
+    def _map_fields(self):
+        """Return the names of the fields that make up the map, registers' too."""
+        own = [
+            name
+            for name, field in self._fields.items()
+            if field.store and field.type != "one2many" and name not in ("active", *NO_MAP)
+        ]
+        registers = self.env["energy.register"]._fields
+        return own + [
+            f"register_ids.{name}"
+            for name, field in registers.items()
+            if field.store and name not in ("profile_id", *NO_MAP)
+        ]
 
     @api.constrains(
         "code",
@@ -110,6 +213,10 @@ class EnergyMeterProfile(models.Model):
         "plan_slots",
         "plan_bands",
         "plan_certainty",
+        "figures",
+        "is_template",
+        "control_confirmation",
+        "type_code",
     )
     def _check_map(self):
         for profile in self:
@@ -143,9 +250,23 @@ class EnergyMeterProfile(models.Model):
         rows = super().copy_data(default)
         for profile, row in zip(self, rows, strict=True):
             if "code" not in (default or {}):
-                row["code"] = f"{profile.code}_copy"
+                row["code"] = self._free_code(f"{profile.code}_copy", rows)
                 row["name"] = _("%s (copy)", profile.name)
         return rows
+
+    @api.model
+    def _free_code(self, code, rows=()):
+        """Return a code that no profile has, nor one of ``rows``: ``code``, or with a number."""
+        taken = set(
+            self.with_context(active_test=False)
+            .search([("code", "=like", f"{code}%")])
+            .mapped("code")
+        ) | {row["code"] for row in rows if "code" in row}
+        free, number = code, 1
+        while free in taken:
+            number += 1
+            free = f"{code}_{number}"
+        return free
 
     def _profile(self):
         """Return the checked map.
@@ -169,6 +290,8 @@ class EnergyMeterProfile(models.Model):
             "write_functions": _numbers(self.write_functions),
             "max_block": self.max_block,
             "max_gap": self.max_gap,
+            "values": self.figures,
+            "template": bool(self.is_template),
             "registers": [register._as_dict() for register in self.register_ids],
         }
         if self.can_switch:
@@ -190,7 +313,11 @@ class EnergyMeterProfile(models.Model):
                 "settle": self.settle or None,
                 "poll": self.poll or None,
                 "certainty": self.control_certainty or self.certainty,
+                "confirmed": self.control_confirmation or "",
+                "source": self.control_source or "",
             }
+        if self.type_code:
+            data["type_code"] = self.type_code
         if self.plan_slots:
             data["plan"] = {
                 "slots": self.plan_slots,
@@ -201,7 +328,10 @@ class EnergyMeterProfile(models.Model):
 
     @api.model
     def _from_dict(self, data):
-        """Return the values of a profile from the dictionary of its file."""
+        """Return the values of a profile and of its registers from the dictionary of its file.
+
+        Whether a control was confirmed on a device is not taken over: it was somebody else's word.
+        """
         control = data.get("control") or {}
         values = {
             "code": data["code"],
@@ -213,8 +343,11 @@ class EnergyMeterProfile(models.Model):
             "write_functions": ", ".join(map(str, data.get("write_functions") or [])),
             "max_block": data.get("max_block", 100),
             "max_gap": data.get("max_gap", 0),
+            "figures": data.get("values", "secondary"),
+            "is_template": data.get("template", False),
             "can_switch": bool(control),
             "plan_slots": 0,
+            "type_code": data.get("type_code") or 0,
         }
         plan = data.get("plan")
         if plan:
@@ -233,6 +366,7 @@ class EnergyMeterProfile(models.Model):
                 settle=str(control.get("settle", "3")),
                 poll=str(control.get("poll", "0.2")),
                 control_certainty=control.get("certainty", data["certainty"]),
+                control_source=control.get("source", ""),
             )
             for rule in control["states"]:
                 values[f"{rule['state']}_mask"] = str(rule["mask"])
@@ -265,6 +399,19 @@ class EnergyMeterProfile(models.Model):
                 known.write(dict(values, register_ids=commands))
             else:
                 shipped.create(dict(values, is_shipped=True, register_ids=commands))
+
+
+def _blocks(blocks):
+    """Blocks as people write them: "0000-0010, 0224"; input registers marked."""
+    return ", ".join(
+        places(block.address, block.count) + (" (04)" if block.function == 4 else "")
+        for block in blocks
+    )
+
+
+def _sentence(text):
+    """A problem without the profile's code in front of it."""
+    return text.partition(": ")[2] or text
 
 
 def _numbers(text):

@@ -3,7 +3,16 @@ import re
 from odoo import api, fields, models
 
 from ..modbus.codec import TYPE_WORDS, WORD_ORDERS
-from ..modbus.vocabulary import CERTAINTIES, MEANINGS, unit_of
+from ..modbus.vocabulary import MEANINGS, unit_of
+
+#: How sure a map is, with what that means.
+CERTAINTIES = [
+    ("A", "A: manual or two sources"),
+    ("B", "B: one good source"),
+    ("C", "C: confirm on the device"),
+]
+#: When a register is read, as a profile's file says it.
+POLLED = {"reading": True, "daily": "daily", "demand": False}
 
 #: Optional texts of the map, kept as texts because they are exact.
 TEXTS = ("scale", "offset", "resolution")
@@ -48,13 +57,35 @@ class EnergyRegister(models.Model):
     byte_count = fields.Integer(string="Bytes", help="How many bytes. 0: to the end.")
     unit = fields.Char(compute="_compute_unit")
     certainty = fields.Selection(
-        [(name, name) for name in CERTAINTIES],
+        CERTAINTIES,
         required=True,
         default="C",
         help="A: vendor manual or two independent sources. B: one good public source. "
         "C: one secondary source; never relied on.",
     )
-    polled = fields.Boolean(default=True, help="Part of every reading.")
+    polled = fields.Selection(
+        [("reading", "Each reading"), ("daily", "Once a day"), ("demand", "When probed")],
+        string="Read",
+        required=True,
+        default="reading",
+        help="Once a day: the serial number, the clock, the transformers' ratio, so that another "
+        "meter at the address is noticed.",
+    )
+    source = fields.Char(help="Where this register comes from, if not from where the profile does.")
+    place = fields.Char(
+        string="Hex", compute="_compute_place", help="The wire addresses in hexadecimal."
+    )
+
+    @api.depends("address", "type", "words")
+    def _compute_place(self):
+        for register in self:
+            try:
+                first = int(register.address or "", 0)
+            except ValueError:
+                register.place = False
+                continue
+            words = TYPE_WORDS.get(register.type) or register.words or 1
+            register.place = places(first, words)
 
     @api.depends("meaning", "profile_id.commodity")
     def _compute_unit(self):
@@ -77,6 +108,7 @@ class EnergyRegister(models.Model):
         "byte_count",
         "certainty",
         "polled",
+        "source",
     )
     def _check_profile(self):
         self.profile_id._check_map()
@@ -108,11 +140,11 @@ class EnergyRegister(models.Model):
             "type": self.type,
             "word_order": self.word_order,
             "certainty": self.certainty,
-            "polled": self.polled,
+            "polled": POLLED.get(self.polled, True),
             "index": self.index,
         }
         row.update({name: self[name] for name in TEXTS if self[name]})
-        row.update({name: self[name] for name in ("words", "unit") if self[name]})
+        row.update({name: self[name] for name in ("words", "unit", "source") if self[name]})
         if self.byte_count:
             row["length"] = self.byte_count
         if self.sentinels:
@@ -131,10 +163,13 @@ class EnergyRegister(models.Model):
                 "word_order",
                 "index",
                 "certainty",
-                "polled",
+                "source",
             )
             if name in row
         }
+        values["polled"] = next(
+            name for name, value in POLLED.items() if value == row.get("polled", True)
+        )
         values["function"] = row.get("function", 3)
         values["byte_count"] = row.get("length", 0)
         values["address"] = _address(row["address"])
@@ -142,6 +177,11 @@ class EnergyRegister(models.Model):
         if row.get("sentinels"):
             values["sentinels"] = ", ".join(str(value) for value in row["sentinels"])
         return values
+
+
+def places(first, words):
+    """Return wire addresses as people write them: "0000-0010"."""
+    return f"{first:04X}" if words == 1 else f"{first:04X}-{first + words - 1:04X}"
 
 
 def _address(value):

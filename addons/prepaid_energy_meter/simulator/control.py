@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .clock import ProjectClock
 from .gateway import Gateway
@@ -123,6 +123,17 @@ class Control:
             parameters=parameters,
         )
 
+    def alter(self, serial: str, register: Decimal | str | None = None, **changes: Any) -> Rows:
+        """Change what a device is or says: register (a reset, or one about to roll over); of a
+        DDSY1352 and DTSY1352 answers_as (another serial number), clock_ahead (seconds), ct_ratio,
+        pt_ratio, encrypted, stuck (relays that do not move, ["L2"]). Its row of `relay`."""
+        register = None if register is None else str(register)
+        return self.call("alter", serial=serial, register=register, **changes)
+
+    def swap(self, serial: str, other: str) -> None:
+        """Have two meters change places, as swapped cables do."""
+        self.call("swap", serial=serial, other=other)
+
     def clear_faults(self, gateway: int | None = None, id: int | None = None) -> int:
         """Remove one fault, or all of a gateway or of the site; how many."""
         return self.call("clear_faults", gateway=gateway, id=id)
@@ -130,6 +141,11 @@ class Control:
     def faults(self) -> Rows:
         """The faults at work: gateway, id, kind, unit, parameters, left, seconds_left, hits."""
         return self.call("faults")
+
+    def written(self) -> Rows:
+        """The answers to writes that were sent: gateway, unit, answered (monotonic seconds of this
+        computer)."""
+        return self.call("written")
 
     def stats(self) -> Rows:
         """Counts of each gateway: requests, writes, refused, unanswered, connections (now, _total,
@@ -166,9 +182,16 @@ class ControlServer:
             "clock": self._clock,
             "set_clock": self._set_clock,
             "step_clock": self._step_clock,
+            "alter": self._alter,
+            "swap": self._swap,
             "add_fault": self._add_fault,
             "clear_faults": self._clear_faults,
             "faults": self._faults,
+            "written": lambda: [
+                {"gateway": gateway.port, "unit": unit, "answered": at}
+                for gateway in site.gateways
+                for unit, at in gateway.written
+            ],
             "outage": self._outage,
             "second_master": self._second_master,
             "stats": lambda: [gateway.stats() for gateway in site.gateways],
@@ -290,6 +313,19 @@ class ControlServer:
         self._project.step(seconds)
         return self._clock()
 
+    def _alter(self, serial: str, register: str | None = None, **changes: Any) -> Rows:
+        [(_place, meter)] = self._chosen(serial)
+        if register is not None and not Decimal(register).is_finite():
+            raise ValueError(f"alter: {register} is no register")
+        value = None if register is None else Decimal(register)
+        meter.alter(self._project.second(), register=value, **changes)
+        for gateway in self._site.gateways:
+            gateway.forget_answers()
+        return self._relay(serial)
+
+    def _swap(self, serial: str, other: str) -> None:
+        self._site.swap(serial, other, self._project.second())
+
     def _add_fault(self, gateway: int, kind: str, parameters: dict[str, Any], **where: Any) -> int:
         unit = where.get("unit")
         of = self._gateway(gateway)
@@ -334,8 +370,7 @@ class ControlConnection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._server.transports.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,7 +9,8 @@ Where the facts are silent the simulated device decides:
 - the weekday of the clock counts Monday as 1;
 - the meter's own money is zero, so that a release to its own prepaid state trips it, and it shows
   arrears (0224, bit 5) while it is tripped;
-- the counter has eight digits: after 999999.99 kWh comes 0.00.
+- the counter has eight digits: after 999999.99 kWh comes 0.00;
+- an encrypted meter (0022, bit 5) refuses everything but that register with exception 04.
 """
 
 from __future__ import annotations
@@ -18,15 +19,23 @@ import struct
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .bands import BANDS, DEFAULT_PLAN, DayPlan, band_sums
-from .frames import ILLEGAL_ADDRESS, ILLEGAL_VALUE, READ_HOLDING, WRITE_MANY, ModbusError
+from .frames import (
+    DEVICE_FAILURE,
+    ILLEGAL_ADDRESS,
+    ILLEGAL_VALUE,
+    READ_HOLDING,
+    WRITE_MANY,
+    ModbusError,
+)
 from .load import DAY, EPOCH, HOUR, Curve
 from .meter import Meter
 
 VOLTAGE = 220
 TYPE_CODE = 7
+ENCRYPTION = 0x0022
 COUNTER_STEPS = 10**8
 LONGEST_SERIAL = 14
 # The largest power of an INT16 in 0.001 kW.
@@ -41,6 +50,16 @@ class Ddsy1352(Meter):
     commands = ("forced on", "forced off", "prepaid")
     supply_on: ClassVar[str] = "forced on"
     supply_off: ClassVar[str] = "forced off"
+    type_code: ClassVar[int] = TYPE_CODE
+    plans_at: ClassVar[int] = 0x2006
+    alterable: ClassVar[dict[str, type]] = {
+        "answers_as": str,
+        "clock_ahead": int,
+        "ct_ratio": int,
+        "pt_ratio": int,
+        "encrypted": bool,
+        "stuck": list,
+    }
 
     def __init__(
         self,
@@ -62,24 +81,66 @@ class Ddsy1352(Meter):
         self._band_used: tuple[int, ...] = (0, 0, 0, 0)
         digits = "".join(filter(str.isdigit, serial))
         self._meter_number = bytes.fromhex(digits[-12:].rjust(12, "0"))
-        self._serial = serial.encode("ascii").ljust(LONGEST_SERIAL, b"\0")
         self._plans = plan.encode() * 2
+        # What the serial number register says, seconds the clock is ahead, transformers' ratios,
+        # relays that do not move any more.
+        self.answers_as = serial
+        self.clock_ahead = 0
+        self.ct_ratio = self.pt_ratio = 1
+        self.encrypted = False
+        self.stuck: list[str] = []
+        self._closed = [self._mode == "forced on"] * self.parts
         self.blocks = (
             (0x0200, 48, self._block_0200),
             (0x0000, 0x60, self._block_0000),
-            (0x03A0, 7, lambda _second: self._serial),
-            (0x2006, 42, lambda _second: self._plans),
+            (0x03A0, 7, lambda _second: self._serial()),
+            (self.plans_at, 42, lambda _second: self._plans),
         )
 
+    def _serial(self) -> bytes:
+        return self.answers_as.encode("ascii").ljust(LONGEST_SERIAL, b"\0")
+
     def flows(self) -> bool:
-        # In its own prepaid state the meter has no money and so the relay is open.
-        return self._mode == "forced on"
+        return any(self._closed)
 
     def state(self) -> str:
         return self._mode
 
     def _obey(self, command: str, second: int) -> None:
         self._mode = command
+        # In its own prepaid state the meter has no money and so the relay is open.
+        for phase in range(self.parts):
+            if f"L{phase + 1}" not in self.stuck:
+                self._closed[phase] = command == "forced on"
+
+    def _alter(self, name: str, value: Any) -> None:
+        if name == "answers_as" and not (value.isascii() and len(value) <= LONGEST_SERIAL):
+            raise ValueError(f"alter: {value!r} is no serial number of {LONGEST_SERIAL} characters")
+        if name == "stuck" and not set(value) <= {f"L{n + 1}" for n in range(self.parts)}:
+            raise ValueError(f"alter: {value!r} are not relays of {self.type}")
+        super()._alter(name, value)
+
+    def report(self) -> dict[str, Any]:
+        return {
+            **super().report(),
+            "relays": ["closed" if closed else "open" for closed in self._closed],
+        }
+
+    def read(self, function: int, address: int, count: int, second: int) -> bytes:
+        self._refuse_encrypted(address)
+        return super().read(function, address, count, second)
+
+    def write(self, function: int, address: int, values: tuple[int, ...], second: int) -> None:
+        self._refuse_encrypted(address)
+        super().write(function, address, values, second)
+
+    def _refuse_encrypted(self, address: int) -> None:
+        if self.encrypted and address != ENCRYPTION:
+            raise ModbusError(DEVICE_FAILURE)
+
+    def set_register(self, value: Decimal, second: int) -> None:
+        super().set_register(value, second)
+        self._band_used = (0, 0, 0, 0)
 
     def _decode_command(self, address: int, values: tuple[int, ...]) -> str:
         if address != 0x0057 or len(values) != 2:
@@ -94,7 +155,10 @@ class Ddsy1352(Meter):
     def _count(self, begin: int, end: int) -> None:
         before = self._sums.cumulative(begin, self.offset_hours)
         after = self._sums.cumulative(end, self.offset_hours)
-        used = (u + a - b for u, a, b in zip(self._band_used, after, before, strict=True))
+        closed = sum(self._closed)
+        used = (
+            u + closed * (a - b) for u, a, b in zip(self._band_used, after, before, strict=True)
+        )
         self._band_used = tuple(used)
         self._used = sum(self._band_used)
 
@@ -102,7 +166,7 @@ class Ddsy1352(Meter):
         """Total, sharp, peak, flat, valley in hundredths of a kWh, each rounded down by itself.
         The start register counts as flat."""
         counters = []
-        n, d = self.scale.numerator, self.scale.denominator * 10 * HOUR
+        n, d = self.scale.numerator, self.scale.denominator * 10 * HOUR * self.parts
         start_n, start_d = self.start_register.numerator * 100, self.start_register.denominator
         for index, used in enumerate((self._used, *self._band_used)):
             first = start_n if index in (0, 3) else 0
@@ -125,17 +189,30 @@ class Ddsy1352(Meter):
         struct.pack_into(
             ">HHhHHh", block, 2 * 0x0B, 10 * VOLTAGE, 100 * watts // VOLTAGE, watts, 0, watts, 1000
         )
+        struct.pack_into(">H", block, 2 * ENCRYPTION, self.encrypted << 5)
         block[2 * 0x43 : 2 * 0x46] = self._meter_number
         forced = {"forced on": (1, 0), "forced off": (1, 1), "prepaid": (0, 0)}[self._mode]
         struct.pack_into(">2H", block, 2 * 0x57, *forced)
         return bytes(block)
 
+    def _phases(self, second: int) -> list[int]:
+        """What flows in each phase now, in W, three of them."""
+        whole = self.curve.rate(second, self.offset_hours) * self.scale / self.parts
+        watts = [int(whole) if closed else 0 for closed in self._closed]
+        return watts + [0] * (3 - self.parts)
+
+    def rate(self, second: int) -> int:
+        return sum(self._phases(second))
+
     def _block_0200(self, second: int) -> bytes:
-        watts = self.rate(second)
-        current = 100 * watts // VOLTAGE
-        closed, forced = self.flows(), self._mode != "prepaid"
-        status = closed << 13 | forced << 3 | (closed and forced) | (not forced) << 5
-        local = EPOCH + timedelta(seconds=second + self._utc_offset)
+        watts = self._phases(second)
+        live = [VOLTAGE if phase < self.parts else 0 for phase in range(3)]
+        forced = self._mode != "prepaid"
+        relays = sum(closed << 13 + phase for phase, closed in enumerate(self._closed))
+        wanted = self._mode == "forced on"
+        wants = sum(wanted << phase for phase in range(self.parts))
+        status = relays | forced << 3 | wants | (not forced) << 5
+        local = EPOCH + timedelta(seconds=second + self._utc_offset + self.clock_ahead)
         moment = (
             local.year % 100,
             local.month,
@@ -148,11 +225,14 @@ class Ddsy1352(Meter):
         )
         return struct.pack(
             ">7H4h4h4h2H5Ii3HHHI8B8x",
-            *(TYPE_CODE, 10 * VOLTAGE, 0, 0, current, 0, 0),
-            *(watts, 0, 0, watts),
+            self.type_code,
+            *(10 * volts for volts in live),
+            *(100 * power // VOLTAGE for power in watts),
+            *(*watts, sum(watts)),
             *(0, 0, 0, 0),
-            *(1000, 0, 0, 1000),
-            *(1, 1),
+            *(1000 if volts else 0 for volts in live),
+            1000,
+            *(self.pt_ratio, self.ct_ratio),
             *self._counters(),
             0,  # 021F remaining amount
             *(0, 0, 0),  # 0221 purchases, trips, allowed trips

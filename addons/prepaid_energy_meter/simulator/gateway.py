@@ -16,7 +16,7 @@ from collections import deque
 from typing import Any
 
 from . import frames, wire_faults  # noqa: F401 - wire_faults registers its faults
-from .clock import ProjectClock
+from .clock import ProjectClock, monotonic
 from .connections import Connection, RtuConnection
 from .faults import Exchange, FaultList
 from .meter import READS, WRITES, Meter
@@ -26,6 +26,8 @@ from .serial_port import SerialPort
 
 KINDS = ("tcp", "rtu_tcp", "serial")
 READ_HEADER = b"\0\0\0\6"
+# Answered writes that a gateway remembers.
+KEPT_WRITES = 10_000
 
 
 class Gateway:
@@ -53,6 +55,8 @@ class Gateway:
         self.faults = FaultList()
         self.requests = self.writes = self.refused = self.unanswered = self.overlaps = 0
         self.connections_total = self.connections_peak = 0
+        # Unit and monotonic moment of every answer to a write that was sent.
+        self.written: deque[tuple[int, float]] = deque(maxlen=KEPT_WRITES)
         self.connections: set[Connection] = set()
         # Requests that are not answered yet, by connection.
         self._in_flight: dict[Connection, int] = {}
@@ -121,6 +125,10 @@ class Gateway:
         self.requests += 1
         return request[:4] + tail
 
+    def forget_answers(self) -> None:
+        """Make every answer anew: a meter is another one, or says something else."""
+        self._cache.clear()
+
     def receive(self, connection: Connection, request: bytes) -> None:
         """Take a whole frame and see to its answer."""
         self.requests += 1
@@ -130,6 +138,7 @@ class Gateway:
                 self.unanswered += 1
             else:
                 connection.send(answer)
+                self._note_write(request)
             return
         exchange = Exchange(request)
         if self.faults and self.faults.take(request[6], at_gateway=True):
@@ -200,6 +209,11 @@ class Gateway:
             connection.send_exchange(exchange)
         elif exchange.answer is not None:
             connection.send(exchange.answer)
+            self._note_write(exchange.request)
+
+    def _note_write(self, request: bytes) -> None:
+        if request[7] in WRITES:
+            self.written.append((request[6], monotonic()))
 
     # the bus: one transaction at a time, by the monotonic time of the loop
 

@@ -84,6 +84,7 @@ class KaifengValve(Meter):
 
     def _litres(self) -> int:
         start = self.start_register
+        # Since the register was set last.
         used = Fraction(self._used * self.scale.numerator, self.scale.denominator * HOUR)
         return int(start * 1000 + used)
 

@@ -39,6 +39,10 @@ class Meter:
     resolution: ClassVar[Decimal]
     functions: ClassVar[frozenset[int]]
     commands: ClassVar[tuple[str, ...]]
+    # Equal parts of the load that flow or not by themselves: phases.
+    parts: ClassVar[int] = 1
+    # What `alter` may change beside the register, with the kind of its value.
+    alterable: ClassVar[dict[str, type]] = {}
 
     def __init__(
         self,
@@ -52,7 +56,8 @@ class Meter:
         self.serial = serial
         self.curve, self.scale, self.offset_hours = curve, scale, offset_hours
         self.start_register = Fraction(register)
-        self._used = 0  # thousandths of the unit times seconds, before scale
+        self._used = 0  # thousandths of the unit times seconds, before scale, times `parts`
+        self._used_before = 0  # the same, up to the last time the register was set
         self._settled = start
         # (second, command) of every command obeyed, also of those that changed nothing
         self.history: list[tuple[int, str]] = []
@@ -93,11 +98,44 @@ class Meter:
 
     def exact(self) -> Fraction:
         """The exact counter in kWh or m³ as of the last settled second."""
-        return self.start_register + self.used()
+        return self.start_register + self._since_set()
 
     def used(self) -> Fraction:
         """What flowed since the site's start, in kWh or m³, as of the last settled second."""
-        return self._used * self.scale / (1000 * HOUR)
+        return (self._used_before + self._used) * self.scale / (1000 * HOUR * self.parts)
+
+    def _since_set(self) -> Fraction:
+        """What flowed since the register was set last."""
+        return self._used * self.scale / (1000 * HOUR * self.parts)
+
+    def set_register(self, value: Decimal, second: int) -> None:
+        """Have the counters begin anew at a value: a reset, or a counter about to roll over."""
+        self.settle(second)
+        self._used_before += self._used
+        self._used = 0
+        self.start_register = Fraction(value)
+
+    def alter(self, second: int, register: Decimal | None = None, **changes: Any) -> None:
+        """Change what the device is or says, as nobody on the bus could. Not kept over a restart.
+
+        Raises ValueError for what this type of device does not have.
+        """
+        for name, value in changes.items():
+            kind = self.alterable.get(name)
+            if (
+                kind is None
+                or not isinstance(value, kind)
+                or isinstance(value, bool) != (kind is bool)
+            ):
+                raise ValueError(f"alter: {self.type} has no {name} of {value!r}")
+        self.settle(second)
+        if register is not None:
+            self.set_register(register, second)
+        for name, value in changes.items():
+            self._alter(name, value)
+
+    def _alter(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
 
     def rate(self, second: int) -> int:
         """What flows now, in thousandths an hour (W, l/h), rounded down."""

@@ -8,9 +8,9 @@
     "port": 15020 (0 = a free one; of a serial line but its number),
     "baud": null, "turnaround_ms": 20, "timeout_ms": 1000,
     "meters": [
-      {"unit": 1, "type": "ddsy1352" | "kaifeng_valve", "serial": "…", "register": "123.45",
-       "supply": "on" | "off", "curve": "building_3", "scale": "0.5", "offset_hours": 8,
-       "valve_seconds": 5}]}]}
+      {"unit": 1, "type": "ddsy1352" | "dtsy1352" | "kaifeng_valve" | "registers", "serial": "…",
+       "register": "123.45", "supply": "on" | "off", "curve": "building_3", "scale": "0.5",
+       "offset_hours": 8, "valve_seconds": 5, "profile": "eastron_sdm630" (of "registers")}]}]}
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from typing import Any, TextIO
 from .bands import BANDS, DEFAULT_PLAN, DayPlan
 from .clock import ProjectClock, microseconds
 from .ddsy1352 import COUNTER_STEPS, LONGEST_SERIAL, MAX_WATTS, Ddsy1352
+from .dtsy1352 import Dtsy1352
 from .gateway import KINDS, Gateway
 from .kaifeng_valve import MOVE_SECONDS, KaifengValve
 from .load import Curve, curves
 from .meter import Meter
+from .register_device import PROFILES, RegisterDevice
 
 REQUIRED = object()
 
@@ -99,6 +101,20 @@ class Site:
 
     def meters(self) -> list[tuple[Gateway, int, Meter]]:
         return [(g, unit, meter) for g in self.gateways for unit, meter in g.meters.items()]
+
+    def swap(self, one: str, other: str, second: int) -> None:
+        """Have two meters change places on their buses, as swapped cables do. Not kept over a
+        restart. Raises ValueError for a serial number that no meter has."""
+        places = {meter.serial: (g, unit, meter) for g, unit, meter in self.meters()}
+        for serial in (one, other):
+            if serial not in places:
+                raise ValueError(f"no meter with serial number {serial!r}")
+        (gateway_a, unit_a, meter_a), (gateway_b, unit_b, meter_b) = places[one], places[other]
+        for meter in (meter_a, meter_b):
+            meter.settle(second)
+        gateway_a.meters[unit_a], gateway_b.meters[unit_b] = meter_b, meter_a
+        gateway_a.forget_answers()
+        gateway_b.forget_answers()
 
     def keep_state(self, path: Path) -> None:
         """Write every command obeyed to a file and obey again what it holds already, so that a
@@ -232,17 +248,31 @@ def _meter(one: Fields, start: int, utc_offset_minutes: int, plan: DayPlan) -> M
     curve = curves()[one.choice("curve", curves())]
     offset_hours = one.whole("offset_hours", -100_000, 100_000, 0)
     supply = one.choice("supply", ("on", "off"), "on")
-    if curve.unit != METER_TYPES[kind].unit_of_measure:
+    unit = METER_TYPES[kind].unit_of_measure
+    if kind == RegisterDevice.type:
+        profile = _profile(one)
+        unit = {"electricity": "kWh", "water": "m³"}[profile["commodity"]]
+    if curve.unit != unit:
         raise one.fail("curve", f"{curve.name} is in {curve.unit}, no use for {kind}")
     common = (serial, register, curve, scale, offset_hours, start, supply)
-    if kind == Ddsy1352.type:
+    if kind in (Ddsy1352.type, Dtsy1352.type):
         _check_ddsy1352(one, serial, register, curve, scale)
-        made: Meter = Ddsy1352(*common, plan=plan, utc_offset_minutes=utc_offset_minutes)
+        prepaid = Dtsy1352 if kind == Dtsy1352.type else Ddsy1352
+        made: Meter = prepaid(*common, plan=plan, utc_offset_minutes=utc_offset_minutes)
+    elif kind == RegisterDevice.type:
+        made = RegisterDevice(*common, profile=profile, utc_offset_minutes=utc_offset_minutes)
     else:
         seconds = one.whole("valve_seconds", 0, 86_400, MOVE_SECONDS)
         made = KaifengValve(*common, move_seconds=seconds)
     one.end()
     return made
+
+
+def _profile(one: Fields) -> dict[str, Any]:
+    """The profile's file, from the add-on's folder."""
+    names = sorted(file.stem for file in PROFILES.glob("*.json"))
+    name = one.choice("profile", names)
+    return json.loads((PROFILES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _check_ddsy1352(
@@ -256,4 +286,6 @@ def _check_ddsy1352(
         raise one.fail("scale", f"the curve's peak exceeds the {MAX_WATTS} W the meter can show")
 
 
-METER_TYPES: dict[str, type[Meter]] = {m.type: m for m in (Ddsy1352, KaifengValve)}
+METER_TYPES: dict[str, type[Meter]] = {
+    m.type: m for m in (Ddsy1352, Dtsy1352, KaifengValve, RegisterDevice)
+}

@@ -1,14 +1,18 @@
 from odoo.tests import TransactionCase, new_test_user
 
 
+def judge_addresses_by_no_list(env):
+    """Let gateways have any address, whatever the database's own list says."""
+    env["ir.config_parameter"].set_param("prepaid_energy_meter.allowed_addresses", False)
+
+
 class FieldCommon(TransactionCase):
     """Two sites of one company, a gateway with two meters on the first one."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # Whatever the database's own list says; with none, addresses are judged by no list.
-        cls.env["ir.config_parameter"].set_param("prepaid_energy_meter.allowed_addresses", False)
+        judge_addresses_by_no_list(cls.env)
         cls.site, cls.other_site = cls.env["energy.property"].create(
             [{"name": name, "kind": "site", "tz": "Asia/Shanghai"} for name in ("East", "West")]
         )

@@ -55,7 +55,11 @@ class TestConnectorDesk(BaseCase):
             self.database, self.bus = FakeDatabase(), FakeBus()
             self.database.outbox = list(orders)
             self.desk = OrderDesk(
-                self.database, lambda meter: self.bus if meter < 9 else None, lambda: [1, 2]
+                self.database,
+                lambda meter: self.bus if meter < 9 else None,
+                lambda: [1, 2],
+                None,
+                "here",
             )
             task = asyncio.create_task(self.desk.run())
             await self.settled()
@@ -119,15 +123,16 @@ class TestConnectorDesk(BaseCase):
                 [Snapshot(1, datetime(2026, 3, 1), Decimal(7), raw={"03:0000": "0001"})]
             )
             await self.settled()
-            self.assertEqual(self.database.calls, [("confirm_read", 70, "03:0000 0001")])
+            self.assertEqual(self.database.calls, [("confirm_read", 70, "03:0000 0001", "here")])
 
         self.run_desk(test, order(70, 1, kind="read", value=None))
 
     def test_order_of_a_silent_meter_waits_and_is_not_counted(self):
         async def test():
-            self.desk.finished(self.bus.orders[0], Outcome("untouched", error="no answer"))
+            silent = Outcome("untouched", error="no answer")
+            self.desk.finished(self.bus.orders[0], silent)
             await self.settled()
-            self.assertEqual(self.database.calls, [("put_off", 70, "no answer", "", False)])
+            self.assertEqual(self.database.calls, [("put_off", 70, silent, "here")])
             self.desk.announce()
             await self.settled()
             self.assertEqual(len(self.bus.orders), 1, "it waits")
@@ -152,12 +157,14 @@ class TestConnectorDesk(BaseCase):
         async def test():
             first, second = self.bus.orders
             self.database.outbox = []
-            self.desk.finished(first, Outcome("unknown", "on", "req", "res", "shows on"))
-            self.desk.finished(second, Outcome("failed", error="exception 02"))
+            shows_on = Outcome("unknown", "on", "req", "res", "shows on")
+            refused = Outcome("failed", error="exception 02")
+            self.desk.finished(first, shows_on)
+            self.desk.finished(second, refused)
             await self.settled()
             self.assertEqual(
                 self.database.calls,
-                [("put_off", 70, "shows on", "res", True), ("fail", 71, "exception 02", "")],
+                [("put_off", 70, shows_on, "here"), ("fail", 71, refused, "here")],
             )
 
         self.run_desk(test, order(70, 1), order(71, 2))

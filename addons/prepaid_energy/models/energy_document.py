@@ -1,0 +1,89 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from .. import clock
+
+
+class EnergyDocument(models.AbstractModel):
+    """A numbered document: a draft that is carried out once, or given up, and then stays as it is.
+
+    A model that inherits it has a sequence of its own name and carries itself out in
+    `action_confirm`, which ends in `_set_done`.
+    """
+
+    _name = "energy.document"
+    _description = "Document"
+
+    #: Written by the flow only, never by a user.
+    _flow_fields = frozenset({"name", "state", "done_at", "user_id"})
+
+    name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
+    state = fields.Selection(
+        [("draft", "Draft"), ("done", "Done"), ("cancelled", "Cancelled")],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        index=True,
+    )
+    done_at = fields.Datetime(readonly=True, copy=False)
+    user_id = fields.Many2one(
+        "res.users", string="Carried Out By", readonly=True, copy=False, ondelete="restrict"
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            sequences = self.env["ir.sequence"].with_company(self._company_of(vals))
+            vals["name"] = sequences.next_by_code(self._name)
+        documents = super().create(vals_list)
+        if not self.env.su and any(document._has_flow_values() for document in documents):
+            raise AccessError(_("A document begins as a draft."))
+        return documents
+
+    @api.model
+    def _company_of(self, vals):
+        """Return the company whose numbers a new document takes."""
+        return self.env.company
+
+    def _has_flow_values(self):
+        """Whether a new document claims something that only the flow may say."""
+        return self.state != "draft"
+
+    def write(self, vals):
+        if not self.env.su:
+            if self._flow_fields & vals.keys():
+                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
+            if vals:
+                self._check_draft()
+        return super().write(vals)
+
+    def _check_draft(self):
+        """:raise UserError: one of them is no draft any more"""
+        if any(document.state != "draft" for document in self):
+            raise UserError(_("A document that is done or cancelled stays as it is."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_done(self):
+        if any(document.state == "done" for document in self):
+            raise UserError(_("A document that was carried out is never deleted."))
+
+    def action_cancel(self):
+        """Give a draft up."""
+        self.check_access("write")
+        if any(document.state != "draft" for document in self):
+            raise UserError(_("Only a draft is cancelled."))
+        # sudo: the state is written by these methods only; the right to write has been checked
+        self.sudo().write({"state": "cancelled"})
+
+    def _set_done(self, **values):
+        """Note that it was carried out now by the present user, with what the flow found."""
+        # sudo: the state is written by the flow only; `action_confirm` checks the right to write
+        self.sudo().write(
+            {
+                "state": "done",
+                "done_at": clock.now(self.env.cr),
+                "user_id": self.env.uid,
+                **values,
+            }
+        )

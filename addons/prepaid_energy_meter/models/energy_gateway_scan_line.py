@@ -1,0 +1,157 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError
+
+from .energy_meter_commissioning_check import bare_serial
+
+
+class EnergyGatewayScanLine(models.Model):
+    """A unit that answered."""
+
+    _name = "energy.gateway.scan.line"
+    _description = "Unit found by a scan"
+    _order = "scan_id, unit_id"
+    _rec_name = "unit_id"
+
+    scan_id = fields.Many2one(
+        "energy.gateway.scan", required=True, index=True, ondelete="cascade", readonly=True
+    )
+    site_id = fields.Many2one(related="scan_id.site_id", store=True, index=True)
+    company_id = fields.Many2one(related="scan_id.company_id", store=True, index=True)
+    unit_id = fields.Integer(string="Unit Number", readonly=True, required=True)
+    profile_id = fields.Many2one(
+        "energy.meter.profile", string="Recognised As", readonly=True, ondelete="cascade"
+    )
+    told_by = fields.Selection(
+        [
+            ("type_code", "Its type code"),
+            ("serial", "Its serial number"),
+            ("total", "A register that makes sense"),
+        ],
+        readonly=True,
+    )
+    also = fields.Integer(
+        string="As Likely", readonly=True, help="So many other types fit as well: probe it."
+    )
+    serial = fields.Char(string="Serial Number", readonly=True)
+    total = fields.Char(string="Register", readonly=True)
+    ct = fields.Char(string="CT", readonly=True)
+    pt = fields.Char(string="PT", readonly=True)
+    doubled = fields.Char(readonly=True)
+    verdict = fields.Selection(
+        [
+            ("new", "New"),
+            ("unassigned", "Known, without an address"),
+            ("known", "A meter here"),
+            ("other", "Another meter is expected here"),
+            ("moved", "Known at another place"),
+            ("doubled", "Two meters on one number"),
+            ("unknown", "Not recognised"),
+        ],
+        readonly=True,
+    )
+    finding = fields.Char(string="What It Means", readonly=True)
+    meter_id = fields.Many2one(
+        "energy.meter", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    name = fields.Char(string="Name of the Meter", help="The serial number on its plate.")
+    property_id = fields.Many2one(
+        "energy.property", string="Room", domain="[('site_id', '=', site_id)]", ondelete="set null"
+    )
+    is_chosen = fields.Boolean(string="Create")
+
+    def write(self, vals):
+        if not self.env.su and vals.keys() - {"name", "property_id", "is_chosen"}:
+            raise AccessError(_("What was found is not typed."))
+        return super().write(vals)
+
+    def _is_to_be_created(self):
+        self.ensure_one()
+        return self.is_chosen and self.verdict in ("new", "unassigned") and bool(self.profile_id)
+
+    def _judge(self):
+        """Say of each unit what is known of it here now."""
+        meters = self.env["energy.meter"].search([("company_id", "in", self.company_id.ids)])
+        by_serial = {bare_serial(meter.name): meter for meter in meters}
+        by_unit = {
+            (meter.gateway_id.id, meter.unit_id): meter
+            for meter in meters
+            if meter.driver == "modbus"
+        }
+        for line in self:
+            here = by_unit.get((line.scan_id.gateway_id.id, line.unit_id))
+            same = by_serial.get(bare_serial(line.serial or "") or None)
+            verdict, meter, finding = line._verdict(here, same)
+            line.write({"verdict": verdict, "meter_id": meter and meter.id, "finding": finding})
+
+    def _verdict(self, here, same):
+        """Return the verdict, the meter it speaks of (or None), and a sentence.
+
+        :param here: the meter that is expected at this number, or None
+        :param same: the meter with the serial number that was read, or None
+        """
+        if self.doubled:
+            return (
+                "doubled",
+                here,
+                _(
+                    "Two meters with one number, or a bad line: %s. Give one of them another "
+                    "number before anything is created.",
+                    self.doubled,
+                ),
+            )
+        if here is not None:
+            if self.serial and bare_serial(self.serial) != bare_serial(here.name):
+                return (
+                    "other",
+                    here,
+                    _(
+                        "%(expected)s is expected here, %(found)s answers.",
+                        expected=here.name,
+                        found=self.serial,
+                    ),
+                )
+            return "known", here, ""
+        if same is not None and same.driver == "modbus":
+            return (
+                "moved",
+                same,
+                _(
+                    "Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that.",
+                    gateway=same.gateway_id.name,
+                    unit=same.unit_id,
+                ),
+            )
+        if not self.profile_id:
+            return "unknown", None, _("It answers, but as none of the chosen types: probe it.")
+        if same is not None:
+            return "unassigned", same, _("Gets this address.")
+        if self.told_by == "total":
+            return "new", None, _("Only its register speaks for this type: probe it before.")
+        return "new", None, ""
+
+    def _create_meter(self):
+        """Create the meter of this line, or give the known one its address."""
+        self.ensure_one()
+        address = {
+            "driver": "modbus",
+            "gateway_id": self.scan_id.gateway_id.id,
+            "unit_id": self.unit_id,
+            "profile_id": self.profile_id.id,
+        }
+        if self.verdict == "unassigned":
+            self.meter_id.write(address)
+            return self.meter_id
+        place = self.property_id or self.scan_id.property_id or self.site_id
+        return self.env["energy.meter"].create(
+            {
+                **address,
+                "name": self.name,
+                "commodity": self.profile_id.commodity,
+                "property_id": place.id,
+            }
+        )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_by_scans_only(self):
+        if not self.env.su:
+            raise AccessError(_("What was found is not typed."))

@@ -1,0 +1,287 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+CHECKS = [
+    ("serial", "Serial number"),
+    ("ct", "Current transformer (CT)"),
+    ("pt", "Voltage transformer (PT)"),
+    ("multiplier", "Multiplier of the account"),
+    ("display", "Register × multiplier, as displayed"),
+    ("phases", "Phases and voltages"),
+    ("clock", "Clock"),
+    ("own_prepaid", "Own prepaid state"),
+    ("opening", "Opening reading"),
+    ("room", "Supply off and on in the room"),
+]
+#: Typed from the plate or the display by whoever stands before the meter.
+TYPED = ("serial", "ct", "pt", "display")
+VOLTAGES = ("voltage", "voltage_l2", "voltage_l3")
+LOWEST_VOLTAGE, HIGHEST_VOLTAGE = Decimal(180), Decimal(260)
+CLOCK_TOLERANCE = timedelta(minutes=5)
+#: kWh or m³ at the meter itself that may pass between the look at the display and the reading.
+DISPLAY_TOLERANCE = Decimal(2)
+OWN_MONEY = ("remaining_money", "remaining_quantity", "purchase_count")
+
+
+class EnergyMeterCommissioningCheck(models.Model):
+    """One line of a commissioning sheet: what was read beside what is on the plate."""
+
+    _name = "energy.meter.commissioning.check"
+    _description = "Commissioning check"
+    _order = "sheet_id, sequence, id"
+
+    sheet_id = fields.Many2one(
+        "energy.meter.commissioning", required=True, index=True, ondelete="cascade"
+    )
+    sequence = fields.Integer()
+    check = fields.Selection(CHECKS, required=True, readonly=True)
+    read_value = fields.Char(string="Read from the Meter", readonly=True)
+    typed_value = fields.Char(
+        string="On the Plate", help="What is printed on the meter, or what its display shows."
+    )
+    is_typed = fields.Boolean(compute="_compute_is_typed")
+    state = fields.Selection(
+        [("open", "Open"), ("ok", "Agrees"), ("mismatch", "Differs"), ("none", "Not needed")],
+        required=True,
+        readonly=True,
+        default="open",
+    )
+    finding = fields.Char(string="What It Means", readonly=True)
+    reason = fields.Char(help="Why it is signed although it is open or differs.")
+    site_id = fields.Many2one(related="sheet_id.site_id", store=True, index=True)
+    company_id = fields.Many2one(related="sheet_id.company_id", store=True, index=True)
+
+    _check_uniq = models.UniqueIndex('(sheet_id, "check")', "A sheet has each check once.")
+
+    @api.depends("check", "finding")
+    def _compute_display_name(self):
+        labels = dict(self._fields["check"]._description_selection(self.env))
+        for line in self:
+            line.display_name = ": ".join(filter(None, (labels.get(line.check), line.finding)))
+
+    @api.depends("check")
+    def _compute_is_typed(self):
+        for line in self:
+            line.is_typed = line.check in TYPED
+
+    def write(self, vals):
+        if not self.env.su:
+            if vals.keys() - {"typed_value", "reason", "sequence"}:
+                raise AccessError(_("What was read and what it means is not typed."))
+            self.sheet_id._check_draft()
+        result = super().write(vals)
+        if "typed_value" in vals:
+            self.sheet_id.line_ids._judge()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(_("The lines of a sheet are fixed."))
+
+    def _is_open(self):
+        self.ensure_one()
+        return self.state in ("open", "mismatch") and not (self.reason or "").strip()
+
+    def _fill(self, found, read_at):
+        """Note what the meter showed.
+
+        :param dict found: values as text, by meaning
+        :param datetime read_at: when (naive UTC)
+        """
+        for line in self.sudo():
+            # sudo: what was read is written by the flow only
+            line.read_value = getattr(line, f"_read_{line.check}", lambda *_args: False)(
+                found, read_at
+            )
+        self._judge()
+
+    def _read_serial(self, found, _read_at):
+        return found.get("serial") or False
+
+    def _read_ct(self, found, _read_at):
+        return found.get("ct_ratio") or False
+
+    def _read_pt(self, found, _read_at):
+        return found.get("pt_ratio") or False
+
+    def _read_display(self, found, _read_at):
+        return found.get("total") or False
+
+    def _read_opening(self, found, _read_at):
+        return found.get("total") or False
+
+    def _read_phases(self, found, _read_at):
+        shown = [f"{Decimal(found[name]):f} V" for name in VOLTAGES if name in found]
+        return " / ".join(shown) or False
+
+    def _read_clock(self, found, read_at):
+        """The clock's advance on the platform's, in seconds."""
+        if "clock" not in found:
+            return False
+        wall = datetime.fromisoformat(found["clock"])
+        shown = wall.replace(tzinfo=ZoneInfo(self.site_id.tz)).astimezone(UTC).replace(tzinfo=None)
+        return f"{(shown - read_at).total_seconds():+.0f} s"
+
+    def _read_own_prepaid(self, found, _read_at):
+        shown = [f"{name}={found[name]}" for name in OWN_MONEY if name in found]
+        return ", ".join(shown) or False
+
+    # --- judging -------------------------------------------------------------------------------
+
+    def _judge(self):
+        """Say of each line whether what was read agrees with what was typed and is known."""
+        for line in self.sudo():
+            # sudo: what it means is written by the flow only
+            state, finding = getattr(line, f"_judge_{line.check}")()
+            if (line.state, line.finding or "") != (state, finding):
+                line.write({"state": state, "finding": finding})
+
+    def _compare(self, same, finding=""):
+        return ("ok", finding) if same else ("mismatch", finding)
+
+    def _judge_serial(self):
+        typed, meter = bare_serial(self.typed_value), bare_serial(self.sheet_id.meter_id.name)
+        if not self.sheet_id.has_serial:
+            note = _(
+                "This meter type does not show its serial number: nothing but its address and its "
+                "register tells it from another meter."
+            )
+        else:
+            note = ""
+        if not typed or (self.sheet_id.has_serial and not self.read_value):
+            return "open", note or _("Read the meter and type what is on its plate.")
+        if typed != meter:
+            return "mismatch", _("The meter is known as %s here.", self.sheet_id.meter_id.name)
+        if self.read_value and bare_serial(self.read_value) != typed:
+            return "mismatch", _("Another meter answers at this address.")
+        return "ok", note
+
+    def _judge_ct(self):
+        return self._judge_ratio("ct_ratio")
+
+    def _judge_pt(self):
+        return self._judge_ratio("pt_ratio")
+
+    def _judge_ratio(self, meaning):
+        known = self.sheet_id.profile_id.register_ids.mapped("meaning")
+        if meaning not in known:
+            if self.sheet_id.commodity == "water":
+                return "none", ""
+            if _number(self.typed_value) is None:
+                return "open", _("This meter type does not show it: type it, 1 without one.")
+            return "ok", ""
+        read, typed = _number(self.read_value), _number(self.typed_value)
+        if read is None or typed is None:
+            return "open", _("Read the meter and type what is on the plate; 1 without one.")
+        return self._compare(read == typed)
+
+    def _plate_multiplier(self):
+        """Return what the register is to be multiplied by, None while CT and PT are not typed."""
+        sheet = self.sheet_id
+        if sheet.commodity == "water" or sheet.profile_id.figures == "primary":
+            return Decimal(1)
+        ct, pt = (_number(sheet._line(check).typed_value) for check in ("ct", "pt"))
+        return None if ct is None or pt is None else ct * pt
+
+    def _judge_multiplier(self):
+        charged, plate = self.sheet_id._multiplier(), self._plate_multiplier()
+        if charged is None:
+            return "none", _("The meter serves no account yet.")
+        if plate is None:
+            return "open", _("Type CT and PT.")
+        return self._compare(
+            charged == plate,
+            _(
+                "The account is charged × %(charged)s, the plate says × %(plate)s.",
+                charged=f"{charged:f}",
+                plate=f"{plate:f}",
+            ),
+        )
+
+    def _judge_display(self):
+        read, typed, times = (
+            _number(self.read_value),
+            _number(self.typed_value),
+            self._plate_multiplier(),
+        )
+        if read is None or typed is None or times is None:
+            return "open", _("Read the meter and type what its display shows.")
+        return self._compare(
+            abs(read * times - typed) <= DISPLAY_TOLERANCE * times,
+            _(
+                "%(read)s × %(times)s = %(shown)s",
+                read=f"{read:f}",
+                times=f"{times:f}",
+                shown=f"{read * times:f}",
+            ),
+        )
+
+    def _judge_phases(self):
+        known = self.sheet_id.profile_id.register_ids.mapped("meaning")
+        if "voltage" not in known:
+            return "none", ""
+        if not self.read_value:
+            return "open", _("Read the meter.")
+        shown = [_number(part) for part in self.read_value.replace("V", "").split("/")]
+        return self._compare(
+            all(LOWEST_VOLTAGE <= voltage <= HIGHEST_VOLTAGE for voltage in shown),
+            _("Each phase should have 180 to 260 V."),
+        )
+
+    def _judge_clock(self):
+        if "clock" not in self.sheet_id.profile_id.register_ids.mapped("meaning"):
+            return "none", ""
+        if not self.read_value:
+            return "open", _("Read the meter.")
+        ahead = timedelta(seconds=int(self.read_value.split()[0]))
+        return self._compare(
+            abs(ahead) <= CLOCK_TOLERANCE, _("Ahead of the platform, at most 5 minutes.")
+        )
+
+    def _judge_own_prepaid(self):
+        known = self.sheet_id.profile_id.register_ids.mapped("meaning")
+        if not set(OWN_MONEY) & set(known):
+            return "none", ""
+        if not self.read_value:
+            return "open", _("Read the meter.")
+        amounts = [_number(part.partition("=")[2]) for part in self.read_value.split(",")]
+        return self._compare(
+            not any(amounts),
+            _("No money of its own: it is forced on or off by the platform only."),
+        )
+
+    def _judge_opening(self):
+        if _number(self.read_value) is None:
+            return "open", _("Read the meter.")
+        return "ok", ""
+
+    def _judge_room(self):
+        sheet = self.sheet_id
+        if not sheet.can_switch:
+            return "none", _("This meter cannot be switched.")
+        off, on = sheet.off_command_id, sheet.on_command_id
+        if not sheet.room_person or not off or not on:
+            return "open", _("Turn off and on with somebody in the room.")
+        failed = (off | on).filtered(lambda c: c.state in ("failed", "expired", "overtaken"))
+        if failed:
+            return "mismatch", failed[0].error or failed[0].state
+        if (off | on).filtered(lambda command: command.state != "confirmed"):
+            return "open", _("The orders are under way.")
+        return self._compare(on.number > off.number)
+
+
+def _number(text):
+    try:
+        value = Decimal((text or "").replace(",", "").strip())
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+def bare_serial(serial):
+    """A serial number without what does not tell meters apart."""
+    return "".join((serial or "").split()).lstrip("0").upper()

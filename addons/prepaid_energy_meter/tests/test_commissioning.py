@@ -1,0 +1,347 @@
+import struct
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from odoo.addons.prepaid_energy.engine import credit
+from odoo.addons.prepaid_energy.models.energy_meter_control import EnergyMeterControl
+from odoo.addons.prepaid_energy.tests.common import EnergyCase
+from odoo.addons.prepaid_energy.tests.planting import PropertyCase
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+
+from ..connector import store
+from ..modbus.driver import JobResult, Outcome
+from ..modbus.planning import Block
+from ..modbus.probing import RawBlock
+from ..models.energy_meter_commissioned import EnergyMeter
+from .common import judge_addresses_by_no_list
+
+#: What a DDSY1352 without transformers shows; 10:00 in Shanghai is 02:00 UTC.
+FOUND = {
+    "serial": "00012345",
+    "ct_ratio": "1",
+    "pt_ratio": "1",
+    "total": "100.50",
+    "voltage": "231.0",
+    "clock": "2026-03-01 00:00:30",
+    "remaining_money": "0.00",
+    "purchase_count": "0",
+}
+PLATE = {"serial": "12345", "ct": "1", "pt": "1", "display": "100.6"}
+
+
+def raw_block(register, value):
+    """A block of a probe's answer that holds a value, encoded by hand."""
+    encoding = register.encoding
+    if encoding.type == "string":
+        data = value.encode().ljust(2 * encoding.words, b"\0")
+    elif register.meaning == "clock":
+        moment = datetime.fromisoformat(value)
+        data = bytes((moment.year - 2000, moment.month, moment.day, 7, *moment.timetuple()[3:6], 0))
+    else:
+        data = int(Decimal(value) / encoding.scale).to_bytes(2 * encoding.words, "big")
+    words = struct.unpack(f">{len(data) // 2}H", data)
+    return RawBlock(Block(register.function, register.address, len(words)), words).as_json()
+
+
+@tagged("post_install", "-at_install")
+class TestCommissioning(PropertyCase, EnergyCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        judge_addresses_by_no_list(cls.env)
+        cls.gateway = cls.env["energy.gateway"].create(
+            {"name": "Riser 1", "site_id": cls.site.id, "host": "192.0.2.10"}
+        )
+        cls.gateway.action_arm()
+        cls.gateway.action_release_cuts()
+        cls.profile = cls.env["energy.meter.profile"].search([("code", "=", "acrel_ddsy1352")])
+        cls.valve = cls.env["energy.meter.profile"].search([("code", "=", "kaifeng_xintai_valve")])
+
+    def new_meter(self, name="12345", **values):
+        number = self.env["energy.meter"].search_count([("gateway_id", "=", self.gateway.id)])
+        return self.make_meter(
+            name,
+            driver="modbus",
+            gateway_id=self.gateway.id,
+            unit_id=number + 1,
+            profile_id=self.profile.id,
+            **values,
+        )
+
+    def open_sheet(self, meter):
+        return self.env["energy.meter.commissioning"].browse(meter.action_commission()["res_id"])
+
+    def answer(self, sheet, **found):
+        """Bring the answer to the sheet's probe, as the connector does."""
+        profile = sheet.profile_id._profile()
+        blocks = [
+            raw_block(profile.named(meaning), value)
+            for meaning, value in {**FOUND, **found}.items()
+            if profile.named(meaning)
+        ]
+        result = JobResult("confirmed", {"blocks": blocks}, request="01", response="01")
+        store.finish_job(self.env, sheet.probe_id.id, result)
+        sheet.invalidate_recordset()
+
+    def type_plate(self, sheet, **plate):
+        for check, value in {**PLATE, **plate}.items():
+            sheet._line(check).typed_value = value
+
+    def check_room(self, sheet):
+        sheet.room_person = "Mr Lee"
+        for order, state in (("action_room_off", "off"), ("action_room_on", "on")):
+            getattr(sheet, order)()
+            command = sheet.off_command_id if state == "off" else sheet.on_command_id
+            store.may_write(self.env, command.id, "01 10")
+            store.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
+
+    def signed(self, meter):
+        sheet = self.open_sheet(meter)
+        sheet.action_read()
+        self.answer(sheet, serial=meter.name)
+        self.type_plate(sheet, serial=meter.name)
+        self.check_room(sheet)
+        sheet.action_sign()
+        return sheet
+
+    def states(self, sheet):
+        return {line.check: line.state for line in sheet.line_ids}
+
+    def test_from_the_first_reading_to_the_signature(self):
+        meter = self.new_meter()
+        self.assertFalse(meter.is_commissioned)
+        sheet = self.open_sheet(meter)
+        self.assertEqual(meter.action_commission()["res_id"], sheet.id, "begun once")
+        sheet.action_read()
+        self.assertTrue(sheet.is_waiting)
+        self.assertEqual(sheet.probe_id.arguments["meter"], meter.id)
+        self.answer(sheet)
+        self.assertFalse(sheet.is_waiting)
+        self.type_plate(sheet)
+        self.assertEqual(
+            self.states(sheet),
+            {
+                "serial": "ok",
+                "ct": "ok",
+                "pt": "ok",
+                "multiplier": "none",
+                "display": "ok",
+                "phases": "ok",
+                "clock": "ok",
+                "own_prepaid": "ok",
+                "opening": "ok",
+                "room": "open",
+            },
+        )
+        with self.refused(UserError, "Supply off and on in the room"):
+            sheet.action_sign()
+        self.check_room(sheet)
+        sheet.action_sign()
+        self.assertEqual((sheet.state, sheet.user_id), ("done", self.env.user))
+        self.assertTrue(meter.is_commissioned)
+        self.assertEqual(meter.control_id.mode, "prepaid")
+        report = self.env["ir.actions.report"]._render_qweb_html(
+            "prepaid_energy_meter.report_energy_meter_commissioning", sheet.ids
+        )[0]
+        for text in (b"Mr Lee", b"100.50", b"12345"):
+            self.assertIn(text, report)
+
+    def test_what_differs_is_named_and_needs_a_reason(self):
+        for found, plate, check in (
+            ({"serial": "99999"}, {}, "serial"),
+            ({}, {"serial": "54321"}, "serial"),
+            ({"ct_ratio": "20"}, {}, "ct"),
+            ({}, {"pt": "100"}, "pt"),
+            # 100.50 × 1 beside 103: more than can pass between two looks.
+            ({}, {"display": "103"}, "display"),
+            ({"voltage": "12.0"}, {}, "phases"),
+            ({"clock": "2026-03-01 00:06:00"}, {}, "clock"),
+            ({"remaining_money": "12.00"}, {}, "own_prepaid"),
+        ):
+            with self.subTest(check=check, found=found, plate=plate):
+                meter = self.new_meter(name=f"{len(self.gateway.meter_ids)}")
+                meter.name = f"1234{meter.id}"
+                sheet = self.open_sheet(meter)
+                sheet.action_read()
+                self.answer(sheet, **{"serial": meter.name, **found})
+                self.type_plate(sheet, **{"serial": meter.name, **plate})
+                self.check_room(sheet)
+                line = sheet._line(check)
+                self.assertEqual(line.state, "mismatch")
+                with self.refused(UserError, "give the reason"):
+                    sheet.action_sign()
+                sheet.line_ids.filtered(lambda line: line.state == "mismatch").reason = "Seen"
+                sheet.action_sign()
+                self.assertTrue(meter.is_commissioned)
+
+    def test_multiplier_of_the_account_is_compared(self):
+        meter = self.new_meter()
+        account = self.open_account(meter)
+        sheet = self.open_sheet(meter)
+        sheet.action_read()
+        # 100.50 × 20 = 2010 on the display.
+        self.answer(sheet, ct_ratio="20")
+        self.type_plate(sheet, ct="20", display="2010")
+        self.assertEqual(sheet._line("display").state, "ok")
+        self.assertEqual(sheet._line("multiplier").state, "mismatch")
+        self.assertIn("charged × 1, the plate says × 20", sheet._line("multiplier").finding)
+        self.assertEqual(account.supply_ids.multiplier, 1)
+
+    def test_type_without_a_serial_register_says_so(self):
+        water = self.make_meter(
+            "W-1",
+            "water",
+            driver="modbus",
+            gateway_id=self.gateway.id,
+            unit_id=9,
+            profile_id=self.valve.id,
+        )
+        sheet = self.open_sheet(water)
+        self.assertFalse(sheet.has_serial)
+        sheet._line("serial").typed_value = "W-1"
+        self.assertIn("does not show its serial", sheet._line("serial").finding)
+        self.assertEqual(self.states(sheet)["ct"], "none")
+
+    def test_failed_reading_leaves_the_sheet_open(self):
+        sheet = self.open_sheet(self.new_meter())
+        sheet.action_read()
+        store.finish_job(self.env, sheet.probe_id.id, JobResult("failed", error="exception 02"))
+        sheet.invalidate_recordset()
+        self.assertEqual((sheet.probe_state, sheet.probe_error), ("failed", "exception 02"))
+        self.assertFalse(sheet.read_at)
+
+    def test_room_is_not_turned_off_without_a_person_or_in_arrears(self):
+        meter = self.new_meter()
+        self.open_account(meter)
+        sheet = self.open_sheet(meter)
+        with self.refused(UserError, "who is in the room"):
+            sheet.action_room_off()
+        sheet.room_person = "Mr Lee"
+        with self.refused(UserError, "in arrears"):
+            sheet.action_room_off()
+        self.assertEqual(self.commands(meter), [])
+
+    def test_signed_sheet_stays_as_it_is(self):
+        engineer = new_test_user(
+            self.env,
+            login="commissioner",
+            groups="base.group_user,prepaid_energy.group_energy_engineer",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        sheet = self.signed(self.new_meter()).with_user(engineer)
+        with self.refused(UserError, "stays as it is"):
+            sheet.note = "x"
+        with self.refused(UserError, "stays as it is"):
+            sheet.line_ids[0].reason = "x"
+        with self.refused(AccessError):
+            sheet.line_ids[0].read_value = "x"
+        with self.refused(UserError, "never deleted"):
+            sheet.unlink()
+
+    def test_who_may_sign(self):
+        sheet = self.open_sheet(self.new_meter())
+        for role in ("viewer", "operator", "cashier", "finance"):
+            user = new_test_user(
+                self.env,
+                login=f"sign_{role}",
+                groups=f"base.group_user,prepaid_energy.group_energy_{role}",
+                company_id=self.company.id,
+                company_ids=[(6, 0, self.company.ids)],
+            )
+            self.assertTrue(sheet.with_user(user).name)
+            for method in ("action_sign", "action_read", "action_room_off"):
+                with self.refused(AccessError):
+                    getattr(sheet.with_user(user), method)()
+
+    def check_changed_meter_is_commissioned_again(self):
+        """Another address, type, serial number or room: nobody has signed for that."""
+        other = self.profile.copy()
+        for values in (
+            {"unit_id": 77},
+            {"profile_id": other.id},
+            {"name": f"S{self.env['energy.meter'].search_count([])}"},
+            {"property_id": self.make_meter(f"R{len(self.gateway.meter_ids)}").property_id.id},
+        ):
+            meter = self.new_meter(f"C{self.env['energy.meter'].search_count([])}")
+            first = self.signed(meter)
+            meter.read_interval = 15
+            self.assertTrue(meter.is_commissioned)
+            meter.write(values)
+            self.assertFalse(meter.is_commissioned, values)
+            self.assertEqual(first.state, "superseded")
+            # Signed anew it is again.
+            again = self.signed(meter)
+            self.assertTrue(meter.is_commissioned)
+            self.assertEqual(again.unit_id, meter.unit_id)
+            meter.write({"unit_id": 100 + meter.id % 100})
+
+    def test_changed_meter_is_commissioned_again(self):
+        self.holds(
+            self.check_changed_meter_is_commissioned_again,
+            (EnergyMeter.write, "if IDENTITY & vals.keys():", "if False:"),
+        )
+
+    def test_new_sheet_supersedes_the_old_one(self):
+        meter = self.new_meter()
+        first, second = self.signed(meter), self.signed(meter)
+        self.assertEqual((first.state, second.state), ("superseded", "done"))
+        self.assertTrue(meter.is_commissioned)
+
+    def check_no_cut_before_the_signature(self):
+        """In arrears the meter is read and charged; it is cut only once its sheet is signed."""
+        number = self.env["energy.meter"].search_count([])
+        meter = self.new_meter(f"A{number}")
+        account = self.open_account(meter)
+        self.top_up(account, 10)
+        moment = self.env["energy.clock"].search([], limit=1).project_anchor
+        self.read(meter, moment + timedelta(hours=1), "50")
+        self.settle()
+        self.assertEqual(f"{account.balance:.2f}", "-20.00")
+        control = meter.control_id
+        self.assertEqual((self.commands(meter), control.decision), ([], "not_commissioned"))
+        self.assertIn("nobody has signed", control.decision_reason)
+        self.assertTrue(control._cut_still_holds(meter.id))
+        # A person's order is carried out.
+        control._order_by_person("off", "test")
+        off = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
+        self.assertEqual(store.may_write(self.env, off.id, "01 10"), "")
+        store.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
+        control._write_wish("prepaid", "on")
+        meter._take_over_commissioned("test")
+        self.read(meter, moment + timedelta(hours=2), "51")
+        self.settle()
+        self.assertEqual(self.commands(meter)[-1][1:], ("supply", "off", "queued"))
+        # The signature is gone before the order is written: it is not.
+        meter.unit_id += 100
+        cut = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
+        self.assertTrue(store.may_write(self.env, cut.id, "01 10"))
+        self.assertEqual(cut.state, "overtaken")
+        self.assertIn("Not commissioned", cut.error)
+
+    def test_no_cut_before_the_signature(self):
+        self.holds(
+            self.check_no_cut_before_the_signature,
+            (credit._while_on, "elif not facts.commissioned:", "elif False:"),
+            (
+                EnergyMeterControl._situations,
+                "COALESCE(m.is_commissioned, TRUE)",
+                "TRUE",
+            ),
+        )
+
+    def test_typed_meter_needs_no_sheet(self):
+        meter = self.make_meter("T-1")
+        self.assertTrue(meter.is_commissioned)
+        with self.refused(UserError, "read automatically"):
+            self.env["energy.meter.commissioning"].create({"meter_id": meter.id})
+        meter.write(
+            {
+                "driver": "modbus",
+                "gateway_id": self.gateway.id,
+                "unit_id": 50,
+                "profile_id": self.profile.id,
+            }
+        )
+        self.assertFalse(meter.is_commissioned)

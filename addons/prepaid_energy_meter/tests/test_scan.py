@@ -1,0 +1,152 @@
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import tagged
+
+from ..connector import store
+from ..modbus.driver import JobResult
+from .common import FieldCommon
+
+
+@tagged("post_install", "-at_install")
+class TestScan(FieldCommon):
+    def new_scan(self, **values):
+        return self.env["energy.gateway.scan"].create(
+            {"gateway_id": self.gateway.id, "units": "1-5", **values}
+        )
+
+    def unit(self, number, **values):
+        return {
+            "unit": number,
+            "profile": self.power.id,
+            "told_by": "type_code",
+            "also": [],
+            "serial": f"SN{number}",
+            "total": "10.00",
+            "ct": "1",
+            "pt": "1",
+            "doubled": "",
+            **values,
+        }
+
+    def answer(self, scan, *units):
+        scan.action_start()
+        result = {"done": 5, "of": 5, "units": list(units)}
+        store.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
+        scan.invalidate_recordset()
+
+    def verdicts(self, scan):
+        return [(line.unit_id, line.verdict, line.is_chosen) for line in scan.line_ids]
+
+    def test_order_names_units_and_likely_types_first(self):
+        scan = self.new_scan(units="3, 1-2,5")
+        scan.action_start()
+        arguments = scan.command_id.arguments
+        self.assertEqual(arguments["units"], [1, 2, 3, 5])
+        self.assertEqual(arguments["profiles"][0] in scan.profile_ids.ids, True)
+        first = self.env["energy.meter.profile"].browse(arguments["profiles"][0])
+        self.assertEqual(first._scanned_by(), "type_code")
+        self.assertTrue(scan.is_waiting)
+        with self.assertRaises(UserError):
+            scan.action_start()
+
+    def test_default_types_are_those_that_can_be_recognised(self):
+        profiles = self.new_scan().profile_ids
+        self.assertIn(self.power, profiles)
+        self.assertFalse(profiles.filtered(lambda p: p.certainty == "C" or not p._scanned_by()))
+
+    def test_units_that_are_no_numbers_are_refused(self):
+        for units in ("0-5", "1-248", "x", "5-1", "1,,2"):
+            with self.assertRaises(ValidationError):
+                self.new_scan(units=units)
+
+    def test_what_is_known_is_said_of_each_unit(self):
+        typed = self.env["energy.meter"].create({"name": "00SN4", "property_id": self.room.id})
+        self.meter.name = "SN1"
+        elsewhere = self.env["energy.gateway"].create(
+            {"name": "Riser 2", "site_id": self.site.id, "host": "192.0.2.11"}
+        )
+        self.create_meter("SN5", 9).gateway_id = elsewhere
+        scan = self.new_scan()
+        self.answer(
+            scan,
+            self.unit(1),
+            self.unit(2),
+            self.unit(3),
+            self.unit(4),
+            self.unit(5),
+            self.unit(6, doubled="its register goes back: 2, 1"),
+            self.unit(7, profile=None, told_by="", serial=None),
+            self.unit(8, told_by="total", serial=None),
+        )
+        self.assertEqual(
+            self.verdicts(scan),
+            [
+                (1, "known", False),
+                (2, "other", False),
+                (3, "new", True),
+                (4, "unassigned", True),
+                (5, "moved", False),
+                (6, "doubled", False),
+                (7, "unknown", False),
+                (8, "new", False),
+            ],
+        )
+        lines = {line.unit_id: line for line in scan.line_ids}
+        self.assertEqual((lines[1].meter_id, lines[4].meter_id), (self.meter, typed))
+        self.assertIn("FIELD-2 is expected here, SN2 answers", lines[2].finding)
+        self.assertIn("Riser 2, number 9", lines[5].finding)
+        self.assertEqual(lines[8].name, "Riser 1/008")
+
+    def test_one_click_creates_what_is_new_and_nothing_twice(self):
+        typed = self.env["energy.meter"].create({"name": "SN4", "property_id": self.room.id})
+        scan = self.new_scan()
+        self.answer(
+            scan,
+            self.unit(3),
+            self.unit(4),
+            self.unit(7, profile=self.water.id, serial=None, told_by="total"),
+            self.unit(8, doubled="answers with several serial numbers: A, B"),
+        )
+        lines = {line.unit_id: line for line in scan.line_ids}
+        lines[3].property_id = self.room
+        lines[7].is_chosen = True
+        made = self.env["energy.meter"].search(scan.action_create_meters()["domain"])
+        self.assertEqual(
+            sorted((m.name, m.unit_id, m.profile_id, m.property_id) for m in made),
+            sorted(
+                [
+                    ("SN3", 3, self.power, self.room),
+                    ("SN4", 4, self.power, self.room),
+                    ("Riser 1/007", 7, self.water, self.site),
+                ]
+            ),
+        )
+        self.assertIn(typed, made)
+        self.assertEqual(made.mapped("is_commissioned"), [False] * 3)
+        self.assertEqual(made.filtered(lambda m: m.unit_id == 7).commodity, "water")
+        with self.assertRaisesRegex(UserError, "not here yet"):
+            scan.action_create_meters()
+        # The same scan again finds them all known.
+        again = self.new_scan()
+        self.answer(again, self.unit(3), self.unit(4), self.unit(7, profile=self.water.id))
+        self.assertEqual([row[1] for row in self.verdicts(again)][:2], ["known", "known"])
+
+    def test_who_may_scan(self):
+        scan = self.new_scan()
+        self.assertTrue(scan.with_user(self.user("viewer")).units)
+        for role in ("operator", "finance"):
+            with self.assertRaises(AccessError):
+                scan.with_user(self.user(role)).action_start()
+        engineer = self.user("engineer")
+        self.answer(scan.with_user(engineer), self.unit(3))
+        with self.assertRaises(AccessError):
+            scan.line_ids.with_user(engineer).verdict = "new"
+        scan.with_user(engineer).action_create_meters()
+        self.assertEqual(len(self.gateway.meter_ids), 3)
+
+    def test_sheets_of_a_whole_gateway_are_begun_at_once(self):
+        self.assertEqual(self.gateway.to_commission_count, 2)
+        action = self.gateway.with_user(self.user("engineer")).action_commission()
+        sheets = self.env["energy.meter.commissioning"].search(action["domain"])
+        self.assertEqual(sheets.meter_id, self.meter | self.valve)
+        self.gateway.action_commission()
+        self.assertEqual(len(self.meter.commissioning_ids), 1)

@@ -1,0 +1,1 @@
+from . import energy_probe, energy_profile_import
