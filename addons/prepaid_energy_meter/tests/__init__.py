@@ -12,6 +12,7 @@ from . import (
     test_meter,
     test_meter_import,
     test_neutralize,
+    test_offline,
     test_order,
     test_probe,
     test_profile,
