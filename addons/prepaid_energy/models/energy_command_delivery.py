@@ -34,8 +34,8 @@ class EnergyCommand(models.Model):
 
         Lower supply orders of a meter that has a higher one become overtaken, as do older readings
         beside newer ones; orders past their life expire, unless somebody has to release them: who
-        does decides anew. An order in state *sent* comes back after
-        a crash: what the device says is read first.
+        does decides anew. An order in state *sent* comes back after a crash: what the device says
+        is read first.
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
         """
