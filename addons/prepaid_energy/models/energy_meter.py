@@ -73,6 +73,8 @@ class EnergyMeter(models.Model):
     seen_at = fields.Datetime(related="status_id.seen_at")
     power = fields.Float(related="status_id.power")
     supply_state = fields.Selection(related="status_id.supply_state")
+    trip_cause = fields.Selection(related="status_id.trip_cause")
+    alarms = fields.Char(related="status_id.alarms")
     error = fields.Char(related="status_id.error")
     mode = fields.Selection(related="control_id.mode")
     decision_reason = fields.Char(related="control_id.decision_reason")

@@ -163,10 +163,15 @@ def beat(env, holder, gateway_ids, healths):
     held = {row[0] for row in env.cr.fetchall()}
     rows = [row for row in healths if row[0] in held]
     if rows:
+        offline = env["energy.gateway"]._offline([row[0] for row in rows])
         env.cr.execute_values(
             """
             UPDATE energy_gateway_status s
                SET is_online = COALESCE(v.online::boolean, s.is_online), misses = v.misses,
+                   offline_since = CASE WHEN v.online::boolean THEN NULL
+                                        WHEN NOT v.online::boolean
+                                        THEN COALESCE(s.offline_since, energy_now())
+                                        ELSE s.offline_since END,
                    error = NULLIF(v.error, ''), reads_good = v.good, reads_bad = v.bad,
                    seen_at = CASE WHEN v.answered THEN energy_now() ELSE s.seen_at END
               FROM (VALUES %s) AS v(gateway_id, online, misses, error, good, bad, answered)
@@ -174,6 +179,7 @@ def beat(env, holder, gateway_ids, healths):
             """,
             rows,
         )
+        env["energy.gateway"]._tell_changes(offline, [row[0] for row in rows])
     return held, *look(env), allowed_networks(env)
 
 
@@ -254,8 +260,13 @@ def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
         "error": None,
         "latency_ms": round(snapshot.latency),
     }
+    row["alarms"] = " ".join(snapshot.alarms) or None
     if snapshot.supply_state and not state_is_newer:
-        row.update(supply_state=snapshot.supply_state, supply_seen_at=snapshot.moment)
+        row.update(
+            supply_state=snapshot.supply_state,
+            supply_seen_at=snapshot.moment,
+            trip_cause=snapshot.trip,
+        )
     return row
 
 
@@ -362,6 +373,7 @@ def confirm(env, command_id, outcome, holder=""):
                     "meter_id": command.meter_id.id,
                     "supply_state": outcome.supply_state,
                     "supply_seen_at": moment.replace(microsecond=0),
+                    "trip_cause": outcome.trip,
                 }
             ]
         )
