@@ -74,6 +74,7 @@ class EnergyMeterProfile(models.Model):
         "it by that. 0: unknown.",
     )
     register_ids = fields.One2many("energy.register", "profile_id", copy=True)
+    flag_ids = fields.One2many("energy.flag.rule", "profile_id", copy=True)
     block_plan = fields.Text(
         string="Reads", compute="_compute_block_plan", help="What is asked of a meter, in blocks."
     )
@@ -208,6 +209,7 @@ class EnergyMeterProfile(models.Model):
         "max_block",
         "max_gap",
         "register_ids",
+        "flag_ids",
         "can_switch",
         "control_function",
         "control_address",
@@ -310,6 +312,7 @@ class EnergyMeterProfile(models.Model):
             "values": self.figures,
             "template": bool(self.is_template),
             "registers": [register._as_dict() for register in self.register_ids],
+            **self.env["energy.flag.rule"]._lists(self.flag_ids),
         }
         if self.can_switch:
             data["control"] = {
@@ -373,6 +376,12 @@ class EnergyMeterProfile(models.Model):
             "plan_slots": 0,
             "type_code": data.get("type_code") or 0,
             **_clock_values(data.get("clock_write") or {}, data["certainty"]),
+            # Registers come first: flags are judged with them.
+            "register_ids": [],
+            "flag_ids": [
+                fields.Command.clear(),
+                *map(fields.Command.create, self.env["energy.flag.rule"]._from_lists(data)),
+            ],
         }
         plan = data.get("plan")
         if plan:

@@ -6,6 +6,7 @@ from . import (
     test_connector_desk,
     test_connector_due,
     test_gateway,
+    test_health,
     test_identity,
     test_lease,
     test_meter,
