@@ -157,8 +157,8 @@ def test_order_waits_for_at_most_the_read_in_flight():
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
         units = [unit for unit, _pdu in server.requests]
-        assert units[:2] == [1, 1], "the reading under way is completed"
-        assert units[2:5] == [3, 3, 3], "then the order: compare, write, read back"
+        assert units[:4] == [1, 3, 3, 3], "after the block under way: compare, look, write"
+        assert units[4:6] == [1, 3], "the reading is completed, then the order is read back"
 
     run(test, timeout=5)
 

@@ -64,7 +64,7 @@ def load_field(env):
     profiles, faults = usable_profiles(env)
     env.cr.execute(
         """
-        SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
+        SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.reads_every, p.tz,
                s.read_at, m.control_key, s.identified_at, s.serial_known, s.multiplier_read::text
           FROM energy_meter m
           JOIN energy_gateway g ON g.id = m.gateway_id AND g.active
@@ -192,6 +192,17 @@ def release(env, holder):
     )
 
 
+def keep_health(env, tallies):
+    """Add what was counted since the last time to each gateway's hour and each meter's day.
+
+    :param dict tallies: :class:`modbus.tally.Tally` by meter id, by gateway id
+    """
+    env["energy.gateway.hour"]._add(tallies)
+    env["energy.meter.day"]._add(
+        {meter: tally for of_gateway in tallies.values() for meter, tally in of_gateway.items()}
+    )
+
+
 def store(env, snapshots, misses, state_is_newer):
     """Keep readings and what they say of their meters.
 
@@ -247,9 +258,15 @@ def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
         "seen_at": snapshot.moment,
         "misses": 0,
         "error": None,
+        "latency_ms": round(snapshot.latency),
     }
+    row["alarms"] = " ".join(snapshot.alarms) or None
     if snapshot.supply_state and not state_is_newer:
-        row.update(supply_state=snapshot.supply_state, supply_seen_at=snapshot.moment)
+        row.update(
+            supply_state=snapshot.supply_state,
+            supply_seen_at=snapshot.moment,
+            trip_cause=snapshot.trip,
+        )
     return row
 
 
@@ -356,6 +373,7 @@ def confirm(env, command_id, outcome, holder=""):
                     "meter_id": command.meter_id.id,
                     "supply_state": outcome.supply_state,
                     "supply_seen_at": moment.replace(microsecond=0),
+                    "trip_cause": outcome.trip,
                 }
             ]
         )

@@ -90,6 +90,8 @@ class GatewayClient:
         self.heard: Callable[[bytes, bytes | str], None] | None = None
         self._reads: dict[tuple[int, Block], bytes] = {}
         self._connection: Connection | None = None
+        #: Connections made so far: what was learnt over another one may be another meter's.
+        self.connections = 0
         self._number = 0
         self._one_at_a_time = asyncio.Lock()
         # The shapes of answers that may still come, and of the last one with its request.
@@ -114,6 +116,7 @@ class GatewayClient:
         try:
             async with asyncio.timeout(seconds):
                 self._connection = await self.link.open(lambda: Connection(self.framing))
+                self.connections += 1
         except TimeoutError as error:
             raise Unreachable(f"{self.link.name}: no connection in {seconds:g} s") from error
         if self._must_be_quiet and not self.framing.tells_answers_apart:

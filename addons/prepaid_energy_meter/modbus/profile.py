@@ -122,6 +122,25 @@ class TimePlan:
 
 
 @dataclass(frozen=True)
+class ClockWrite:
+    """How the clock is set: the seven bytes of the register that means it, filled up with zeros.
+
+    ``monday``: what the device counts Monday as. ``confirmed``: as of a control.
+    """
+
+    function: int
+    address: int
+    words: int
+    monday: int
+    certainty: str
+    confirmed: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.certainty != "C" or bool(self.confirmed)
+
+
+@dataclass(frozen=True)
 class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`.
 
@@ -147,6 +166,7 @@ class Profile:
     values: str = "secondary"
     is_template: bool = False
     type_code: int | None = None
+    clock_write: ClockWrite | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":
@@ -251,12 +271,20 @@ class Profile:
         )
 
     def allows_write(self, function: int, address: int, words: Sequence[int]) -> bool:
-        """Whether exactly these words are the map's supply on or supply off, and in use."""
-        control = self.control
+        """Whether exactly these words are the map's supply on or supply off, and in use, or set its
+        clock."""
+        if function not in self.write_functions:
+            return False
+        clock, control = self.clock_write, self.control
+        if (
+            clock is not None
+            and clock.is_usable
+            and (function, address, len(words)) == (clock.function, clock.address, clock.words)
+        ):
+            return True
         return (
             control is not None
             and control.is_usable
-            and function in self.write_functions
             and (function, address) == (control.function, control.address)
             and any(_are(words, pattern) for pattern in (control.on, control.off))
         )
