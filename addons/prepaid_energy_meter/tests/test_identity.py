@@ -240,6 +240,11 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
 class TestMultiplierRead(EnergyCase, Reading, PropertyCase):
     """R7 from the field: CT × PT as the meter says it, against its supply."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        judge_addresses_by_no_list(cls.env)
+
     def new_meter(self, multiplier, code="acrel_ddsy1352"):
         profile = self.env["energy.meter.profile"].search([("code", "=", code)])
         judge_addresses_by_no_list(self.env)
