@@ -13,7 +13,7 @@ from . import (
     test_order,
     test_probe,
     test_profile,
-    test_scan,
     test_profile_file,
+    test_scan,
     test_tariff_plan,
 )
