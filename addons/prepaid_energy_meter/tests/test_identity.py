@@ -9,6 +9,7 @@ from odoo.tests import tagged
 
 from ..connector import store
 from ..modbus.driver import Snapshot
+from ..modbus.errors import Encrypted
 from ..modbus.identity import Identity
 from ..models import energy_command_identity, energy_meter_status
 from .common import FieldCommon, judge_addresses_by_no_list
@@ -206,6 +207,12 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
         self.store(self.snapshot(meter, "1", self.now, self.said(encryption=False)))
         self.assertFalse(self.findings(meter))
         self.assertEqual(self.may_switch(meter), "")
+
+    def test_meter_that_refuses_because_it_is_encrypted_is_found(self):
+        miss = store.Miss(self.unsure.id, 0, True, Encrypted.TEXT)
+        store.store(self.env, [], [miss], lambda snapshot: False)
+        self.assertEqual(self.findings(self.unsure).kind, "encryption")
+        self.assertEqual(self.unsure.status_id.error, Encrypted.TEXT)
 
     def test_encrypted_meter_is_not_written_to(self):
         self.holds(
