@@ -24,6 +24,7 @@
         "report/energy_statement_report.xml",
         "views/energy_settlement_problem_views.xml",
         "views/energy_room_views.xml",
+        "views/energy_service_mode_views.xml",
         "views/energy_property_views.xml",
         "views/energy_balance_request_views.xml",
         "views/energy_security_deposit_views.xml",

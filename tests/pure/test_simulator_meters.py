@@ -216,3 +216,53 @@ def test_clock_registers_follow_the_zone():
     new_year = seconds(datetime(2027, 1, 1, 0, 30, 59))
     # 26-12-31, Thursday, 23:30:59
     assert meter.read(READ, 0x0228, 4, new_year).hex(" ") == "1a 0c 1f 04 17 1e 3b 00"
+
+
+@pytest.mark.parametrize(
+    ("cause", "flags"), [("overload", "0019 0000"), ("load_control", "0009 0100")]
+)
+def test_ddsy_own_protection_opens_the_relay_and_says_why(cause, flags):
+    meter = ddsy1352()
+    meter.alter(at(1), trip=cause)
+    assert words(meter.read(READ, 0x0224, 2, at(1))) == flags
+    assert meter.read(READ, 0x0222, 1, at(1)).hex() == "0001"
+    assert (meter.state(), meter.report()["supply"]) == (f"tripped: {cause}", "off")
+    meter.write(WRITE_MANY, 0x0057, (1, 1), at(2))
+    assert words(meter.read(READ, 0x0224, 2, at(2))) == flags
+    meter.write(WRITE_MANY, 0x0057, (1, 0), at(3))
+    assert words(meter.read(READ, 0x0224, 2, at(3))) == "2009 0000"
+    meter.settle(at(4))
+    assert meter.used() == Fraction("4.4")
+
+
+def test_only_what_has_protection_trips():
+    for meter, cause in ((ddsy1352(), "lightning"), (kaifeng_valve(), "overload")):
+        with pytest.raises(ValueError):
+            meter.alter(at(1), trip=cause)
+
+
+def test_kaifeng_stuck_valve_stays_and_says_so():
+    meter = kaifeng_valve()
+    meter.alter(at(1), stuck=True, low_battery=True)
+    meter.write(WRITE_ONE, 0x001C, (2,), at(1))
+    assert meter.read(READ, 0x001C, 1, at(9)).hex() == "000d"
+    meter.alter(at(9), stuck=False, low_battery=False)
+    meter.write(WRITE_ONE, 0x001C, (2,), at(9))
+    assert meter.read(READ, 0x001C, 1, at(10)).hex() == "0002"
+
+
+def test_kaifeng_valve_that_jams_shows_neither_end_and_lets_water_through():
+    meter = kaifeng_valve(move_seconds=60)
+    meter.alter(at(1), jams_after=20)
+    meter.write(WRITE_ONE, 0x001C, (2,), at(1))
+    assert meter.read(READ, 0x001C, 1, at(5)).hex() == "0000"
+    assert (meter.state(), meter.report()["supply"]) == ("jammed", "on")
+    assert meter.used() == Fraction(250 * 5, 1000)
+    meter.alter(at(5), jams_after=-1)
+    meter.write(WRITE_ONE, 0x001C, (2,), at(5))
+    assert meter.read(READ, 0x001C, 1, at(6)).hex() == "0002"
+
+
+def test_valve_knows_its_conditions():
+    with pytest.raises(ValueError):
+        kaifeng_valve().alter(at(1), rusty=True)

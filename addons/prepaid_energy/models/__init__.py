@@ -117,6 +117,10 @@ from . import energy_reading_gap
 from . import energy_estimate
 from . import energy_meter_finding
 from . import energy_meter_finding_search
+from . import energy_meter_finding_supply
+from . import energy_meter_finding_curve
+from . import energy_command_trip
+from . import energy_command_to_do
 from . import energy_meter_finding_clock
 from . import energy_rating_standing
 from . import energy_rating_preview
@@ -124,6 +128,8 @@ from . import energy_rating_explanation
 from . import energy_settlement
 from . import energy_settlement_run
 from . import energy_room
+from . import energy_service_mode
+from . import energy_command_service
 from . import energy_reconciliation
 from . import energy_uncharged
 from . import energy_price_consequence

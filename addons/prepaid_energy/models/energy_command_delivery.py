@@ -32,9 +32,10 @@ class EnergyCommand(models.Model):
     def _take(self, meter_ids):
         """Return the next due order of each meter, supply before reading.
 
-        Lower supply orders of a meter that has a higher one become overtaken, as do older readings
-        beside newer ones; orders past their life expire, unless somebody has to release them: who
-        does decides anew. An order in state *sent* comes back after
+        Lower supply orders of a meter that has a higher one (but for one that waits for the end of
+        service mode) become overtaken, as do older readings beside newer ones; orders past their
+        life expire, unless somebody has to release them: who does decides anew. An order in state
+        *sent* comes back after
         a crash: what the device says is read first.
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
@@ -55,7 +56,8 @@ class EnergyCommand(models.Model):
              WHERE c.meter_id = ANY(%s) AND c.state IN ('queued', 'sent')
                AND EXISTS (SELECT 1 FROM energy_command h
                             WHERE h.meter_id = c.meter_id AND h.kind = c.kind
-                              AND h.number > c.number)
+                              AND h.number > c.number
+                              AND h.waits_for IS DISTINCT FROM 'service')
             """,
                 list(meter_ids),
             )
@@ -72,13 +74,11 @@ class EnergyCommand(models.Model):
                 UNTIL_RELEASED,
             )
         )
+        expired = self.env.cr.fetchall()
         self._forget_wish(
-            [
-                meter
-                for meter, kind, cause in self.env.cr.fetchall()
-                if kind == "supply" and cause == "arrears"
-            ]
+            [meter for meter, kind, cause in expired if kind == "supply" and cause == "arrears"]
         )
+        self._sync_to_do([meter for meter, _kind, _cause in expired])
         self.env.cr.execute(
             SQL(
                 """
@@ -156,7 +156,8 @@ class EnergyCommand(models.Model):
         self.env.cr.execute(
             SQL(
                 "SELECT 1 FROM energy_command"
-                " WHERE meter_id = %s AND kind = 'supply' AND number > %s",
+                " WHERE meter_id = %s AND kind = 'supply' AND number > %s"
+                " AND waits_for IS DISTINCT FROM 'service'",
                 self.meter_id.id,
                 self.number,
             )
@@ -261,12 +262,14 @@ class EnergyCommand(models.Model):
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
-                   waits_for = NULL,
+                   waits_for = CASE WHEN %(state)s = 'queued' AND waits_for IN %(released)s
+                                    THEN waits_for END,
                    sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
                    done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')
             """,
                 state=state,
+                released=UNTIL_RELEASED,
                 error=error,
                 request=request,
                 response=response,

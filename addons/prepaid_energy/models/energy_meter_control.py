@@ -34,6 +34,7 @@ DECISIONS = [
     ("not_switchable", "Cannot be switched"),
     ("not_commissioned", "Not commissioned"),
     ("restored", "Restored"),
+    ("tripped", "Tripped by the meter itself"),
 ]
 CUT_ORDER_LIFE = timedelta(hours=24)
 
@@ -124,6 +125,10 @@ class EnergyMeterControl(models.Model):
                 "Balance %(balance)s: not cut, nobody has signed yet that this is the room's meter."
             ),
             "restored": _("The balance is enough again: supply comes back."),
+            "tripped": _(
+                "The balance is enough, but the meter's own protection keeps supply off: somebody "
+                "has to look at it first."
+            ),
         }
         return sentences[decision] % values
 

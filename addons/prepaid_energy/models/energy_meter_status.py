@@ -13,7 +13,21 @@ COLUMNS = {
     "misses": "integer",
     "clock_offset": "integer",
     "error": "varchar",
+    "latency_ms": "integer",
+    "trip_cause": "varchar",
+    "alarms": "varchar",
 }
+TRIPS = [
+    ("overload", "Overload"),
+    ("load_control", "Load control"),
+    ("over_voltage", "Voltage"),
+    ("manual", "By hand at the meter"),
+    ("fault", "Fault"),
+    ("own_prepaid", "Its own prepaid state"),
+    ("arrears", "Its own account"),
+]
+# Causes of danger, or of a person on site: no payment undoes them.
+PROTECTION = ("overload", "load_control", "over_voltage", "manual", "fault")
 
 
 class EnergyMeterStatus(models.Model):
@@ -49,6 +63,18 @@ class EnergyMeterStatus(models.Model):
         help="As read back from the relay or valve.",
     )
     supply_seen_at = fields.Datetime(readonly=True)
+    supply_since = fields.Datetime(readonly=True, help="Since when supply is seen as it is.")
+    trip_cause = fields.Selection(
+        TRIPS,
+        string="Tripped By",
+        readonly=True,
+        help="Why the meter turned supply off by itself, as its flags say.",
+    )
+    alarms = fields.Char(
+        readonly=True,
+        help="What the device reports of itself: fault, low_battery, ready (its protection lets it "
+        "be turned on again).",
+    )
     misses = fields.Integer(readonly=True, help="Attempts in a row without an answer.")
     clock_offset = fields.Integer(
         string="Clock Offset (s)",
@@ -57,6 +83,11 @@ class EnergyMeterStatus(models.Model):
         "negative. Readings always go by the platform's clock.",
     )
     error = fields.Char(string="Last Error", readonly=True)
+    latency_ms = fields.Integer(
+        string="Answers After (ms)",
+        readonly=True,
+        help="Milliseconds from a request to its answer, in the last reading.",
+    )
 
     _meter_uniq = models.UniqueIndex("(meter_id)", "A meter has one status.")
 
@@ -74,6 +105,14 @@ class EnergyMeterStatus(models.Model):
             if not columns:
                 continue
             assigned = ", ".join(f"{name} = new.{name}::{COLUMNS[name]}" for name in columns)
+            if "supply_state" in columns:
+                seen_at = "energy_now()"
+                if "supply_seen_at" in columns:
+                    seen_at = "COALESCE(new.supply_seen_at::timestamp, energy_now())"
+                assigned += (
+                    ", supply_since = CASE WHEN status.supply_state = new.supply_state"
+                    f" THEN status.supply_since ELSE {seen_at} END"
+                )
             # Only names from COLUMNS are put into the statement.
             self.env.cr.execute_values(
                 f"UPDATE energy_meter_status AS status SET {assigned}"
@@ -84,4 +123,4 @@ class EnergyMeterStatus(models.Model):
                     for row in sorted(members, key=lambda row: row["meter_id"])
                 ],
             )
-        self.invalidate_model(list(COLUMNS), flush=False)
+        self.invalidate_model([*COLUMNS, "supply_since"], flush=False)

@@ -3,6 +3,7 @@ from odoo.tools import SQL
 
 from .energy_meter import COMMODITIES
 from .energy_meter_control import DECISIONS, MODES
+from .energy_meter_status import TRIPS
 
 FEE_STATES = [
     ("not_opened", "Not opened"),
@@ -79,6 +80,7 @@ class EnergyRoom(models.Model):
         string="Supply",
         readonly=True,
     )
+    trip_cause = fields.Selection(TRIPS, string="Tripped By", readonly=True)
     mode = fields.Selection(MODES, readonly=True)
     decision = fields.Selection(DECISIONS, readonly=True)
     site_supply_state = fields.Selection(
@@ -129,6 +131,7 @@ class EnergyRoom(models.Model):
                             <= COALESCE(p.cut_off, 0), FALSE) AS is_in_arrears,
                    term.tariff_id, (m.driver <> 'none') AS is_driven,
                    COALESCE(st.is_online, FALSE) AS is_online, st.seen_at, st.supply_state,
+                   st.trip_cause,
                    c.mode, c.decision, site.supply_state AS site_supply_state,
                    EXISTS (SELECT 1 FROM energy_command o WHERE o.meter_id = m.id
                               AND o.state IN ('queued', 'sent')) AS is_waiting,

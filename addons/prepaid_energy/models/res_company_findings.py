@@ -22,6 +22,35 @@ class ResCompany(models.Model):
         "a finding.",
     )
 
+    energy_state_minutes = fields.Integer(
+        string="State Differs After (Minutes)",
+        default=10,
+        help="A supply that is seen otherwise than wanted for longer than this, with no command "
+        "under way, is a finding. 0: never.",
+    )
+    energy_flowing_minutes = fields.Integer(
+        string="Off, but Flowing After (Minutes)",
+        default=15,
+        help="Flow so long after a supply was seen off is a finding. 0: never.",
+    )
+    energy_flowing_power = fields.Float(
+        string="Flowing Above (kW)",
+        digits=(8, 3),
+        default=0.05,
+        help="Power through a supply that is off.",
+    )
+    energy_flowing_flow = fields.Float(
+        string="Flowing Above (m³/h)",
+        digits=(8, 3),
+        default=0.02,
+        help="Water through a supply that is off.",
+    )
+
+    _check_energy_supply_findings = models.Constraint(
+        "CHECK (energy_state_minutes >= 0 AND energy_flowing_minutes >= 0"
+        " AND energy_flowing_power >= 0 AND energy_flowing_flow >= 0)",
+        "Limits of findings on supply are zero or more.",
+    )
     _check_energy_findings = models.Constraint(
         "CHECK (energy_clock_limit >= 0 AND energy_silent_intervals >= 0"
         " AND energy_idle_power >= 0)",

@@ -48,6 +48,7 @@ RIGHTS = {
     "energy.reading": {},
     "energy.command": {},
     "energy.command.attempt": {},
+    "energy.service.mode": {"operator": "rwcu", "engineer": "rwcu", "manager": "rwcu"},
     "energy.cut.breaker": {},
     "energy.cut.breaker.line": {},
     "energy.room": {},
@@ -108,6 +109,7 @@ SITE_MODELS = (
     "energy.reading",
     "energy.command",
     "energy.command.attempt",
+    "energy.service.mode",
     "energy.cut.breaker",
     "energy.cut.breaker.line",
     "energy.room",
@@ -196,7 +198,14 @@ PUBLIC = {
         "action_show_consequence",
         "action_open_entries",
     },
-    "energy.meter.finding": {"action_close", "action_change_multiplier"},
+    "energy.meter.finding": {
+        "action_close",
+        "action_change_multiplier",
+        "action_open_readings",
+        "action_open_commands",
+        "action_open_command",
+        "action_order_again",
+    },
     "energy.finding.closing": {"action_confirm"},
     "energy.account": {
         "action_activate",
@@ -240,6 +249,7 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.command": {"action_order_again", "action_open_entry"},
+    "energy.service.mode": {"action_start", "action_end", "action_open_commands"},
     "energy.cut.breaker": {"action_release", "action_discard"},
     "energy.cut.breaker.line": {"action_open_entries"},
     "energy.cut.release": {"action_confirm"},
@@ -253,7 +263,13 @@ PUBLIC = {
         "action_type_reading",
     },
     "energy.operation": {"action_confirm", "action_grant"},
-    "energy.property": {"action_go_live", "action_trial", "action_watch", "action_open_rooms"},
+    "energy.property": {
+        "action_go_live",
+        "action_trial",
+        "action_watch",
+        "action_open_rooms",
+        "action_service_mode",
+    },
     "energy.rating.unit": {"action_open_usage", "action_explain"},
     "energy.reading": {
         "action_open_entries",
@@ -280,6 +296,7 @@ PUBLIC = {
         "action_open_periods",
     },
     "energy.room": {
+        "action_service_mode",
         "action_operate",
         "action_top_up",
         "action_open_account",
@@ -413,6 +430,14 @@ class AccessCase(EnergyCase):
             ]
         )
         cls.env["energy.command"].browse(ordered)._sent("01 10")
+        cls.env["energy.service.mode"].create(
+            {
+                "property_id": meter.property_id.id,
+                "worker": "Zhang",
+                "reason": "Sockets",
+                "until": START + timedelta(days=1),
+            }
+        )
         cls.env["energy.account.change"].create(
             {"kind": "close", "account_id": account.id, "reason": "Moves out"}
         )

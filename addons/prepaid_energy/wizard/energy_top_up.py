@@ -120,7 +120,8 @@ class EnergyTopUp(models.TransientModel):
         for top_up in self:
             top_up.debt = max(-top_up.wallet_id.balance, 0)
             reasons = self._meters_off(top_up.account_id).mapped("decision_reason")
-            top_up.supply_note = " ".join(dict.fromkeys(filter(None, reasons)))
+            notes = [*reasons, top_up.account_id.service_notice]
+            top_up.supply_note = " ".join(dict.fromkeys(filter(None, notes)))
 
     @api.depends("wallet_id", "amount")
     def _compute_service_fee(self):
@@ -310,6 +311,11 @@ class EnergyTopUp(models.TransientModel):
         reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
         if off:
             result = "\n".join(reasons) or _("Supply stays off.")
+        elif "service" in entry.command_ids.mapped("waits_for"):
+            result = (
+                _("Supply on has been ordered and waits.") + "\n" + entry.account_id.service_notice
+            )
+            return {"result": result, "stays_off": True}
         elif entry.command_ids:
             result = _("Supply on has been ordered.")
         else:

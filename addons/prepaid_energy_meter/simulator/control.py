@@ -64,8 +64,8 @@ class Control:
         return reply["result"]
 
     def list(self) -> Rows:
-        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
-        serial, curve, scale, offset_hours)."""
+        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms,
+        faults and meters (unit, type, serial, curve, scale, offset_hours)."""
         return self.call("list")
 
     def relay(self, serial: str | None = None) -> Rows:
@@ -126,7 +126,9 @@ class Control:
     def alter(self, serial: str, register: Decimal | str | None = None, **changes: Any) -> Rows:
         """Change what a device is or says: register (a reset, or one about to roll over); of a
         DDSY1352 and DTSY1352 answers_as (another serial number), clock_ahead (seconds), ct_ratio,
-        pt_ratio, encrypted, stuck (relays that do not move, ["L2"]). Its row of `relay`."""
+        pt_ratio, encrypted, stuck (relays that do not move, ["L2"]), trip (its own protection:
+        "overload" or "load_control"); of a valve stuck, jams_after (seconds of its travel; -1: not
+        at all), move_seconds, low_battery. Its row of `relay`."""
         register = None if register is None else str(register)
         return self.call("alter", serial=serial, register=register, **changes)
 

@@ -10,7 +10,10 @@ Where the facts are silent the simulated device decides:
 - the meter's own money is zero, so that a release to its own prepaid state trips it, and it shows
   arrears (0224, bit 5) while it is tripped;
 - the counter has eight digits: after 999999.99 kWh comes 0.00;
-- an encrypted meter (0022, bit 5) refuses everything but that register with exception 04.
+- an encrypted meter (0022, bit 5) refuses everything but that register with exception 04;
+- its own protection opens the relays when it is told to (`alter`, trip): 0224 bit 4 (overload) or
+  the high byte of 0225 (load control) says why, and 0222 counts. Forced on closes the relays and
+  forgets the trip, which is why nothing but a person may do that; forced off leaves it shown.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ TYPE_CODE = 7
 ENCRYPTION = 0x0022
 COUNTER_STEPS = 10**8
 LONGEST_SERIAL = 14
+TRIPS = ("overload", "load_control")
 # The largest power of an INT16 in 0.001 kW.
 MAX_WATTS = 0x7FFF
 
@@ -59,6 +63,7 @@ class Ddsy1352(Meter):
         "pt_ratio": int,
         "encrypted": bool,
         "stuck": list,
+        "trip": str,
     }
 
     def __init__(
@@ -77,6 +82,8 @@ class Ddsy1352(Meter):
         self.plan = plan
         self._utc_offset = 60 * utc_offset_minutes
         self._mode = self.supply_on if supply == "on" else self.supply_off
+        self._trip: str | None = None
+        self._trips = 0
         self._sums = band_sums(curve, plan, (self._utc_offset - offset_hours * HOUR) % DAY)
         self._band_used: tuple[int, ...] = (0, 0, 0, 0)
         digits = "".join(filter(str.isdigit, serial))
@@ -104,10 +111,12 @@ class Ddsy1352(Meter):
         return any(self._closed)
 
     def state(self) -> str:
-        return self._mode
+        return f"tripped: {self._trip}" if self._trip else self._mode
 
     def _obey(self, command: str, second: int) -> None:
         self._mode = command
+        if command == "forced on":
+            self._trip = None
         # In its own prepaid state the meter has no money and so the relay is open.
         for phase in range(self.parts):
             if f"L{phase + 1}" not in self.stuck:
@@ -118,7 +127,17 @@ class Ddsy1352(Meter):
             raise ValueError(f"alter: {value!r} is no serial number of {LONGEST_SERIAL} characters")
         if name == "stuck" and not set(value) <= {f"L{n + 1}" for n in range(self.parts)}:
             raise ValueError(f"alter: {value!r} are not relays of {self.type}")
-        super()._alter(name, value)
+        if name == "trip":
+            self._trip_by(value)
+        else:
+            super()._alter(name, value)
+
+    def _trip_by(self, cause: str) -> None:
+        if cause not in TRIPS:
+            raise ValueError(f"alter: {cause!r} is none of {', '.join(TRIPS)}")
+        self._trip = cause
+        self._trips += 1
+        self._closed = [False] * self.parts
 
     def report(self) -> dict[str, Any]:
         return {
@@ -212,6 +231,7 @@ class Ddsy1352(Meter):
         wanted = self._mode == "forced on"
         wants = sum(wanted << phase for phase in range(self.parts))
         status = relays | forced << 3 | wants | (not forced) << 5
+        status |= (self._trip == "overload") << 4
         local = EPOCH + timedelta(seconds=second + self._utc_offset + self.clock_ahead)
         moment = (
             local.year % 100,
@@ -235,8 +255,8 @@ class Ddsy1352(Meter):
             *(self.pt_ratio, self.ct_ratio),
             *self._counters(),
             0,  # 021F remaining amount
-            *(0, 0, 0),  # 0221 purchases, trips, allowed trips
-            *(status, 0),  # 0224, 0225
+            *(0, self._trips, 0),  # 0221 purchases, trips, allowed trips
+            *(status, 0x0100 * (self._trip == "load_control")),  # 0224, 0225
             0,  # 0226 free energy left
             *moment,
         )

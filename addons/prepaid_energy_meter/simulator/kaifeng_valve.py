@@ -6,6 +6,9 @@ IEEE 754 single from the lowest to the highest.
 Where the facts are silent the simulated device decides: other registers read zero; a write anywhere
 but to the valve (001C) is refused with exception 02; while the valve moves neither its open nor its
 closed bit is set; water flows as long as it is not fully closed; the counter shows whole litres.
+
+What can be wrong with it (`alter`): a stuck valve obeys nothing and says so (bit 0004); one
+that jams stops so many seconds after it set out and shows neither end; a low battery is bit 0008.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import struct
 from decimal import Decimal
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .frames import ILLEGAL_ADDRESS, ILLEGAL_VALUE, READ_HOLDING, WRITE_ONE, ModbusError
 from .load import HOUR, Curve
@@ -21,7 +24,7 @@ from .meter import Meter
 
 FIRST, COUNT = 0x0001, 28
 VALVE = 0x001C
-OPEN_BIT, CLOSED_BIT = 0x0001, 0x0002
+OPEN_BIT, CLOSED_BIT, ABNORMAL_BIT, BATTERY_BIT = 0x0001, 0x0002, 0x0004, 0x0008
 COMMANDS = {1: "open", 2: "close"}
 PIPE_FULL = 0xAA
 TEMPERATURE, BATTERY_VOLTS = 15.0, 3.6
@@ -36,6 +39,12 @@ class KaifengValve(Meter):
     commands = ("open", "close")
     supply_on: ClassVar[str] = "open"
     supply_off: ClassVar[str] = "close"
+    alterable: ClassVar[dict[str, type]] = {
+        "stuck": bool,
+        "jams_after": int,
+        "move_seconds": int,
+        "low_battery": bool,
+    }
 
     def __init__(
         self,
@@ -50,6 +59,9 @@ class KaifengValve(Meter):
     ) -> None:
         super().__init__(serial, register, curve, scale, offset_hours, start)
         self.move_seconds = move_seconds
+        self.stuck = self.low_battery = False
+        self.jams_after: int | None = None
+        self._jammed = False
         self._open = supply == "on"
         self._moved_at: int | None = None  # when the present movement ends
         self.blocks = ((FIRST, COUNT, self._block),)
@@ -60,19 +72,28 @@ class KaifengValve(Meter):
             self._moved_at = None
         super().settle(second)
 
+    def _alter(self, name: str, value: Any) -> None:
+        super()._alter(name, None if name == "jams_after" and value < 0 else value)
+
     def flows(self) -> bool:
-        return self._open or self._moved_at is not None
+        return self._open or self._jammed or self._moved_at is not None
 
     def state(self) -> str:
         if self._moved_at is not None:
             return "opening" if self._open else "closing"
+        if self._jammed:
+            return "jammed"
         return "open" if self._open else "closed"
 
     def _obey(self, command: str, second: int) -> None:
         wanted = command == "open"
-        if wanted != self._open:
+        if self.stuck:
+            return
+        if wanted != self._open or self._jammed:
             self._open = wanted
-            self._moved_at = second + self.move_seconds
+            self._jammed = self.jams_after is not None
+            travel = self.move_seconds if self.jams_after is None else self.jams_after
+            self._moved_at = second + travel
             self.settle(second)
 
     def _decode_command(self, address: int, values: tuple[int, ...]) -> str:
@@ -105,6 +126,7 @@ class KaifengValve(Meter):
         put_word(0x0007, PIPE_FULL)
         put_float(0x000C, TEMPERATURE)
         put_float(0x001A, BATTERY_VOLTS)
-        moving = self._moved_at is not None
-        put_word(VALVE, 0 if moving else OPEN_BIT if self._open else CLOSED_BIT)
+        on_its_way = self._moved_at is not None or self._jammed
+        ends = 0 if on_its_way else OPEN_BIT if self._open else CLOSED_BIT
+        put_word(VALVE, ends | self.stuck * ABNORMAL_BIT | self.low_battery * BATTERY_BIT)
         return bytes(block)

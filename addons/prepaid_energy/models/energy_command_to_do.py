@@ -1,0 +1,133 @@
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+
+class EnergyCommand(models.Model):
+    """An order that failed or expired is somebody's to-do, and an order given after it answers it.
+
+    The order itself stays as it ended: the to-do is a finding of its meter.
+    """
+
+    _inherit = "energy.command"
+
+    @api.model
+    def _command(self, orders):
+        ids = super()._command(orders)
+        standing = self.env["energy.meter.finding"].search(
+            [
+                ("kind", "=", "order"),
+                ("is_standing", "=", True),
+                ("meter_id", "in", [order.get("meter_id") for order in orders]),
+            ]
+        )
+        self._sync_to_do(standing.meter_id.ids)
+        return ids
+
+    def _set(self, state, **values):
+        super()._set(state, **values)
+        if state == "failed":
+            self._sync_to_do(self.meter_id.ids)
+
+    @api.model
+    def _sync_to_do(self, meter_ids):
+        """Bring the to-dos of these meters to what came of the last order of each kind."""
+        if not meter_ids:
+            return
+        findings = self.env["energy.meter.finding"]
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT c.meter_id, c.id, c.kind, c.value, c.number, c.state, c.error, c.done_at
+              FROM energy_command c
+             WHERE c.meter_id = ANY(%s) AND c.state IN ('failed', 'expired')
+               AND NOT EXISTS (SELECT 1 FROM energy_command later
+                                WHERE later.meter_id = c.meter_id AND later.kind = c.kind
+                                  AND later.number > c.number)
+             ORDER BY c.meter_id, c.kind = 'supply', c.number
+            """,
+                list(meter_ids),
+            )
+        )
+        found = {
+            meter: (
+                done_at,
+                f"order_{state}",
+                {
+                    "order": order,
+                    "number": number,
+                    "kind": kind,
+                    "value": value or "",
+                    "error": error or "",
+                },
+            )
+            for meter, order, kind, value, number, state, error, done_at in rows
+        }
+        domain = [("meter_id", "in", list(meter_ids))]
+        standing = findings.search([("kind", "=", "order"), ("is_standing", "=", True), *domain])
+        # Another order that failed is another to-do, also where the first was closed by hand.
+        standing.filtered(
+            lambda finding: (
+                finding.meter_id.id in found
+                and finding.figures["order"] != found[finding.meter_id.id][2]["order"]
+            )
+        )._end()
+        findings._sync("order", found, domain)
+
+
+class EnergyMeterFinding(models.Model):
+    _inherit = "energy.meter.finding"
+
+    kind = fields.Selection(
+        selection_add=[("order", "Command failed"), ("other",)], ondelete={"order": "cascade"}
+    )
+    command_id = fields.Many2one("energy.command", compute="_compute_command_id")
+
+    @api.depends("figures")
+    def _compute_command_id(self):
+        for finding in self:
+            finding.command_id = (finding.figures or {}).get("order")
+
+    @api.model
+    def _sentences(self):
+        return {
+            **super()._sentences(),
+            "order_failed": _("Command %(number)s, %(what)s, failed: %(error)s"),
+            "order_expired": _("Command %(number)s, %(what)s, was not carried out in time."),
+        }
+
+    @api.depends("code", "figures")
+    @api.depends_context("lang")
+    def _compute_details(self):
+        orders = self.filtered(lambda finding: finding.kind == "order" and finding.figures)
+        sentences = self._sentences()
+        fields_of = self.env["energy.command"]._fields
+        kinds = dict(fields_of["kind"]._description_selection(self.env))
+        values = dict(fields_of["value"]._description_selection(self.env))
+        for finding in orders:
+            figures = finding.figures
+            what = f"{kinds.get(figures['kind'], '')} {values.get(figures['value'], '')}".strip()
+            finding.details = sentences[finding.code] % {**figures, "what": what}
+        super(EnergyMeterFinding, self - orders)._compute_details()
+
+    def action_order_again(self):
+        """Order again what failed, from the present situation."""
+        commands = self.command_id
+        if len(commands) == 1:
+            return commands.action_order_again()
+        if len(set(commands.mapped("kind"))) > 1 or len(set(commands.mapped("value"))) > 1:
+            raise UserError(_("Choose commands that order the same."))
+        actions = {"supply": commands[:1].value, "read": "read"}
+        if commands[:1].kind not in actions:
+            raise UserError(_("Order these again one by one."))
+        return self.env["energy.operation"]._open(commands.meter_id, actions[commands[:1].kind])
+
+    def action_open_command(self):
+        """Open the command that failed."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "energy.command",
+            "res_id": self.command_id.id,
+            "view_mode": "form",
+        }

@@ -1,0 +1,195 @@
+from odoo import _, api, fields, models
+from odoo.tools import SQL
+
+from .. import clock
+
+
+class EnergyMeterStatus(models.Model):
+    _inherit = "energy.meter.status"
+
+    @api.model
+    def _report(self, rows):
+        super()._report(rows)
+        told = [row for row in rows if "trip_cause" in row or "alarms" in row]
+        if told:
+            self.env["energy.meter.finding"]._sync_told(told)
+
+
+class EnergyMeterFinding(models.Model):
+    """What is wrong with a supply: turned off by the meter itself, not as wanted, off but flowing,
+    or the device reports a fault."""
+
+    _inherit = "energy.meter.finding"
+
+    kind = fields.Selection(
+        selection_add=[
+            ("trip", "Tripped by the meter itself"),
+            ("state", "State differs"),
+            ("flowing", "Off, but flowing"),
+            ("device", "Device reports a fault"),
+            ("other",),
+        ],
+        ondelete={
+            "trip": "cascade",
+            "state": "cascade",
+            "flowing": "cascade",
+            "device": "cascade",
+        },
+    )
+
+    @api.model
+    def _sentences(self):
+        look = _("No payment turns it on again: look at it, then order supply on.")
+        trips = {
+            "overload": _("The meter's own protection turned supply off: overload."),
+            "load_control": _("The meter's own protection turned supply off: load control."),
+            "over_voltage": _("The meter's own protection turned supply off: voltage."),
+            "manual": _("Supply was turned off by hand at the meter."),
+            "fault": _("The meter turned supply off: it reports a fault."),
+        }
+        return {
+            **super()._sentences(),
+            **{f"trip_{cause}": f"{text} {look}" for cause, text in trips.items()},
+            "trip_own_prepaid": _(
+                "Supply is off in the meter's own prepaid state: something released it from the "
+                "platform's control. Order supply on, or off."
+            ),
+            "trip_arrears": _("The meter turned supply off by an account of its own."),
+            "state_on": _(
+                "Supply off is wanted, on is seen: turned on by hand on site, or by another master."
+            ),
+            "state_off": _(
+                "Supply on is wanted, off is seen: turned off by hand on site, or by another "
+                "master."
+            ),
+            "flowing": _("Supply is off, yet it counted %(used)s %(unit)s since."),
+            "flowing_power": _("Supply is off, yet %(power)s %(power_unit)s flow."),
+            "device_fault": _("The relay or valve reports a fault."),
+            "device_low_battery": _("The battery is low: the valve may soon stay as it is."),
+            "device_fault_low_battery": _("The valve reports a fault, and its battery is low."),
+        }
+
+    # --- what the meter says itself ---------------------------------------------------------------
+
+    @api.model
+    def _sync_told(self, rows):
+        """Bring findings to what meters just said of themselves.
+
+        :param list rows: as `energy.meter.status._report` takes them, one a meter
+        """
+        now = clock.now(self.env.cr)
+        trips, devices = {}, {}
+        for row in rows:
+            if row.get("trip_cause"):
+                trips[row["meter_id"]] = (now, f"trip_{row['trip_cause']}", {})
+            wrong = [name for name in ("fault", "low_battery") if name in (row.get("alarms") or "")]
+            if wrong:
+                devices[row["meter_id"]] = (now, "_".join(["device", *wrong]), {})
+        for kind, key, found in (("trip", "trip_cause", trips), ("device", "alarms", devices)):
+            asked = [row["meter_id"] for row in rows if key in row]
+            self._sync(kind, found, [("meter_id", "in", asked)])
+
+    # --- what is found by looking -----------------------------------------------------------------
+
+    @api.model
+    def _cron_watch(self):
+        """Scheduled action: compare supplies with what is wanted, and look for flow behind off."""
+        sites = self.env["energy.property"].search([("kind", "=", "site")])
+        for position, site in enumerate(sites):
+            self._watch(site)
+            self.env["ir.cron"]._commit_progress(1, remaining=len(sites) - position - 1)
+
+    @api.model
+    def _watch(self, site):
+        """Bring the findings on supply of a site up to date."""
+        self.env.flush_all()
+        domain = [("site_id", "=", site.id)]
+        self._sync("state", self._differing(site), domain)
+        self._sync("flowing", self._flowing(site), domain)
+
+    def _differing(self, site):
+        """Find the meters whose supply is seen otherwise than wanted, with no order under way.
+
+        What nobody ever ordered of a meter in service is on. A trip says its cause by itself, and
+        who works in service mode knows.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT m.id, GREATEST(st.supply_since, o.done_at), st.supply_state
+              FROM energy_meter m
+              JOIN (SELECT energy_now() AS now) n ON TRUE
+              JOIN res_company company ON company.id = m.company_id
+                   AND company.energy_state_minutes > 0
+              JOIN energy_meter_status st ON st.meter_id = m.id
+                   AND st.supply_state IN ('on', 'off')
+              JOIN energy_meter_control c ON c.meter_id = m.id
+              LEFT JOIN %s s ON s.meter_id = m.id
+              LEFT JOIN LATERAL (
+                   SELECT max(done_at) AS done_at,
+                          bool_or(state IN ('queued', 'sent')) AS is_waiting
+                     FROM energy_command WHERE meter_id = m.id AND kind = 'supply') o ON TRUE
+             WHERE m.site_id = %s AND m.active AND m.can_switch
+               AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END) <> st.supply_state
+               AND o.is_waiting IS NOT TRUE AND NOT EXISTS (
+                   SELECT 1 FROM energy_service_mode v
+                     JOIN energy_property place ON place.id = v.property_id
+                     JOIN energy_property room ON room.id = m.property_id
+                    WHERE v.state = 'active' AND room.parent_path LIKE place.parent_path || '%%'
+                      AND (v.commodity IS NULL OR v.commodity = m.commodity))
+               AND st.trip_cause IS NULL
+               AND st.supply_seen_at >= GREATEST(st.supply_since, o.done_at)
+               AND GREATEST(st.supply_since, o.done_at)
+                   <= n.now - company.energy_state_minutes * interval '1 minute'
+            """,
+                self._in_service(site),
+                site.id,
+            )
+        )
+        return {meter: (since, f"state_{seen}", {}) for meter, since, seen in rows}
+
+    def _flowing(self, site):
+        """Find the meters that are off and through which power or water flows all the same.
+
+        As many minutes as the company says after the off was seen; or its register has counted
+        more than the limit allows in that time.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT m.id, m.commodity, st.supply_since, st.read_at, st.power,
+                   last.total - first.total, company.energy_flowing_minutes,
+                   CASE m.commodity WHEN 'electricity' THEN company.energy_flowing_power
+                        ELSE company.energy_flowing_flow END
+              FROM energy_meter m
+              JOIN res_company company ON company.id = m.company_id
+                   AND company.energy_flowing_minutes > 0
+              JOIN energy_meter_status st ON st.meter_id = m.id AND st.supply_state = 'off'
+                   AND st.read_at >= st.supply_since
+                       + company.energy_flowing_minutes * interval '1 minute'
+              LEFT JOIN LATERAL (
+                   SELECT total FROM energy_reading_data
+                    WHERE meter_id = m.id AND moment >= st.supply_since
+                      AND state IN ('accepted', 'held') AND source <> 'estimate'
+                    ORDER BY moment LIMIT 1) first ON TRUE
+              LEFT JOIN LATERAL (
+                   SELECT total FROM energy_reading_data
+                    WHERE meter_id = m.id AND moment >= st.supply_since
+                      AND state IN ('accepted', 'held') AND source <> 'estimate'
+                    ORDER BY moment DESC LIMIT 1) last ON TRUE
+             WHERE m.site_id = %s AND m.active
+            """,
+                site.id,
+            )
+        )
+        found = {}
+        for meter, commodity, since, _read_at, power, used, minutes, limit in rows:
+            is_power = commodity == "electricity"
+            if power is not None and float(power) > float(limit):
+                unit = "kW" if is_power else "m³/h"
+                figures = {"power": f"{float(power):g}", "power_unit": unit}
+                found[meter] = (since, "flowing_power", figures)
+            elif used is not None and float(used) > float(limit) * minutes / 60:
+                figures = {"used": f"{float(used):g}", "unit": "kWh" if is_power else "m³"}
+                found[meter] = (since, "flowing", figures)
+        return found
