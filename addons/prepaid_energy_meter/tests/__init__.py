@@ -11,9 +11,10 @@ from . import (
     test_meter,
     test_neutralize,
     test_order,
+    test_orders_in_flight,
     test_probe,
     test_profile,
-    test_scan,
     test_profile_file,
+    test_scan,
     test_tariff_plan,
 )
