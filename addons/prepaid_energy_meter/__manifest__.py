@@ -15,6 +15,7 @@
         "data/ir_sequence_data.xml",
         "wizard/energy_profile_import_views.xml",
         "wizard/energy_probe_views.xml",
+        "views/energy_field_health_views.xml",
         "views/energy_gateway_scan_views.xml",
         "views/energy_gateway_views.xml",
         "views/energy_meter_profile_views.xml",

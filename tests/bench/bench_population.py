@@ -80,10 +80,10 @@ class Population:
         cr.execute(
             """
             INSERT INTO energy_meter (name, commodity, property_id, site_id, company_id, active,
-                   driver, register_digits, max_power, read_interval, is_protected, cut_priority,
-                   can_switch)
+                   driver, register_digits, max_power, read_interval, reads_every, is_protected,
+                   cut_priority, can_switch)
             SELECT %(name)s || n, 'electricity', %(site)s, %(site)s, %(company)s, TRUE, 'none', 6,
-                   30, 30, FALSE, 10, TRUE FROM generate_series(1, %(count)s) n RETURNING id
+                   30, 30, 30, FALSE, 10, TRUE FROM generate_series(1, %(count)s) n RETURNING id
             """,
             values,
         )

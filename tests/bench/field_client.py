@@ -69,9 +69,11 @@ def run_ours(task: dict) -> dict:
 
 async def read_by_buses(task: dict) -> dict:
     from modbus.bus import Bus, Events
-    from modbus.client import GatewayClient
+    from modbus.client import GatewayClient, Timing
     from modbus.device import ModbusDriver
     from modbus.driver import FieldMeter, OrderHooks
+    from modbus.framing import TcpFraming
+    from modbus.link import TcpLink
     from modbus.profile import Profile
 
     profile = Profile.from_dict(task["profile"])
@@ -101,7 +103,8 @@ async def read_by_buses(task: dict) -> dict:
             finished=lambda _order, _outcome: None,
             gateway=lambda _health: None,
         )
-        client = GatewayClient("127.0.0.1", port, allowed=LOOPBACK, connect_timeout=30)
+        link = TcpLink("127.0.0.1", port, LOOPBACK)
+        client = GatewayClient(link, TcpFraming(), Timing(connect=30))
         bus = Bus(ModbusDriver(client), events, OrderHooks(may_write=may_write), moment)
         first = 1000 * number
         bus.set_meters(

@@ -66,7 +66,8 @@ class Field:
         env.cr.execute(
             """
             UPDATE energy_meter m
-               SET driver = 'modbus', profile_id = %s, read_interval = 1, max_power = 0,
+               SET driver = 'modbus', profile_id = %s, read_interval = 1, reads_every = 1,
+                   max_power = 0,
                    gateway_id = (%s)[1 + (v.number - 1) / %s], unit_id = 1 + (v.number - 1) %% %s,
                    name = lpad(((v.number - 1) / %s)::text, 3, '0')
                           || lpad((1 + (v.number - 1) %% %s)::text, 2, '0')
@@ -82,6 +83,16 @@ class Field:
     def post(self, accounts: list[int], amount: Decimal) -> float:
         """Move the balances as money does and decide on the supplies; the monotonic moment at
         which it was committed."""
+        from psycopg2.errors import SerializationFailure
+
+        while True:
+            try:
+                return self._post(accounts, amount)
+            except SerializationFailure:
+                # A settling was first; Odoo repeats a request then, too.
+                continue
+
+    def _post(self, accounts: list[int], amount: Decimal) -> float:
         from odoo.addons.prepaid_energy.models.energy_wallet import Draft
 
         with closing(self.registry.cursor()) as cr:

@@ -39,6 +39,7 @@ class Worker:
 
     def __init__(self, database, number, barrier):
         self.number = number
+        self.count = barrier.parties
         self._registry = Registry(database)
         self._barrier = barrier
 
@@ -50,6 +51,17 @@ class Worker:
         with closing(self._registry.cursor()) as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
             return retrying(partial(function, env), env)
+
+    def insist(self, function):
+        """Call function(env) in a transaction as a connector does: again if another was first."""
+        while True:
+            try:
+                with closing(self._registry.cursor()) as cr:
+                    result = function(api.Environment(cr, SUPERUSER_ID, {}))
+                    cr.commit()
+                    return result
+            except (psycopg2.errors.SerializationFailure, psycopg2.errors.UniqueViolation):
+                continue
 
     def settle(self):
         """Settle as a connector or the scheduled action does; returns the accounts settled."""
@@ -335,6 +347,52 @@ def hand_over(worker, meters):
     return pairs
 
 
+def take_cuts(worker, meters, rounds):
+    """Connectors that hold every so-manieth meter each: one more of each one's is to be cut in each
+    round, and all take what is due before any of them writes.
+    """
+    if not worker.number:
+        worker.within(_may_cut)
+    worker.turn()
+    mine = meters[worker.number :: worker.count]
+    for turn in range(rounds):
+        worker.within(partial(_want_cut, meter=mine[turn]))
+        taken = worker.insist(lambda env: [o["id"] for o in env["energy.command"]._take(mine)])
+        worker.turn()
+        for order in taken:
+            worker.insist(partial(_write, order=order))
+        worker.turn()
+
+
+def _may_cut(env):
+    env["energy.credit.policy"].search([]).fresh_hours = 1000
+    env.flush_all()
+    env.cr.execute("UPDATE energy_meter SET can_switch = TRUE WHERE name LIKE 'CONTENDED%'")
+
+
+def _want_cut(env, meter):
+    account = env["energy.meter"].browse(meter).account_id
+    env["energy.command"]._command(
+        [
+            {
+                "meter_id": meter,
+                "kind": "supply",
+                "value": "off",
+                "mode": "prepaid",
+                "cause": "arrears",
+                "user_id": env.uid,
+                "account_id": account.id,
+            }
+        ]
+    )
+
+
+def _write(env, order):
+    command = env["energy.command"].browse(order)
+    if not command._check():
+        command._sent("01 10")
+
+
 def _change(env, change):
     company = env.ref("prepaid_energy.company_demo")
     return (
@@ -436,7 +494,7 @@ SCENARIOS = {
     for function in (
         credits, same_key, top_up_all, withdrawals, draft, requests, charge_and_payment,
         month_end, settle_rounds, settle_many, lose_connection, hand_over, check, make,
-        killed_at_the_balance, killed_at_the_receipt,
+        killed_at_the_balance, killed_at_the_receipt, take_cuts,
     )
 }  # fmt: skip
 

@@ -300,7 +300,26 @@ def test_receipt_of_a_killed_drawing_is_drawn_without_a_gap(contended):
 
 
 # A planted defect for each property, and the check that must catch it.
+def test_connectors_together_cut_no_more_than_one_may(contended):
+    """200 rooms: four an hour. Three connectors, each of which sees what the others wait for."""
+    contended.run("take_cuts", 3, meters=contended.meters, rounds=4)
+    [(cut,)] = contended.rows("SELECT count(*) FROM energy_command WHERE sent_at IS NOT NULL")
+    assert 3 <= cut <= 4
+    stops = contended.rows("SELECT limit_count, state FROM energy_cut_breaker")
+    assert stops == [(4, "tripped")]
+    waiting = contended.rows(
+        "SELECT count(*) FROM energy_command WHERE waits_for = 'breaker' AND state = 'queued'"
+    )
+    assert waiting == [(12 - cut,)]
+
+
 DEFECTS = [
+    (
+        test_connectors_together_cut_no_more_than_one_may,
+        "energy_cut_breaker.EnergyCutBreaker._cuts",
+        "AND state = 'queued'",
+        "AND state = 'queued' AND tries > 0",
+    ),
     (
         test_five_hundred_credits_from_eight_workers,
         "energy_wallet.EnergyWallet._repeated",

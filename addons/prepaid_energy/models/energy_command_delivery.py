@@ -262,12 +262,14 @@ class EnergyCommand(models.Model):
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
-                   waits_for = NULL,
+                   waits_for = CASE WHEN %(state)s = 'queued' AND waits_for IN %(released)s
+                                    THEN waits_for END,
                    sent_at = CASE WHEN %(sent)s THEN energy_now() ELSE sent_at END,
                    done_at = CASE WHEN %(done)s THEN energy_now() ELSE done_at END
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')
             """,
                 state=state,
+                released=UNTIL_RELEASED,
                 error=error,
                 request=request,
                 response=response,

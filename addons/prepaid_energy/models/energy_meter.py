@@ -2,6 +2,7 @@ from odoo import Command, _, api, fields, models
 from odoo.exceptions import ValidationError
 
 COMMODITIES = [("electricity", "Electricity"), ("water", "Water")]
+HALF_HOURLY = 30
 UNITS = {"electricity": "kWh", "water": "m³"}
 
 
@@ -44,9 +45,12 @@ class EnergyMeter(models.Model):
         "0: not checked.",
     )
     read_interval = fields.Integer(
-        string="Read Every (Minutes)",
-        default=30,
-        help="Readings are taken at whole multiples of it from the site's midnight.",
+        string="Own Interval (Minutes)",
+        help="The meter is read at whole multiples of it from the site's midnight, and at midnight "
+        "itself. 0: as often as its group.",
+    )
+    reads_every = fields.Integer(
+        string="Read Every (Minutes)", compute="_compute_reads_every", store=True
     )
     is_protected = fields.Boolean(string="Protected", tracking=True, help="Never cut for arrears.")
     cut_priority = fields.Integer(
@@ -89,11 +93,18 @@ class EnergyMeter(models.Model):
         "CHECK (register_digits BETWEEN 0 AND 12)", "Register digits: 0 (unknown) to 12."
     )
     _check_interval = models.Constraint(
-        "CHECK (read_interval BETWEEN 1 AND 1440)", "A meter is read every 1 to 1440 minutes."
+        "CHECK (read_interval BETWEEN 0 AND 1440)",
+        "A meter is read every 1 to 1440 minutes; 0: as often as its group.",
     )
     _check_max_power = models.Constraint(
         "CHECK (max_power >= 0)", "The most per hour cannot be negative."
     )
+
+    @api.depends("read_interval")
+    def _compute_reads_every(self):
+        """Half-hourly, unless the meter says otherwise; a driver's add-on knows its groups."""
+        for meter in self:
+            meter.reads_every = meter.read_interval or HALF_HOURLY
 
     @api.depends("driver")
     def _compute_can_switch(self):

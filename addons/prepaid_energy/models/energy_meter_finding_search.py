@@ -88,7 +88,7 @@ class EnergyMeterFinding(models.Model):
                     WHERE meter_id = m.id AND state = 'accepted' AND source <> 'estimate'
                     ORDER BY moment DESC LIMIT 1) last ON TRUE
              WHERE COALESCE(last.moment, s.start_at) < energy_now()
-                   - c.energy_silent_intervals * m.read_interval * interval '1 minute'
+                   - c.energy_silent_intervals * m.reads_every * interval '1 minute'
             """,
                 self._in_service(site),
             )

@@ -13,6 +13,7 @@ COLUMNS = {
     "misses": "integer",
     "clock_offset": "integer",
     "error": "varchar",
+    "latency_ms": "integer",
     "trip_cause": "varchar",
     "alarms": "varchar",
 }
@@ -82,6 +83,11 @@ class EnergyMeterStatus(models.Model):
         "negative. Readings always go by the platform's clock.",
     )
     error = fields.Char(string="Last Error", readonly=True)
+    latency_ms = fields.Integer(
+        string="Answers After (ms)",
+        readonly=True,
+        help="Milliseconds from a request to its answer, in the last reading.",
+    )
 
     _meter_uniq = models.UniqueIndex("(meter_id)", "A meter has one status.")
 

@@ -1,5 +1,6 @@
 from collections import Counter
 from decimal import Decimal
+from itertools import chain
 
 from odoo import api, models
 from odoo.exceptions import UserError
@@ -39,9 +40,11 @@ class EnergySettlement(models.AbstractModel):
         # Takes no snapshot: locking is still the first to look at data.
         self.env.cr.execute(AS_WRITTEN)
         wallets = self._lock(account_ids)
-        accounts = sorted({state[3] for state in wallets.values()})
-        queue = self._queued(accounts)
-        if not queue:
+        locked = {state[3] for state in wallets.values()}
+        queue = self._queued(sorted(locked))
+        # Another worker may have settled some since they were chosen.
+        accounts = sorted(locked.intersection(chain.from_iterable(row[3] for row in queue)))
+        if not accounts:
             return 0
         failures = self._work_off(queue, accounts, wallets)
         for account, refused in failures.items():

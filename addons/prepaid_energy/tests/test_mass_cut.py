@@ -8,6 +8,7 @@ from ..models.energy_command_breaker import EnergyCommand as Held
 from ..models.energy_command_delivery import EnergyCommand as Delivery
 from ..models.energy_cut_breaker import EnergyCutBreaker as Breaker
 from ..models.energy_cut_breaker_release import EnergyCutBreaker as Release
+from ..wizard.energy_operation_many import EnergyOperation as Many
 from .switching_case import HOUR, MINUTE, START, SwitchingCase
 
 
@@ -140,12 +141,16 @@ class TestMassCut(SwitchingCase):
             command = self.orders.browse(order["id"])
             self.assertIn("Release of mass cut-offs", command._check())
             self.assertEqual(command.state, "queued")
-            # Retrying does not lose that it waits.
+            # Its meter did not answer: it waits all the same.
+            command._retry("no answer", counts=False)
+            self.look_again()
+            self.assertEqual(self.take(self.meters), [])
             self.assertEqual(self.stops().held_count, 5)
 
         self.holds(
             check,
             (Delivery._check, "elif self.waits_for in UNTIL_RELEASED:", "elif False:"),
+            (Delivery._set, "THEN waits_for END", "THEN NULL END"),
         )
 
     def test_released_list_is_cut_and_a_new_crowd_waits_again(self):
@@ -370,9 +375,13 @@ class TestMassCut(SwitchingCase):
             self.assertFalse(self.last(self.meters[4]))
             self.assertTrue(off(self.meters[4:8], typed_count=4).is_many)
             self.assertEqual(self.last(self.meters[7]).value, "off")
-            operator.login = f"was_{operator.id}"
 
-        check()
+        self.holds(
+            check,
+            (Many._is_many, "len(before | set(", "len(set() | set("),
+            (Many._check_ready, "if self.is_many and", "if False and"),
+            (Many._check_ready, "self.typed_count != self.room_count", "not self.typed_count"),
+        )
 
     def test_crowd_does_not_wait_for_a_mail_server(self):
         self.use(self.meters[:4], START + HOUR)

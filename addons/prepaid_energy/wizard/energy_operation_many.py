@@ -44,7 +44,7 @@ class EnergyOperation(models.TransientModel):
 
     def _check_ready(self):
         """Override: refuse to turn off many rooms whose number was not typed."""
-        super()._check_ready()
+        result = super()._check_ready()
         if self.is_many and self.typed_count != self.room_count:
             raise UserError(
                 _(
@@ -53,3 +53,4 @@ class EnergyOperation(models.TransientModel):
                     self.room_count,
                 )
             )
+        return result

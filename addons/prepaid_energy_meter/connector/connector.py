@@ -13,6 +13,7 @@ from odoo.addons.prepaid_energy.clock import monotonic
 from ..modbus.addresses import Allowed
 from ..modbus.bus import Events
 from ..modbus.loop import new_event_loop
+from ..modbus.tally import Tally
 from . import store
 from .collector import Collector
 from .database import Database
@@ -27,6 +28,8 @@ from .worker import Worker
 _logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
+#: Real seconds between two times at which it is kept how readings went.
+HEALTH_SECONDS = 60.0
 CHANNELS = ("energy_command", "energy_clock", "energy_field")
 
 
@@ -73,7 +76,7 @@ class Connector:
             self.database,
             self._bus_of_gateway,
             lambda: list(self.workers),
-            lambda order: make_job(order, self.desk.hooks),
+            lambda order: make_job({**order, "now": self.clock.now}, self.desk.hooks),
             self.holder,
         )
         self.desk = OrderDesk(self.database, self._bus_of, self._my_meters, self.jobs, self.holder)
@@ -82,6 +85,8 @@ class Connector:
         self._worker_of: dict[int, Worker] = {}
         self._gateways, self._networks = {}, (Allowed(), "")
         self._changing = asyncio.Lock()
+        # How readings went since it was last kept: by gateway, by meter.
+        self._tallies: dict[int, dict[int, Tally]] = {}
         self._faults = {}
         if self.handle_signals:
             loop = asyncio.get_running_loop()
@@ -99,6 +104,7 @@ class Connector:
             await self.desk.drain()
             await self.collector.flush()
             await self.desk.drain()
+            await self._keep_health()
             await self.database.run(store.release, self.holder)
             await asyncio.get_running_loop().run_in_executor(None, self.database.close)
             _logger.info("Connector %s stopped", self.holder)
@@ -110,6 +116,7 @@ class Connector:
             for coroutine in (
                 listener.run(),
                 self._beat_loop(),
+                self._health_loop(),
                 self._load_loop(),
                 self._clock_loop(),
                 self._due_loop(),
@@ -220,7 +227,7 @@ class Connector:
             snapshot=self._snapshot,
             missed=self._missed,
             finished=self.desk.finished,
-            gateway=lambda health: self._gateway_changed(gateway.name, health),
+            gateway=lambda health: None,
             job=self.jobs.finished,
         )
         worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
@@ -234,12 +241,30 @@ class Connector:
     async def _drop(self, gateway_id):
         worker = self.workers.pop(gateway_id)
         await worker.stop()
+        self._note_health(worker)
         for key in worker.keys:
             self._worker_of.pop(key, None)
         self.desk.lost(worker.keys)
         self.jobs.lost(gateway_id)
         self.schedule.forget(worker.keys)
         _logger.info("Gateway %s: let go", worker.gateway.name)
+
+    def _note_health(self, worker):
+        of_gateway = self._tallies.setdefault(worker.gateway.id, {})
+        for meter, tally in worker.bus.take_tallies().items():
+            of_gateway.setdefault(meter, Tally()).add(tally)
+
+    async def _keep_health(self):
+        for worker in self.workers.values():
+            self._note_health(worker)
+        tallies, self._tallies = self._tallies, {}
+        if any(tallies.values()):
+            await self.database.run(store.keep_health, tallies)
+
+    async def _health_loop(self):
+        while True:
+            await asyncio.sleep(HEALTH_SECONDS)
+            await self._keep_health()
 
     async def _load_loop(self):
         while True:
@@ -297,7 +322,14 @@ class Connector:
     async def _due_loop(self):
         while True:
             self._tick.clear()
-            for key in self.schedule.due(self.clock.now()):
+            at_midnight, others = self.schedule.due(self.clock.now())
+            by_worker = {}
+            for key in at_midnight:
+                if key in self._worker_of:
+                    by_worker.setdefault(self._worker_of[key], []).append(key)
+            for worker, keys in by_worker.items():
+                worker.bus.ask_reads_first(keys)
+            for key in others:
                 if key in self._worker_of:
                     self._worker_of[key].bus.ask_read(key)
             try:
@@ -325,13 +357,5 @@ class Connector:
         self.desk.answered(snapshot.meter)
 
     def _missed(self, meter, health):
-        if health.misses in (0, 3):
-            _logger.info("Meter %s: %s", meter.name, health.error)
         self.collector.miss(meter, health)
         self.desk.missed(meter.key, health.error)
-
-    def _gateway_changed(self, name, health):
-        if health.online is False and health.error:
-            _logger.info("Gateway %s does not answer: %s", name, health.error)
-        elif health.online:
-            _logger.info("Gateway %s answers", name)

@@ -21,6 +21,16 @@ def aligned(now: datetime, zone: ZoneInfo, interval: int) -> datetime:
     return min(moment, now)
 
 
+def begins_day(moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether a moment begins a day of the zone; naive UTC. Where the clock leaps over midnight,
+    the day begins later."""
+    here, before = (
+        at.replace(tzinfo=UTC).astimezone(zone).date()
+        for at in (moment, moment - timedelta(seconds=1))
+    )
+    return here > before
+
+
 @dataclass
 class DueMeter:
     """What decides when a meter is read next. ``read_at``: the last reading, naive UTC."""
@@ -61,21 +71,25 @@ class Schedule:
         if key in self._meters:
             self._meters[key].read_at = moment
 
-    def due(self, now: datetime) -> list[int]:
-        """Return the meters that have become due."""
-        keys = []
-        for group, meters in self._groups.items():
+    def due(self, now: datetime) -> tuple[list[int], list[int]]:
+        """Return the meters that have become due: those whose moment begins a day, and the others.
+
+        Those that are read seldom come first in each, because their next reading is far.
+        """
+        at_midnight, others = [], []
+        for group in sorted(self._groups, key=lambda group: -group[1]):
             moment = aligned(now, *group)
             if self._done.get(group) == moment:
                 continue
             self._done[group] = moment
-            for meter in meters:
+            keys = at_midnight if begins_day(moment, group[0]) else others
+            for meter in self._groups[group]:
                 latest = max(filter(None, (meter.read_at, meter.asked_for)), default=None)
                 # A clock that was set back makes a later reading no reason not to read.
                 if latest is None or latest < moment or latest > now:
                     meter.asked_for = moment
                     keys.append(meter.key)
-        return keys
+        return at_midnight, others
 
     def forget(self, keys: Iterable[int]) -> None:
         """Ask for these again, because whoever was asked is gone."""

@@ -64,7 +64,7 @@ def load_field(env):
     profiles, faults = usable_profiles(env)
     env.cr.execute(
         """
-        SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.read_interval, p.tz,
+        SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.reads_every, p.tz,
                s.read_at, m.control_key, s.identified_at, s.serial_known, s.multiplier_read::text
           FROM energy_meter m
           JOIN energy_gateway g ON g.id = m.gateway_id AND g.active
@@ -163,10 +163,15 @@ def beat(env, holder, gateway_ids, healths):
     held = {row[0] for row in env.cr.fetchall()}
     rows = [row for row in healths if row[0] in held]
     if rows:
+        offline = env["energy.gateway"]._offline([row[0] for row in rows])
         env.cr.execute_values(
             """
             UPDATE energy_gateway_status s
                SET is_online = COALESCE(v.online::boolean, s.is_online), misses = v.misses,
+                   offline_since = CASE WHEN v.online::boolean THEN NULL
+                                        WHEN NOT v.online::boolean
+                                        THEN COALESCE(s.offline_since, energy_now())
+                                        ELSE s.offline_since END,
                    error = NULLIF(v.error, ''), reads_good = v.good, reads_bad = v.bad,
                    seen_at = CASE WHEN v.answered THEN energy_now() ELSE s.seen_at END
               FROM (VALUES %s) AS v(gateway_id, online, misses, error, good, bad, answered)
@@ -174,6 +179,7 @@ def beat(env, holder, gateway_ids, healths):
             """,
             rows,
         )
+        env["energy.gateway"]._tell_changes(offline, [row[0] for row in rows])
     return held, *look(env), allowed_networks(env)
 
 
@@ -183,6 +189,17 @@ def release(env, holder):
         "UPDATE energy_gateway_status SET lease_holder = NULL, lease_until = NULL"
         " WHERE lease_holder = %s",
         [holder],
+    )
+
+
+def keep_health(env, tallies):
+    """Add what was counted since the last time to each gateway's hour and each meter's day.
+
+    :param dict tallies: :class:`modbus.tally.Tally` by meter id, by gateway id
+    """
+    env["energy.gateway.hour"]._add(tallies)
+    env["energy.meter.day"]._add(
+        {meter: tally for of_gateway in tallies.values() for meter, tally in of_gateway.items()}
     )
 
 
@@ -241,6 +258,7 @@ def _status_row(snapshot: Snapshot, state_is_newer, is_stranger):
         "seen_at": snapshot.moment,
         "misses": 0,
         "error": None,
+        "latency_ms": round(snapshot.latency),
     }
     row["alarms"] = " ".join(snapshot.alarms) or None
     if snapshot.supply_state and not state_is_newer:

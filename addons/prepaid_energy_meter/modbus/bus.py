@@ -36,6 +36,7 @@ from .errors import (
 )
 from .identity import AGAIN, EVERY, Identity, is_due, multiplier_of, same_serial
 from .monotonic import monotonic
+from .tally import Tally
 
 _logger = logging.getLogger(__name__)
 
@@ -101,12 +102,15 @@ class _Device:
     identified_at: datetime | None = None
     multiplier: Decimal | None = None
     retried: int = 0
+    told: tuple[object, ...] = ()
 
 
 class Bus:
     """The worker of one gateway. All methods belong to one event loop.
 
     :param moment: the caller's clock for readings (naive UTC)
+    :param name: the gateway's, for the log: one line says what happened when it begins, one when
+        it is over
     :param retries: how often a reading is asked for again before it counts as missed
     :param now: monotonic seconds; tests hand in their own
     """
@@ -119,9 +123,11 @@ class Bus:
         moment: Callable[[], datetime],
         *,
         limits: Limits | None = None,
+        name: str = "",
         retries: int = 0,
         now: Callable[[], float] = monotonic,
     ):
+        self.name = name
         self.retries = retries
         self.driver = driver
         self.events = events
@@ -138,6 +144,8 @@ class Bus:
         self._jobs: dict[int, Job] = {}
         self._is_jobs_turn = True
         self._silent: set[int] = set()
+        self._interrupted: set[int] = set()
+        self._tallies: dict[int, Tally] = {}
         self._asking: dict[int, tuple[Snapshot, Identity | None]] = {}
         self._wake = asyncio.Event()
 
@@ -150,7 +158,7 @@ class Bus:
                 meter.unit,
                 meter.profile.code,
             ):
-                new[meter.key] = _Device(meter, old.health)
+                new[meter.key] = _Device(meter, old.health, told=old.told)
             else:
                 new[meter.key] = _Device(meter)
             new[meter.key].identified_at = meter.identified_at
@@ -164,12 +172,29 @@ class Bus:
         """:raise KeyError: no such meter on this bus"""
         return self._devices[key].health
 
+    def take_tallies(self) -> dict[int, Tally]:
+        """How the readings of each meter went since this was last asked."""
+        tallies, self._tallies = self._tallies, {}
+        return tallies
+
+    def _tally(self, key: int) -> Tally:
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
+        return tally
+
     def ask_read(self, key: int, urgent: bool = False) -> None:
         """Have a meter read: when its turn comes and, unless urgent, it is not waiting out a
         failure. Asking twice before that is asking once."""
         if key in self._devices:
             (self._urgent if urgent else self._due)[key] = None
             self._wake.set()
+
+    def ask_reads_first(self, keys: Iterable[int]) -> None:
+        """Have meters read in this order, before those that wait from earlier on: what is read at
+        midnight ends a day."""
+        self._due = {key: None for key in keys if key in self._devices} | self._due
+        self._wake.set()
 
     def give_order(self, order: SupplyOrder) -> None:
         """Have an order carried out next. ``events.finished`` is called exactly once for it."""
@@ -214,8 +239,7 @@ class Bus:
         """Do the one next thing. :return: False when there is nothing to do now"""
         now = self.now()
         if self._orders:
-            order = self._orders.pop(next(iter(self._orders)))
-            await self._start(order)
+            await self._start(self._next_order())
             return True
         for pending in self._pending.values():
             if pending.look_at <= now:
@@ -257,11 +281,14 @@ class Bus:
     async def _read(self, device: _Device, queue: dict[int, None]) -> None:
         meter, health = device.meter, device.health
         try:
-            snapshot = await self.driver.read(meter, self.moment)
+            self._interrupted.clear()
+            snapshot = await self.driver.read(meter, self.moment, self._let_orders_by)
         except NotHolder:
             # The lease is over, and with it this worker.
             raise
         except FieldError as error:
+            self._tally(meter.key).failed(error)
+            self._log_trouble(device, error)
             is_lost = isinstance(error, NoAnswer | WrongAnswer)
             if is_lost and not health.misses and device.retried < self.retries:
                 # At the end of its queue: the others and every order go first.
@@ -274,10 +301,17 @@ class Bus:
             self._failed(device, error)
             return
         device.retried = 0
+        self._tally(meter.key).came(snapshot.latency)
+        if device.told:
+            device.told = ()
+            _logger.info("Gateway %s, meter %s: answers again", self.name, meter.name)
         self._gateway_answered()
         if health.online is False:
             # Whoever was away may come back as another one.
             device.identified_at = None
+        if meter.key in self._interrupted:
+            # It was switched meanwhile: which state the reading shows is not known.
+            snapshot = replace(snapshot, supply_state=None)
         health.good += 1
         health.online, health.misses, health.wait_until, health.error = True, 0, 0.0, ""
         if meter.profile.daily and is_due(device.identified_at, self.moment()):
@@ -300,14 +334,27 @@ class Bus:
         now = self.moment()
         device.identified_at = now - EVERY + AGAIN if identity.silent else now
         device.multiplier = multiplier_of(meter.profile, identity.values) or device.multiplier
-        if identity.serial is not None and same_serial(identity.serial, meter.name):
-            device.meter = replace(meter, serial_known=True)
+        if identity.serial is not None:
+            if same_serial(identity.serial, meter.name):
+                device.meter = replace(meter, serial_known=True)
+            else:
+                self._tally(key).wrong_meter += 1
         self._tell(device, replace(snapshot, identity=identity))
 
     def _tell(self, device: _Device, snapshot: Snapshot) -> None:
         if snapshot.multiplier is None and device.multiplier is not None:
             snapshot = replace(snapshot, multiplier=device.multiplier)
         self.events.snapshot(snapshot)
+
+    def _log_trouble(self, device: _Device, error: FieldError) -> None:
+        """Log what is wrong with a meter once, until it changes or is over."""
+        if isinstance(error, Unreachable | Refused):
+            # The gateway's, told once for all behind it.
+            return
+        kind = type(error), getattr(error, "code", None)
+        if device.told != kind:
+            device.told = kind
+            _logger.info("Gateway %s, meter %s: %s", self.name, device.meter.name, error)
 
     def _failed(self, device: _Device, error: FieldError) -> None:
         """Sort a failed reading: the gateway's fault, the meter's, or the profile's."""
@@ -350,12 +397,15 @@ class Bus:
         if len(self._silent) >= enough > 1 and self.health.online is not False:
             self.health.online = False
             self.health.error = f"no meter answers any more; the last one: {error}"
+            _logger.info("Gateway %s: %s", self.name, self.health.error)
             self.events.gateway(self.health)
 
     def _gateway_answered(self) -> None:
         self.health.good += 1
         self._silent.clear()
         changed = self.health.online is not True or self.health.misses
+        if changed:
+            _logger.info("Gateway %s answers", self.name)
         if self.health.online is False:
             # Behind a gateway that was away there may be other meters now.
             for device in self._devices.values():
@@ -369,11 +419,23 @@ class Bus:
         health = self.health
         health.bad += 1
         health.misses += 1
+        if health.misses == 1:
+            _logger.info("Gateway %s: %s", self.name, error)
         health.error = str(error)
         health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
         if health.misses >= self.limits.offline_after:
             health.online = False
         self.events.gateway(health)
+
+    def _next_order(self) -> SupplyOrder:
+        return self._orders.pop(next(iter(self._orders)))
+
+    async def _let_orders_by(self) -> None:
+        """Between two blocks of a reading: an order waits for one of them at most."""
+        while self._orders:
+            order = self._next_order()
+            self._interrupted.add(order.meter)
+            await self._start(order)
 
     async def _start(self, order: SupplyOrder) -> None:
         device = self._devices.get(order.meter)

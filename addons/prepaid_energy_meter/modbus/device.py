@@ -1,9 +1,10 @@
 """The Modbus driver: reading and switching one meter through its profile."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from .client import Exchange, GatewayClient
 from .codec import Value, decode
@@ -33,6 +34,17 @@ _OWN_PLACE = frozenset(
 #: Looks in a row without an answer after which a written order is left for a later attempt,
 #: so that a meter that died holds the others up for so many time-outs only.
 MOST_SILENT_LOOKS = 2
+#: Real seconds for which a reading shows which meter answers: nobody swaps one in less.
+SEEN_SECONDS = 10.0
+
+
+class _Compared(NamedTuple):
+    """What a reading showed of who answers, when, and over which connection."""
+
+    at: float
+    connection: int
+    total: Decimal
+    serial: str | None
 
 
 class ModbusDriver:
@@ -44,11 +56,17 @@ class ModbusDriver:
     def __init__(self, client: GatewayClient, *, now: Callable[[], float] = monotonic):
         self.client = client
         self.now = now
+        self._compared: dict[int, _Compared] = {}
 
     async def close(self) -> None:
         self.client.close()
 
-    async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
+    async def read(
+        self,
+        meter: FieldMeter,
+        moment: Callable[[], datetime],
+        let_by: Callable[[], Awaitable[None]] | None = None,
+    ) -> Snapshot:
         """One reading: every polled register, in the profile's blocks.
 
         ``moment`` is asked once, when the block with the total has arrived.
@@ -57,14 +75,21 @@ class ModbusDriver:
         plan = profile.reading_plan
         data: list[bytes] = []
         when: datetime | None = None
+        waited = 0.0
         for number, block in enumerate(plan.blocks):
+            if number and let_by is not None:
+                await let_by()
+            asked = self.now()
             data.append(await self.client.read_bytes(meter.unit, profile, block))
+            waited += self.now() - asked
             if number == plan.holds_total:
                 when = moment()
         values = plan.values(data)
         total = values["total"]
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
+        serial = values.get("serial")
+        self._compared[meter.key] = _Compared(self.now(), self.client.connections, total, serial)
         flags = values.get("supply_state")
         return Snapshot(
             meter=meter.key,
@@ -75,10 +100,11 @@ class ModbusDriver:
             voltage=values.get("voltage"),
             current=values.get("current"),
             supply_state=_state(meter, flags),
-            serial=values.get("serial"),
+            serial=serial,
             values={name: value for name, value in values.items() if name not in _OWN_PLACE},
             raw=plan.raw(data),
             multiplier=multiplier_of(profile, values),
+            latency=1000 * waited / len(plan.blocks),
             trip=profile.trip_of(values),
             alarms=profile.alarms_of(values),
         )
@@ -237,6 +263,8 @@ class ModbusDriver:
     async def _compare(self, meter: FieldMeter, order: SupplyOrder) -> None:
         """Make sure that it is this meter that answers.
 
+        A reading of a moment ago over the same connection has shown it already.
+
         :raise WrongMeter: another serial number, or a register that does not go on from the
             last one
         """
@@ -245,8 +273,17 @@ class ModbusDriver:
         if serial is not None and serial.certainty == "C" and not meter.serial_known:
             # Nobody has seen this register on a device: no order hangs on it.
             serial = None
-        register = serial or profile.named("total")
-        value, _exchange = await self._one(meter, register)
+        value: Value = None
+        seen = self._compared.get(meter.key)
+        if (
+            seen is not None
+            and self.client.is_connected
+            and seen.connection == self.client.connections
+            and self.now() - seen.at <= SEEN_SECONDS
+        ):
+            value = seen.total if serial is None else seen.serial
+        if value is None:
+            value, _exchange = await self._one(meter, serial or profile.named("total"))
         if serial is not None:
             if not same_serial(str(value or ""), meter.name):
                 raise WrongMeter(f"serial number {value} answers, expected {meter.name}")

@@ -46,9 +46,9 @@ class Snapshot:
     has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
     block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
     now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
-
     ``trip``: why the meter turned its supply off by itself, of ``flags.TRIPS``; ``alarms``: what it
-    reports of itself, of ``flags.ALARMS``.
+    reports of itself, of ``flags.ALARMS``. ``latency``: milliseconds from request to answer, the
+    mean of its exchanges.
     """
 
     meter: int
@@ -66,6 +66,7 @@ class Snapshot:
     identity: Identity | None = None
     trip: str | None = None
     alarms: tuple[str, ...] = ()
+    latency: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,16 @@ class Job(Protocol):
 class Driver(Protocol):
     """One bus of one protocol."""
 
-    async def read(self, meter: FieldMeter, moment: Callable[[], datetime]) -> Snapshot:
-        """:raise FieldError: nothing readable came; a snapshot is whole or not at all"""
+    async def read(
+        self,
+        meter: FieldMeter,
+        moment: Callable[[], datetime],
+        let_by: Callable[[], Awaitable[None]] | None = None,
+    ) -> Snapshot:
+        """A whole reading. Between two exchanges of it ``let_by`` lets what cannot wait go first.
+
+        :raise FieldError: nothing readable came; a snapshot is whole or not at all
+        """
 
     async def identify(
         self, meter: FieldMeter, so_far: Identity | None, moment: Callable[[], datetime]

@@ -122,6 +122,25 @@ class TimePlan:
 
 
 @dataclass(frozen=True)
+class ClockWrite:
+    """How the clock is set: the seven bytes of the register that means it, filled up with zeros.
+
+    ``monday``: what the device counts Monday as. ``confirmed``: as of a control.
+    """
+
+    function: int
+    address: int
+    words: int
+    monday: int
+    certainty: str
+    confirmed: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.certainty != "C" or bool(self.confirmed)
+
+
+@dataclass(frozen=True)
 class Profile:
     """A meter type, checked. Make one with :meth:`from_dict`.
 
@@ -147,6 +166,7 @@ class Profile:
     values: str = "secondary"
     is_template: bool = False
     type_code: int | None = None
+    clock_write: ClockWrite | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Profile":
@@ -195,6 +215,21 @@ class Profile:
         return self.blocks(self.polled)
 
     @cached_property
+    def part_blocks(self) -> tuple[Block, ...]:
+        """Every read that starts and ends with a register within one of `poll_blocks`, the
+        shortest first."""
+        found = set()
+        for whole in self.poll_blocks:
+            inside = [register for register in self.registers if whole.holds(register)]
+            for first in inside:
+                for last in inside:
+                    end = last.address + last.words
+                    block = Block(whole.function, first.address, end - first.address)
+                    if first.address <= last.address and self.allows_read(block):
+                        found.add(block)
+        return tuple(sorted(found, key=lambda block: (block.count, block)))
+
+    @cached_property
     def reading_plan(self):
         """How the values of one reading come out of its blocks."""
         # It is made of a profile, so it imports this module.
@@ -236,12 +271,20 @@ class Profile:
         )
 
     def allows_write(self, function: int, address: int, words: Sequence[int]) -> bool:
-        """Whether exactly these words are the map's supply on or supply off, and in use."""
-        control = self.control
+        """Whether exactly these words are the map's supply on or supply off, and in use, or set its
+        clock."""
+        if function not in self.write_functions:
+            return False
+        clock, control = self.clock_write, self.control
+        if (
+            clock is not None
+            and clock.is_usable
+            and (function, address, len(words)) == (clock.function, clock.address, clock.words)
+        ):
+            return True
         return (
             control is not None
             and control.is_usable
-            and function in self.write_functions
             and (function, address) == (control.function, control.address)
             and any(_are(words, pattern) for pattern in (control.on, control.off))
         )

@@ -8,7 +8,7 @@ from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
 from .errors import ProfileError
 from .flags import ALARMS, TRIPS, FlagRule
 from .planning import LONGEST_READ
-from .profile import KEY, Control, Profile, Register, StateRule, TimePlan
+from .profile import KEY, ClockWrite, Control, Profile, Register, StateRule, TimePlan
 from .vocabulary import (
     CERTAINTIES,
     COMMODITIES,
@@ -60,6 +60,7 @@ class ProfileReader:
                 "control",
                 "plan",
                 "type_code",
+                "clock_write",
                 "values",
                 "template",
                 "trips",
@@ -83,6 +84,7 @@ class ProfileReader:
         if not has_total and not is_template:
             self.problems.append("no polled register means the total")
         control = self._control(registers, write_functions, certainty)
+        clock_write = self._clock_write(registers, write_functions, certainty)
         type_code = None
         if data.get("type_code") is not None:
             type_code = self._integer(data, "type_code", "profile", 0, 0xFFFF)
@@ -110,6 +112,7 @@ class ProfileReader:
             write_functions=write_functions,
             time_plan=time_plan,
             type_code=type_code,
+            clock_write=clock_write,
             values=values,
             is_template=is_template,
             trips=trips,
@@ -265,12 +268,40 @@ class ProfileReader:
             ),
         )
 
+    def _clock_write(
+        self, registers: Sequence[Register], write_functions: frozenset[int], certainty: str
+    ) -> ClockWrite | None:
+        row = self.data.get("clock_write")
+        if row is None:
+            return None
+        place = "clock_write"
+        row = self._row(row, place)
+        self._unknown(row, {"function", "address", "monday", "certainty", "confirmed"}, place)
+        clock = next((r for r in registers if r.meaning == "clock"), None)
+        if clock is None or clock.encoding.type != "bytes" or clock.encoding.length != 7:
+            self.problems.append(f"{place}: no register of 7 bytes means the clock: no read-back")
+        function = self._integer(row, "function", place, 0, 255, 16)
+        if function not in write_functions or function != 16:
+            self.problems.append(
+                f"{place}: function {function} is not 16 among the write functions"
+            )
+        return ClockWrite(
+            function=function,
+            address=self._integer(row, "address", place, 0, 0xFFFF),
+            words=clock.words if clock else 4,
+            monday=self._integer(row, "monday", place, 0, 7, 1),
+            certainty=self._choice(
+                {"certainty": certainty, **row}, "certainty", CERTAINTIES, place
+            ),
+            confirmed=str(row.get("confirmed") or ""),
+        )
+
     def _control(
         self, registers: Sequence[Register], write_functions: frozenset[int], certainty: str
     ) -> Control | None:
         row = self.data.get("control")
         if row is None:
-            if write_functions:
+            if write_functions and self.data.get("clock_write") is None:
                 self.problems.append("write functions without a control")
             return None
         place = "control"

@@ -1,4 +1,5 @@
 from odoo import _, api, fields, models
+from odoo.addons.prepaid_energy.models.energy_meter import HALF_HOURLY
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
@@ -31,6 +32,14 @@ class EnergyGateway(models.Model):
         domain=[("kind", "=", "site")],
     )
     company_id = fields.Many2one(related="site_id.company_id", store=True, index=True)
+    read_interval = fields.Integer(
+        string="Read Every (Minutes)",
+        required=True,
+        default=HALF_HOURLY,
+        tracking=True,
+        help="How often meters behind the gateway are read that have no interval of their own: at "
+        "whole multiples of it from the site's midnight, and at midnight itself.",
+    )
     active = fields.Boolean(default=True, tracking=True)
     meter_ids = fields.One2many("energy.meter", "gateway_id")
     meter_count = fields.Integer(compute="_compute_meter_count")
@@ -63,6 +72,10 @@ class EnergyGateway(models.Model):
         ],
         compute="_compute_armed",
         string="May Write",
+    )
+
+    _check_interval = models.Constraint(
+        "CHECK (read_interval BETWEEN 1 AND 1440)", "Meters are read every 1 to 1440 minutes."
     )
 
     @api.depends("meter_ids")
@@ -193,6 +206,14 @@ class EnergyGateway(models.Model):
             return
         Connector(cr.dbname, seconds=CRON_SECONDS).run()
         self.env.ref("prepaid_energy_meter.ir_cron_collect_readings")._trigger()
+
+    def action_open_health(self):
+        """Open how the readings behind this gateway went, hour by hour."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy_meter.action_energy_gateway_hour"
+        )
+        views = [(False, "graph"), (False, "list"), (False, "pivot")]
+        return dict(action, domain=[("gateway_id", "in", self.ids)], views=views)
 
     def action_open_meters(self):
         """Open the meters of this gateway."""

@@ -49,6 +49,8 @@ class EnergyMeter(models.Model):
     )
     needs_control_key = fields.Boolean(related="profile_id.needs_control_key")
 
+    latency_ms = fields.Integer(related="status_id.latency_ms")
+
     _unit_uniq = models.UniqueIndex(
         "(gateway_id, unit_id) WHERE active AND driver = 'modbus'",
         "Another meter of this gateway has this unit number.",
@@ -67,6 +69,14 @@ class EnergyMeter(models.Model):
             if meter.driver == "modbus":
                 meter.can_switch = meter.profile_id.is_switch_usable
         return result
+
+    @api.depends("gateway_id.read_interval")
+    def _compute_reads_every(self):
+        """Override of `prepaid_energy`: a meter without an interval follows its gateway."""
+        followers = self.filtered(lambda meter: not meter.read_interval and meter.gateway_id)
+        for meter in followers:
+            meter.reads_every = meter.gateway_id.read_interval
+        return super(EnergyMeter, self - followers)._compute_reads_every()
 
     def _plan_limits(self):
         """Override of `prepaid_energy`: a Modbus meter holds the plan that its profile says."""
@@ -129,3 +139,11 @@ class EnergyMeter(models.Model):
         if FIELD_KEYS & vals.keys():
             self.env["energy.gateway"]._notify_field()
         return result
+
+    def action_open_health(self):
+        """Open how the readings of these meters went, day by day."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy_meter.action_energy_meter_day"
+        )
+        views = [(False, "graph"), (False, "list"), (False, "pivot")]
+        return dict(action, domain=[("meter_id", "in", self.ids)], views=views)

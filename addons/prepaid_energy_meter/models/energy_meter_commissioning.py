@@ -167,6 +167,10 @@ class EnergyMeterCommissioning(models.Model):
         )
         if any(sheet.meter_id.driver != "modbus" for sheet in sheets):
             raise UserError(_("Only meters that are read automatically are commissioned."))
+        for sheet in sheets:
+            for check, ratio in (("ct", sheet.meter_id.plate_ct), ("pt", sheet.meter_id.plate_pt)):
+                if ratio:
+                    sheet._line(check).typed_value = f"{ratio:g}"
         sheets.line_ids._judge()
         return sheets
 

@@ -25,6 +25,7 @@ class EnergyMeterProfile(models.Model):
     _name = "energy.meter.profile"
     _description = "Meter profile"
     _order = "name"
+    _rec_names_search = ["name", "code"]
 
     name = fields.Char(required=True)
     code = fields.Char(
@@ -89,6 +90,18 @@ class EnergyMeterProfile(models.Model):
         help="Kinds that the meter knows, with commas: sharp, peak, flat, valley, deep_valley.",
     )
     plan_certainty = fields.Selection(CERTAINTIES, default="C")
+    clock_address = fields.Char(
+        string="Clock Set At",
+        help="Where the clock's seven bytes are written. Empty: it is only read.",
+    )
+    clock_monday = fields.Integer(
+        string="Monday Is", default=1, help="What the meter's clock counts Monday as: 0 to 7."
+    )
+    clock_certainty = fields.Selection(CERTAINTIES, default="C")
+    clock_confirmation = fields.Char(
+        string="Setting Confirmed",
+        help="Who saw it work on which meter; without it a way of certainty C is not used.",
+    )
     can_switch = fields.Boolean(
         string="Has a Relay or Valve", help="The supply can be turned on and off."
     )
@@ -219,6 +232,10 @@ class EnergyMeterProfile(models.Model):
         "is_template",
         "control_confirmation",
         "type_code",
+        "clock_address",
+        "clock_monday",
+        "clock_certainty",
+        "clock_confirmation",
     )
     def _check_map(self):
         for profile in self:
@@ -321,6 +338,13 @@ class EnergyMeterProfile(models.Model):
             }
         if self.type_code:
             data["type_code"] = self.type_code
+        if self.clock_address:
+            data["clock_write"] = {
+                "address": self.clock_address,
+                "monday": self.clock_monday,
+                "certainty": self.clock_certainty or self.certainty,
+                "confirmed": self.clock_confirmation or "",
+            }
         if self.plan_slots:
             data["plan"] = {
                 "slots": self.plan_slots,
@@ -351,6 +375,7 @@ class EnergyMeterProfile(models.Model):
             "can_switch": bool(control),
             "plan_slots": 0,
             "type_code": data.get("type_code") or 0,
+            **_clock_values(data.get("clock_write") or {}, data["certainty"]),
             # Registers come first: flags are judged with them.
             "register_ids": [],
             "flag_ids": [
@@ -432,3 +457,12 @@ def _numbers(text):
         except ValueError:
             numbers.append(part)
     return numbers
+
+
+def _clock_values(row, certainty):
+    return {
+        "clock_address": str(row["address"]) if row else False,
+        "clock_monday": row.get("monday", 1),
+        "clock_certainty": row.get("certainty", certainty),
+        "clock_confirmation": row.get("confirmed") or False,
+    }

@@ -1,11 +1,11 @@
 from datetime import timedelta
 
 from odoo.addons.prepaid_energy import clock
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
-from odoo.tools import SQL
 
 from ..connector import store
+from ..connector.job_kinds import make_job
 from ..modbus.driver import JobResult
 from .common import FieldCommon
 
@@ -57,11 +57,9 @@ class TestOrder(FieldCommon):
 
     def test_order_expires_unless_it_is_under_way(self):
         command = self.probe()
-        self.env.cr.execute("ALTER TABLE energy_command DISABLE TRIGGER USER")
-        self.env.cr.execute(
-            SQL("UPDATE energy_command SET expires_at = energy_now() WHERE id = %s", command.id)
-        )
-        self.env.cr.execute("ALTER TABLE energy_command ENABLE TRIGGER USER")
+        self.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
+        now = clock.now(self.env.cr)
+        self.env["energy.clock"]._set(now + timedelta(minutes=10), 0)
         self.assertEqual(self.take(under_way=command.ids), [])
         command.invalidate_recordset()
         self.assertEqual(command.state, "queued")
@@ -119,3 +117,41 @@ class TestOrder(FieldCommon):
             with self.assertRaises(AccessError):
                 self.gateway.with_user(self.user(role))._order_job("scan", {})
         self.gateway.with_user(self.user("engineer"))._order_job("scan", {})
+
+    def test_clock_is_set_where_the_type_is_known_to_take_it_only(self):
+        with self.assertRaisesRegex(UserError, "is not known"):
+            self.meter._order_clock()
+        own = self.power.copy({"clock_address": "0x0228", "clock_certainty": "C"})
+        self.meter.profile_id = own
+        with self.assertRaisesRegex(UserError, "nobody has confirmed"):
+            self.meter._order_clock()
+        own.clock_confirmation = "Lee, meter FIELD-1"
+        command = self.meter.with_user(self.user("engineer"))._order_clock()
+        self.assertRecordValues(
+            command,
+            [
+                {
+                    "kind": "clock",
+                    "meter_id": self.meter.id,
+                    "gateway_id": False,
+                    "arguments": {"tz": "Asia/Shanghai"},
+                }
+            ],
+        )
+        supply = self.order(self.meter, "off")
+        [taken] = self.env["energy.command"]._take(self.meter.ids)
+        self.assertEqual(taken["id"], supply.id, "a supply order goes first")
+        self.assertEqual(command.state, "queued")
+        gateway, order = store.take_meter_job(
+            self.env, {"id": command.id, "meter_id": self.meter.id, "kind": "clock"}
+        )
+        self.assertEqual((gateway, order["meter"].unit), (self.gateway.id, 1))
+        self.assertEqual(make_job({**order, "now": None}, None).kind, "clock")
+        # Not armed: nothing is written.
+        self.assertIn("not armed", store.may_write(self.env, command.id, "01 10"))
+        with self.assertRaises(AccessError):
+            self.meter.with_user(self.user("operator"))._order_clock()
+
+    def test_job_of_an_unknown_kind_cannot_be_made(self):
+        with self.assertRaisesRegex(ValueError, "unknown kind"):
+            make_job({"id": 1, "kind": "dance", "arguments": {}}, None)
