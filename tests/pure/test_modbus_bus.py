@@ -636,6 +636,48 @@ def test_changed_meters_keep_their_health_unless_they_moved():
     run(test)
 
 
+def test_reading_is_asked_for_again_before_it_counts_as_missed():
+    async def test(field, server):
+        field.bus.retries = 2
+        left = {2: 2, 3: 3}
+
+        async def behave(unit, pdu, frame, writer):
+            left[unit] = left.get(unit, 0) - 1
+            return left[unit] >= 0
+
+        server.behave = behave
+        for unit in (1, 2, 3):
+            field.bus.ask_read(unit)
+        await field.drain()
+        assert [snapshot.meter for snapshot in field.snapshots] == [1, 2]
+        assert [row[:2] for row in field.missed] == [(3, 1)]
+        assert field.bus.health_of(2).bad == 2
+        asked = [unit for unit, _pdu in server.requests]
+        assert asked[:4] == [1, 1, 2, 3], "the others go before another try"
+
+    run(test, timeout=0.03)
+
+
+def test_order_goes_before_another_try():
+    async def test(field, server):
+        obey(server)
+        field.bus.retries = 1
+
+        async def behave(unit, pdu, frame, writer):
+            if unit == 2 and len(server.requests) == 1:
+                field.bus.give_order(SupplyOrder(7, 3, "off", last_total=Decimal(10)))
+                return True
+            return False
+
+        server.behave = behave
+        field.bus.ask_read(2)
+        await field.drain()
+        assert [unit for unit, _pdu in server.requests][:4] == [2, 3, 3, 3]
+        assert [snapshot.meter for snapshot in field.snapshots] == [2]
+
+    run(test, timeout=0.03)
+
+
 class Counting(Job):
     """A job of so many steps, each one read of a unit."""
 

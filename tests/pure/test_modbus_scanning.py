@@ -42,8 +42,8 @@ def scan(server, units, profiles, **options):
             before = len(server.requests)
             result = await job.step(driver)
             steps += 1
-            # One exchange, and a flush where it is due.
-            assert len(server.requests) - before <= 2
+            # After a doubt, one more that settles it.
+            assert len(server.requests) - before <= 2, "one exchange a step"
             if result is not None:
                 await driver.close()
                 return result, steps

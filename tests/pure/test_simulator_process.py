@@ -224,3 +224,29 @@ def test_stop_ends_the_process_and_state_is_taken_up_again(tmp_path):
         assert control._file.readline() == b""
     with running(path, *options) as control:
         assert control.relay("26030200000001")[0]["state"] == "forced off"
+
+
+def test_outage_second_master_and_serial_line_by_command(tmp_path):
+    path, device = tmp_path / "site.json", tmp_path / "line"
+    value = site_value()
+    value["gateways"][1] |= {"kind": "serial", "port": 7, "device": str(device)}
+    path.write_text(json.dumps(value))
+    with running(path, *FROZEN) as control:
+        tcp, serial = control.list()
+        assert (serial["kind"], serial["port"], serial["device"]) == ("serial", 7, str(device))
+        assert device.exists()
+        code, _lines, _errors = command_line(control, "outage", str(tcp["port"]), "refused")
+        assert code == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", tcp["port"]), 2)
+        control.outage(tcp["port"])
+        socket.create_connection(("127.0.0.1", tcp["port"]), 2).close()
+        with pytest.raises(ControlError, match="no port"):
+            control.outage(7, "refused")
+        assert command_line(control, "second_master", "7", "--ms", "1")[0] == 0
+        while control.second_master(7) == 0:
+            control.second_master(7, ms=1)
+        arguments = ("fault", "add", "exception", "--gateway", "7", "--with", "code=11")
+        assert command_line(control, *arguments)[0] == 0
+        assert [(f["kind"], f["code"]) for f in control.faults()] == [("exception", 11)]
+    assert not device.is_symlink()

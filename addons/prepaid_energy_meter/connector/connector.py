@@ -227,7 +227,7 @@ class Connector:
             snapshot=self._snapshot,
             missed=self._missed,
             finished=self.desk.finished,
-            gateway=lambda health: self._gateway_changed(gateway.name, health),
+            gateway=lambda health: None,
             job=self.jobs.finished,
         )
         worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
@@ -357,13 +357,5 @@ class Connector:
         self.desk.answered(snapshot.meter)
 
     def _missed(self, meter, health):
-        if health.misses in (0, 3):
-            _logger.info("Meter %s: %s", meter.name, health.error)
         self.collector.miss(meter, health)
         self.desk.missed(meter.key, health.error)
-
-    def _gateway_changed(self, name, health):
-        if health.online is False and health.error:
-            _logger.info("Gateway %s does not answer: %s", name, health.error)
-        elif health.online:
-            _logger.info("Gateway %s answers", name)

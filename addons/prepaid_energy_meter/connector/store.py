@@ -14,7 +14,7 @@ from odoo.modules.registry import Registry
 
 from ..modbus.addresses import Allowed
 from ..modbus.driver import FieldMeter, Snapshot
-from ..modbus.errors import ProfileError
+from ..modbus.errors import Encrypted, ProfileError
 from ..modbus.line import Line
 from .due import DueMeter
 from .project_clock import look
@@ -163,10 +163,15 @@ def beat(env, holder, gateway_ids, healths):
     held = {row[0] for row in env.cr.fetchall()}
     rows = [row for row in healths if row[0] in held]
     if rows:
+        offline = env["energy.gateway"]._offline([row[0] for row in rows])
         env.cr.execute_values(
             """
             UPDATE energy_gateway_status s
                SET is_online = COALESCE(v.online::boolean, s.is_online), misses = v.misses,
+                   offline_since = CASE WHEN v.online::boolean THEN NULL
+                                        WHEN NOT v.online::boolean
+                                        THEN COALESCE(s.offline_since, energy_now())
+                                        ELSE s.offline_since END,
                    error = NULLIF(v.error, ''), reads_good = v.good, reads_bad = v.bad,
                    seen_at = CASE WHEN v.answered THEN energy_now() ELSE s.seen_at END
               FROM (VALUES %s) AS v(gateway_id, online, misses, error, good, bad, answered)
@@ -174,6 +179,7 @@ def beat(env, holder, gateway_ids, healths):
             """,
             rows,
         )
+        env["energy.gateway"]._tell_changes(offline, [row[0] for row in rows])
     return held, *look(env), allowed_networks(env)
 
 
@@ -208,6 +214,7 @@ def store(env, snapshots, misses, state_is_newer):
     status._take_identities(
         {s.meter: s.identity for s in snapshots if s.identity is not None}, read
     )
+    status._take_encrypted([miss.meter for miss in misses if miss.error == Encrypted.TEXT])
     strangers = status._strangers({s.meter for s in snapshots})
     judged = status._differing_multipliers(read)
     ratios = {(s.meter, s.moment): s.multiplier for s in snapshots if s.meter in judged}

@@ -30,7 +30,12 @@ class Worker:
         self._was_good = 0
         self.client = gateway.line.client(allowed, self._may_send)
         self.bus = Bus(
-            ModbusDriver(self.client), events, hooks, moment, retries=gateway.line.retries
+            ModbusDriver(self.client),
+            events,
+            hooks,
+            moment,
+            name=gateway.name,
+            retries=gateway.line.retries,
         )
         self.bus.set_meters(gateway.meters)
         self.keys = {meter.key for meter in gateway.meters}

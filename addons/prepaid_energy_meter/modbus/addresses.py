@@ -88,6 +88,15 @@ def numbered(host: str) -> Address | None:
 def refusal(address: Address, networks: Iterable[Network]) -> str:
     """Why the server must not connect to an address; "" where it may."""
     networks = tuple(networks)
+    reason = own_refusal(address, networks)
+    if not reason and not any(_inner(address) in listed for listed in networks):
+        reason = "is not among the addresses that the administrator allowed"
+    return reason
+
+
+def own_refusal(address: Address, networks: Iterable[Network]) -> str:
+    """Why an address is none of a gateway, whatever wide network of the list it lies in."""
+    networks = tuple(networks)
     address = _inner(address)
     if any(address in network for network in _NEVER):
         return "is no device's address"
@@ -95,8 +104,6 @@ def refusal(address: Address, networks: Iterable[Network]) -> str:
         if any(_within(listed, network) and address in listed for listed in networks):
             return ""
         return f"is {name}; the administrator would have to list it by itself"
-    if not any(address in listed for listed in networks):
-        return "is not among the addresses that the administrator allowed"
     return ""
 
 

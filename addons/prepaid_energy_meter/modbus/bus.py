@@ -102,12 +102,15 @@ class _Device:
     identified_at: datetime | None = None
     multiplier: Decimal | None = None
     retried: int = 0
+    told: tuple[object, ...] = ()
 
 
 class Bus:
     """The worker of one gateway. All methods belong to one event loop.
 
     :param moment: the caller's clock for readings (naive UTC)
+    :param name: the gateway's, for the log: one line says what happened when it begins, one when
+        it is over
     :param retries: how often a reading is asked for again before it counts as missed
     :param now: monotonic seconds; tests hand in their own
     """
@@ -120,9 +123,11 @@ class Bus:
         moment: Callable[[], datetime],
         *,
         limits: Limits | None = None,
+        name: str = "",
         retries: int = 0,
         now: Callable[[], float] = monotonic,
     ):
+        self.name = name
         self.retries = retries
         self.driver = driver
         self.events = events
@@ -153,7 +158,7 @@ class Bus:
                 meter.unit,
                 meter.profile.code,
             ):
-                new[meter.key] = _Device(meter, old.health)
+                new[meter.key] = _Device(meter, old.health, told=old.told)
             else:
                 new[meter.key] = _Device(meter)
             new[meter.key].identified_at = meter.identified_at
@@ -283,6 +288,7 @@ class Bus:
             raise
         except FieldError as error:
             self._tally(meter.key).failed(error)
+            self._log_trouble(device, error)
             is_lost = isinstance(error, NoAnswer | WrongAnswer)
             if is_lost and not health.misses and device.retried < self.retries:
                 # At the end of its queue: the others and every order go first.
@@ -296,6 +302,9 @@ class Bus:
             return
         device.retried = 0
         self._tally(meter.key).came(snapshot.latency)
+        if device.told:
+            device.told = ()
+            _logger.info("Gateway %s, meter %s: answers again", self.name, meter.name)
         self._gateway_answered()
         if health.online is False:
             # Whoever was away may come back as another one.
@@ -337,6 +346,16 @@ class Bus:
             snapshot = replace(snapshot, multiplier=device.multiplier)
         self.events.snapshot(snapshot)
 
+    def _log_trouble(self, device: _Device, error: FieldError) -> None:
+        """Log what is wrong with a meter once, until it changes or is over."""
+        if isinstance(error, Unreachable | Refused):
+            # The gateway's, told once for all behind it.
+            return
+        kind = type(error), getattr(error, "code", None)
+        if device.told != kind:
+            device.told = kind
+            _logger.info("Gateway %s, meter %s: %s", self.name, device.meter.name, error)
+
     def _failed(self, device: _Device, error: FieldError) -> None:
         """Sort a failed reading: the gateway's fault, the meter's, or the profile's."""
         meter, health = device.meter, device.health
@@ -359,6 +378,7 @@ class Bus:
             code is not None and code not in ModbusException.TARGET_SILENT
         ):
             # It answers, only not to this map: somebody has to look at the profile.
+            device.identified_at = None
             health.online = True
             health.misses = 0
             health.wait_until = self.now() + self.limits.meter_wait(1)
@@ -378,12 +398,15 @@ class Bus:
         if len(self._silent) >= enough > 1 and self.health.online is not False:
             self.health.online = False
             self.health.error = f"no meter answers any more; the last one: {error}"
+            _logger.info("Gateway %s: %s", self.name, self.health.error)
             self.events.gateway(self.health)
 
     def _gateway_answered(self) -> None:
         self.health.good += 1
         self._silent.clear()
         changed = self.health.online is not True or self.health.misses
+        if changed:
+            _logger.info("Gateway %s answers", self.name)
         if self.health.online is False:
             # Behind a gateway that was away there may be other meters now.
             for device in self._devices.values():
@@ -397,6 +420,8 @@ class Bus:
         health = self.health
         health.bad += 1
         health.misses += 1
+        if health.misses == 1:
+            _logger.info("Gateway %s: %s", self.name, error)
         health.error = str(error)
         health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
         if health.misses >= self.limits.offline_after:

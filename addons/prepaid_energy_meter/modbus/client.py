@@ -18,7 +18,7 @@ What keeps an old answer from being taken for a new one:
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -36,6 +36,9 @@ from .framing import Asked, Framing
 from .link import Link
 from .planning import Block
 from .profile import Profile
+
+#: What an answer without a number is known by: unit, function code, bytes of its PDU.
+Shape = tuple[int, int, int]
 
 UNITS = range(1, 248)
 _READS = {3: ReadHoldingRegistersRequest, 4: ReadInputRegistersRequest}
@@ -92,8 +95,9 @@ class GatewayClient:
         self._number = 0
         self._one_at_a_time = asyncio.Lock()
         # The shapes of answers that may still come, and of the last one with its request.
-        self._doubtful: set[tuple[int, int, int]] = set()
-        self._last: tuple[tuple[int, int, int], bytes] | None = None
+        self._doubtful: list[Shape] = []
+        self._must_be_quiet = False
+        self._last: tuple[Shape, bytes] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -115,7 +119,7 @@ class GatewayClient:
                 self.connections += 1
         except TimeoutError as error:
             raise Unreachable(f"{self.link.name}: no connection in {seconds:g} s") from error
-        if self._doubtful and not self.framing.tells_answers_apart:
+        if self._must_be_quiet and not self.framing.tells_answers_apart:
             quiet = self.timing.quiet
             try:
                 is_quiet = await self._connection.drain(quiet, _MOST_QUIETS * quiet)
@@ -128,6 +132,7 @@ class GatewayClient:
                     f"{self.link.name}: bytes keep coming that nobody asked for; "
                     "perhaps another master is on this bus"
                 )
+        self._must_be_quiet = False
 
     @contextmanager
     def hurried(self, seconds: float) -> Iterator[None]:
@@ -144,8 +149,15 @@ class GatewayClient:
         connection, self._connection = self._connection, None
         if connection is not None:
             if connection.in_doubt and self._last:
-                self._doubtful.add(self._last[0])
+                self._doubt(self._last[0])
             connection.abort()
+
+    def _doubt(self, shape: Shape) -> None:
+        """Note that an answer of this shape may still come; the latest doubt stands last."""
+        if shape in self._doubtful:
+            self._doubtful.remove(shape)
+        self._doubtful.append(shape)
+        self._must_be_quiet = True
 
     async def read_block(self, unit: int, profile: Profile, block: Block) -> tuple[int, ...]:
         """Read the words of a block of the profile's plan.
@@ -232,9 +244,7 @@ class GatewayClient:
     async def _ask_read(self, unit: int, pdu: bytes, size: int) -> tuple[bytes, bytes, bytes]:
         return await self._exchange(unit, pdu, size, lambda answer: answer[1] == size - 2)
 
-    async def _flush(
-        self, unit: int, profile: Profile, shape: tuple[int, int, int], pdu: bytes
-    ) -> None:
+    async def _flush(self, unit: int, profile: Profile, shape: Shape, pdu: bytes) -> None:
         """Make sure that no older answer can be taken for the one to be asked for."""
         is_like_the_last = (
             not self.framing.tells_answers_apart
@@ -244,7 +254,7 @@ class GatewayClient:
         )
         if shape not in self._doubtful and not is_like_the_last:
             return
-        block = _flush_block(profile, [shape, *self._doubtful], unit)
+        block = _flush_block(unit, profile, shape, self._doubtful)
         if block is not None:
             await self._ask_read(unit, self._read_pdu(unit, profile, block), 2 + 2 * block.count)
 
@@ -275,7 +285,7 @@ class GatewayClient:
             if self.heard:
                 self.heard(bytes((unit,)) + pdu, str(error))
             # An answer that still comes would be taken for the next one's.
-            self._doubtful.add(asked.shape)
+            self._doubt(asked.shape)
             self.close()
             raise
         if self.heard:
@@ -284,9 +294,9 @@ class GatewayClient:
         if answer[0] & 0x80:
             # A refusal may still be an older request's: it clears no doubt.
             raise ModbusException(answer[1])
-        if asked.shape not in self._doubtful:
-            # Answers come in the order of their requests: this one's shows that no older one will.
-            self._doubtful.clear()
+        if self._doubtful and asked.shape not in self._doubtful:
+            # A meter answers in the order of its requests: no older answer of it will come.
+            self._doubtful = [shape for shape in self._doubtful if shape[0] != unit]
         return answer, frame, received
 
 
@@ -305,22 +315,22 @@ def _write_pdu(function: int, address: int, words: Sequence[int]) -> bytes:
 
 
 def _flush_block(
-    profile: Profile, shapes: Iterable[tuple[int, int, int]], unit: int
+    unit: int, profile: Profile, shape: Shape, doubtful: Sequence[Shape]
 ) -> Block | None:
-    """The shortest read of the map whose answer has none of these shapes.
+    """The shortest read of the map whose answer can be no older one.
 
-    Where the map has none, its shortest one at all: an answer one behind is then used up by it.
+    Where each shape is in doubt, the one that has been so for longest: for it to deceive, that
+    many answers would have to lie on their way. Where the map has but the request's own shape,
+    that one: an answer one behind is used up by it.
     """
-    taken = set(shapes)
-    blocks = sorted(
-        {
-            Block(register.function, register.address, register.words)
-            for register in profile.registers
-            if register.function in profile.read_functions
-        },
-        key=lambda block: (block.count, block),
-    )
-    for block in blocks:
-        if (unit, block.function, 2 + 2 * block.count) not in taken:
+    found: dict[Shape, Block] = {}
+    for block in profile.part_blocks:
+        found.setdefault((unit, block.function, 2 + 2 * block.count), block)
+    own = found.pop(shape, None)
+    for other, block in found.items():
+        if other not in doubtful:
             return block
-    return blocks[0] if blocks else None
+    for other in doubtful:
+        if other in found:
+            return found[other]
+    return own

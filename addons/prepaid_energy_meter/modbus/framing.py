@@ -100,8 +100,6 @@ class TcpFraming:
             wrong = f"unit {unit}, expected {asked.unit}"
         elif not 3 <= length <= _LONGEST_PDU + 1:
             wrong = f"a frame that claims {length} bytes"
-        elif len(received) > whole:
-            wrong = "more bytes than one answer"
         if wrong:
             raise WrongAnswer(f"{wrong}: {bytes(received[:32]).hex(' ')}")
         if len(received) < whole:
@@ -131,10 +129,14 @@ class RtuFraming:
             wrong = f"function {received[1]:02X}, expected {asked.function:02X}"
         if not wrong:
             # The frame itself does not say how long it is: that follows from what was asked.
-            whole = 5 if received[1] & 0x80 else asked.size + 3
-            if len(received) < whole:
+            is_refusal = received[1] != asked.function
+            whole = 5 if is_refusal else asked.size + 3
+            has_count = asked.function in (3, 4) and not is_refusal and len(received) > 2
+            if has_count and received[2] != asked.size - 2:
+                wrong = f"a read of {received[2]} bytes, expected {asked.size - 2}"
+            elif len(received) < whole:
                 return None
-            if len(received) > whole:
+            elif len(received) > whole:
                 wrong = "more bytes than one answer"
             elif bytes(received[-2:]) != _checksum(bytes(received[:-2])):
                 wrong = "the checksum is wrong"

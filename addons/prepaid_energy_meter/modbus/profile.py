@@ -215,6 +215,21 @@ class Profile:
         return self.blocks(self.polled)
 
     @cached_property
+    def part_blocks(self) -> tuple[Block, ...]:
+        """Every read that starts and ends with a register within one of `poll_blocks`, the
+        shortest first."""
+        found = set()
+        for whole in self.poll_blocks:
+            inside = [register for register in self.registers if whole.holds(register)]
+            for first in inside:
+                for last in inside:
+                    end = last.address + last.words
+                    block = Block(whole.function, first.address, end - first.address)
+                    if first.address <= last.address and self.allows_read(block):
+                        found.add(block)
+        return tuple(sorted(found, key=lambda block: (block.count, block)))
+
+    @cached_property
     def reading_plan(self):
         """How the values of one reading come out of its blocks."""
         # It is made of a profile, so it imports this module.

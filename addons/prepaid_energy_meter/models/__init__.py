@@ -8,6 +8,7 @@ from . import (
     energy_gateway_commissioning,
     energy_gateway_hour,
     energy_gateway_line,
+    energy_gateway_offline,
     energy_gateway_order,
     energy_gateway_scan,
     energy_gateway_scan_line,

@@ -26,6 +26,10 @@ class EnergyGateway(models.Model):
         "the computer that the connector runs on.",
     )
     host = fields.Char(string="Address", tracking=True)
+    is_not_allowed = fields.Boolean(
+        compute="_compute_is_not_allowed",
+        help="The address lies in no network that the administrator listed.",
+    )
     port = fields.Integer(default=502, required=True, tracking=True)
     timeout = fields.Float(
         string="Time-out (s)",
@@ -168,11 +172,20 @@ class EnergyGateway(models.Model):
             address = addresses.numbered(host)
             # Names are judged at every connection, by what they resolve to then; with an empty
             # list nothing is connected to.
-            reason = address and networks and addresses.refusal(address, networks)
+            reason = address and networks and addresses.own_refusal(address, networks)
             if reason:
                 raise ValidationError(
                     _("%(address)s %(reason)s.", address=gateway.host, reason=reason)
                 )
+
+    @api.depends("host", "kind")
+    def _compute_is_not_allowed(self):
+        networks = self._allowed().networks
+        for gateway in self:
+            address = addresses.numbered((gateway.host or "").strip())
+            gateway.is_not_allowed = bool(
+                gateway.kind in NETWORK_KINDS and address and addresses.refusal(address, networks)
+            )
 
     @api.constrains("serial_device", "kind")
     def _check_device(self):

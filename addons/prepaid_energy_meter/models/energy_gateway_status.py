@@ -23,6 +23,7 @@ class EnergyGatewayStatus(models.Model):
     )
     is_online = fields.Boolean(string="Online", readonly=True)
     seen_at = fields.Datetime(string="Last Seen", readonly=True)
+    offline_since = fields.Datetime(readonly=True, help="Empty while the gateway answers.")
     misses = fields.Integer(readonly=True, help="Attempts in a row without a connection.")
     error = fields.Char(string="Last Error", readonly=True)
     reads_good = fields.Integer(

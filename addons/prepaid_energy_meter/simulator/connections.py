@@ -102,3 +102,11 @@ class RtuConnection(Connection):
 
     def spoken(self, frame: bytes) -> bytes:
         return rtu.from_tcp(frame)
+
+    def write(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+            return
+        # What the bus says comes to whoever is connected, asked by it or not.
+        for other in self._gateway.connections:
+            other.transport.write(data)

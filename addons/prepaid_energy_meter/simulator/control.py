@@ -64,8 +64,8 @@ class Control:
         return reply["result"]
 
     def list(self) -> Rows:
-        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms, faults and meters (unit, type,
-        serial, curve, scale, offset_hours)."""
+        """Gateways with port, kind, device (of a serial one), baud, turnaround_ms, timeout_ms,
+        faults and meters (unit, type, serial, curve, scale, offset_hours)."""
         return self.call("list")
 
     def relay(self, serial: str | None = None) -> Rows:

@@ -1,7 +1,7 @@
 """A gateway: its port, its connections, and the meters on its bus.
 
-It speaks Modbus TCP; as "rtu_tcp" it passes on the bus's own frames, and as "serial" it is a pair of
-pseudo terminals with the bus behind it.
+It speaks Modbus TCP; as "rtu_tcp" it passes on the bus's own frames, and as "serial" it is a pair
+of pseudo terminals with the bus behind it.
 
 Without a baud rate every request is answered at once. With one, the bus carries one transaction at
 a time and an answer comes after the time that request, turnaround and answer take on RS-485.

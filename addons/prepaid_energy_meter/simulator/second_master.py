@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class SecondMaster:
     """Asks the first meter for a register every so often.
 
-    Where a transaction is on the bus, both are spoilt. Elsewhere its answer comes to whoever listens
-    to the bus: all clients of a gateway that passes the bus's frames on.
+    Where a transaction is on the bus, both are spoilt. Elsewhere its answer comes to whoever
+    listens to the bus: all clients of a gateway that passes the bus's frames on.
     """
 
     def __init__(self, gateway: Gateway) -> None:

@@ -5,7 +5,8 @@
  "day_plan": [["00:00", "valley"], …],            optional
  "gateways": [
    {"kind": "tcp" | "rtu_tcp" | "serial", "device": path of a serial line (optional),
-    "port": 15020 (0 = a free one; but a number of a serial line), "baud": null, "turnaround_ms": 20, "timeout_ms": 1000,
+    "port": 15020 (0 = a free one; of a serial line but its number),
+    "baud": null, "turnaround_ms": 20, "timeout_ms": 1000,
     "meters": [
       {"unit": 1, "type": "ddsy1352" | "dtsy1352" | "kaifeng_valve" | "registers", "serial": "…",
        "register": "123.45", "supply": "on" | "off", "curve": "building_3", "scale": "0.5",

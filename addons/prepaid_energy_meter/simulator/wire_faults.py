@@ -202,9 +202,9 @@ class ExceptionCode(Fault):
 
 @fault("late")
 class Late(Fault):
-    """The first answer is held back, and from then on each answer is the one before. `restamped`: it
-    bears the number of the request it is sent for, as a gateway does that takes what its bus says
-    for the answer to what it asked last."""
+    """The first answer is held back, and from then on each answer is the one before. `restamped`:
+    it bears the number of the request it is sent for, as a gateway does that takes what its bus
+    says for the answer to what it asked last."""
 
     def __init__(self, restamped: bool = False) -> None:
         self.restamped = restamped

@@ -84,13 +84,17 @@ class TestGateway(FieldCommon):
 
     def test_address_is_judged_when_it_is_saved(self):
         self.allow("192.0.2.0/24, 169.254.0.0/16")
-        for host in ("198.51.100.1", "127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.0"):
+        for host in ("127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.0"):
             with self.assertRaises(ValidationError):
                 self.gateway.host = host
         for host in ("192.0.2.99", "169.254.3.4", "meters.example.com"):
             self.gateway.host = host
+            self.assertFalse(self.gateway.is_not_allowed)
+        self.gateway.host = "198.51.100.1"
+        self.assertTrue(self.gateway.is_not_allowed)
         self.allow("127.0.0.0/8")
         self.gateway.host = "127.0.0.1"
+        self.assertFalse(self.gateway.is_not_allowed)
 
     def test_endpoint_is_unique(self):
         with (
