@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -190,12 +191,17 @@ def _orders(context) -> list[Figure]:
             with _connector(database):
                 figures += _switchings(control, field, "connector", figures_of_rate=True)
         if "cron" in PARTS:
-            with _scheduled_action(database):
-                figures += _switchings(control, field, "scheduled action")
+            with _scheduled_action(database) as server:
+                figures += _switchings(
+                    control, field, "scheduled action", starts=partial(_seconds_to_start, server)
+                )
     return figures
 
 
-def _switchings(control, field: Field, who: str, *, figures_of_rate=False) -> list[Figure]:
+def _switchings(
+    control, field: Field, who: str, *, figures_of_rate=False, starts=lambda: 0.0
+) -> list[Figure]:
+    """starts: seconds that pass, between two runs, until orders are heard again."""
     figures = []
     field.wait("SELECT count(*) = 0 FROM energy_meter_status WHERE read_at IS NULL", 120)
     time.sleep(2 * field_site.UNITS * field_site.READ_SECONDS)
@@ -212,13 +218,15 @@ def _switchings(control, field: Field, who: str, *, figures_of_rate=False) -> li
         if sum(row["overlaps"] for row in control.stats()) != before:
             raise AssertionError("two masters spoke on one bus")
         p95 = statistics.quantiles(seconds, n=20)[-1]
+        least = floor + starts()
         figures.append(
             Figure(
                 what=f"{what}, committed → write answered, p95 ({who}, {GATEWAYS} busy buses,"
-                f" p50 {1000 * statistics.median(seconds):.0f} ms); one read and the write",
+                f" p50 {1000 * statistics.median(seconds):.0f} ms); one read and the write"
+                + (" after the job's start" if least > floor else ""),
                 figure=1000 * p95,
-                yardstick=1000 * floor,
-                ratio=p95 / floor,
+                yardstick=1000 * least,
+                ratio=p95 / least,
                 unit="ms",
                 must=must,
                 aim=aim,
@@ -264,10 +272,25 @@ def _scheduled_action(database: str) -> Iterator[Process]:
         env=odoo_command.environment(),
     )
     try:
-        process.wait_for_text("is ready", 120)
+        process.wait_for_text(" is ready: database", 120)
         yield process
     finally:
         process.stop()
+
+
+def _seconds_to_start(server: Process) -> float:
+    """The median time from one run's end to the moment at which the next one hears orders."""
+    times, ended = [], None
+    for line in server.text().splitlines():
+        if " Connector " not in line:
+            continue
+        moment = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")
+        if line.rstrip().endswith("stopped"):
+            ended = moment
+        elif ended and " is ready" in line:
+            times.append((moment - ended).total_seconds())
+            ended = None
+    return statistics.median(times) if times else 0.0
 
 
 def _memory() -> list[Figure]:

@@ -7,6 +7,9 @@ from odoo.cli import Command
 from odoo.modules.registry import Registry
 
 _logger = logging.getLogger(__name__)
+# Threads that store and settle let the event loop in at least so often (seconds): an order passes
+# through it several times, and each time waited for Python's 5 ms.
+SWITCH_INTERVAL = 0.0005
 
 
 class EnergyConnector(Command):
@@ -26,6 +29,7 @@ class EnergyConnector(Command):
         )
         parser.add_option_group(group)
         options = odoo.tools.config.parse_config(args, setup_logging=True)
+        sys.setswitchinterval(SWITCH_INTERVAL)
         names = odoo.tools.config["db_name"]
         if len(names) != 1:
             sys.exit("The connector works on exactly one database: give it with -d")

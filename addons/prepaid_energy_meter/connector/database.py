@@ -23,7 +23,8 @@ CONFLICTS = (
 MOST_CONFLICTS = 20
 #: Real seconds between two attempts to reach a database that is away.
 PAUSE = 1.0
-THREADS = 4
+#: More than can be busy with readings, settling and leases: an order never waits for one.
+THREADS = 8
 THREAD_NAME = "energy"
 
 
