@@ -14,7 +14,7 @@ from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_engine_properties import planted
 from test_modbus_profile import FILES
@@ -65,12 +65,15 @@ def test_integers(kind, data, order, scale, offset):
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False), orders)
+@example(0.10000000149011612, "ABCD")
+@example(16777215.0, "ABCD")
 def test_singles(number, order):
     value = decode(sent(struct.pack(">f", number), order), Encoding("float32", 2, word_order=order))
     assert struct.unpack(">f", struct.pack(">f", float(value)))[0] == number
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), orders)
+@example(1.23456789, "ABCD")
 def test_doubles(number, order):
     value = decode(sent(struct.pack(">d", number), order), Encoding("float64", 4, word_order=order))
     assert float(value) == number
@@ -112,6 +115,7 @@ def test_byte_fields_cross_registers(raw, data, order):
 
 
 @given(st.text("ABCxyz0189 -/", max_size=14), orders)
+@example("A ", "ABCD")
 def test_texts(text, order):
     padded = text.encode().ljust(14, b"\0")
     assert decode(sent(padded, order), Encoding("string", 7, word_order=order)) == text.strip(" ")
@@ -132,6 +136,8 @@ def test_sentinels_are_raw_and_mean_no_value(kind, data, order):
 
 
 @given(st.integers(-(10**9), 10**9), st.sampled_from(["0.01", "0.5", "1", "25"]))
+@example(250, "0.5")
+@example(-250, "0.5")
 def test_resolution_rounds_half_up(thousandths, step):
     # -0.5 ends at -1: half away from zero, as a display rounds.
     encoding = Encoding("s64", 4, scale=Decimal("0.001"), resolution=Decimal(step))

@@ -15,7 +15,7 @@ from modbus import identity as identity_module
 from modbus.bus import Bus, Events, Limits
 from modbus.device import ModbusDriver
 from modbus.driver import FieldMeter, OrderHooks, SupplyOrder
-from modbus.errors import CodecError
+from modbus.errors import CodecError, Encrypted
 from modbus.identity import Identity, clock_of, is_due, multiplier_of, same_serial
 from modbus.profile import Profile
 
@@ -403,3 +403,41 @@ def test_a_clock_set_back_asks_again():
     assert is_due(START + timedelta(hours=1), START)
     assert not is_due(START, START)
     assert Identity(()).is_done
+
+
+def test_a_refusal_because_of_encryption_is_named():
+    def check():
+        async def test(place, server):
+            async def refuse(unit, pdu, frame, writer):
+                if pdu[1:3] == b"\x01\x30":
+                    return False
+                writer.write(frame[:4] + bytes((0, 3, unit, pdu[0] | 0x80, 4)))
+                return True
+
+            server.behave = refuse
+            server.words[1][0x130] = 0x0020
+            await place.read()
+            assert place.missed == [1]
+            assert place.bus.health_of(1).error == Encrypted.TEXT
+            place.bus.give_order(SupplyOrder(5, 1, "off"))
+            while await place.bus.work():
+                pass
+            [outcome] = place.finished
+            assert (outcome.state, outcome.error, server.writes) == ("failed", Encrypted.TEXT, [])
+            server.words[1][0x130] = 0
+            place.time.pass_(700)
+            await place.read()
+            assert place.bus.health_of(1).error == "exception 04: device failure"
+            # Asked as soon as it answers again, so that the finding ends.
+            server.behave = None
+            place.time.pass_(700)
+            assert (await place.read()).identity.is_encrypted is False
+
+        known = FieldMeter(1, "S1", 1, profile(), identified_at=START)
+        run(test, [known])
+
+    holds(
+        check,
+        (ModbusDriver._named, "if value is True", "if value is None"),
+        (Bus._failed, "device.identified_at = None", "pass"),
+    )

@@ -361,7 +361,7 @@ PROPERTIES = [
             (Asked.check, "len(pdu) == self.size and ", ""),
             (TcpFraming.answer, "elif not 3 <= length <= _LONGEST_PDU + 1:", "elif False:"),
             (GatewayClient._exchange, "self.close()", "pass"),
-            (Bus._tell, "device.told = kind", "pass"),
+            (Bus._log_trouble, "device.told = kind", "pass"),
         ],
     ),
     (single_bytes, [(Connection.data_received, "self._buffer += data", "self._buffer[:] = data")]),
@@ -374,7 +374,7 @@ PROPERTIES = [
             (Asked.check, "pdu[0] == self.function and ", ""),
             (Asked.check, "len(pdu) == self.size and self.fits(pdu)", "True"),
             (
-                ModbusDriver.start,
+                ModbusDriver._start,
                 "except (NoAnswer, WrongAnswer) as error:",
                 "except NoAnswer as error:",
             ),
@@ -424,7 +424,7 @@ PROPERTIES = [
     (
         second_master,
         [
-            (ModbusDriver.start, "if order.maybe_sent:", "if False:"),
+            (ModbusDriver._start, "if seen.state == order.wanted and order.maybe_sent:", "if False:"),
             (Bus._failed, "health.bad += 1", "pass"),
         ],
     ),
@@ -432,7 +432,7 @@ PROPERTIES = [
         relay_that_lies,
         [
             (
-                ModbusDriver.look,
+                ModbusDriver._look,
                 "if state == pending.order.wanted:",
                 "if True:",
             ),

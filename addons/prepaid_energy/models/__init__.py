@@ -112,6 +112,7 @@ from . import energy_multiplier_change
 from . import energy_multiplier_change_supply
 from . import energy_rating
 from . import energy_rating_rows
+from . import energy_rating_writing
 from . import energy_rating_registers
 from . import energy_reading_gap
 from . import energy_estimate

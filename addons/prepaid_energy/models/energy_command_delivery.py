@@ -35,8 +35,7 @@ class EnergyCommand(models.Model):
         Lower supply orders of a meter that has a higher one (but for one that waits for the end of
         service mode) become overtaken, as do older readings beside newer ones; orders past their
         life expire, unless somebody has to release them: who does decides anew. An order in state
-        *sent* comes back after
-        a crash: what the device says is read first.
+        *sent* comes back after a crash: what the device says is read first.
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
         """

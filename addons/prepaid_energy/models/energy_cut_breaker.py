@@ -182,7 +182,8 @@ class EnergyCutBreaker(models.Model):
                AND (c.state <> 'queued'
                     OR NOT EXISTS (SELECT 1 FROM energy_command h
                                     WHERE h.meter_id = c.meter_id AND h.kind = 'supply'
-                                      AND h.number > c.number))
+                                      AND h.number > c.number
+                                      AND h.waits_for IS DISTINCT FROM 'service'))
              ORDER BY c.id
             """,
                 site=site.id,

@@ -98,7 +98,8 @@ class EnergyCutBreakerLine(models.Model):
              WHERE c.id = ANY(%s) AND c.state = 'queued'
                AND NOT EXISTS (SELECT 1 FROM energy_command h
                                 WHERE h.meter_id = c.meter_id AND h.kind = 'supply'
-                                  AND h.number > c.number)
+                                  AND h.number > c.number
+                                  AND h.waits_for IS DISTINCT FROM 'service')
             """,
                 self.command_id.ids,
             )

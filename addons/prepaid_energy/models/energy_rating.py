@@ -21,8 +21,8 @@ class EnergyRating(models.AbstractModel):
     """The step *rate*: from accepted readings to rated use and the money due for it.
 
     All arithmetic is in `engine/`. The caller holds the locks of the accounts' wallets. The rows
-    come from and go to the database in `energy_rating_rows.py`; what is charged by time rather
-    than by use is in `energy_rating_standing.py`.
+    come from the database in `energy_rating_rows.py` and go to it in `energy_rating_writing.py`;
+    what is charged by time rather than by use is in `energy_rating_standing.py`.
     """
 
     _name = "energy.rating"

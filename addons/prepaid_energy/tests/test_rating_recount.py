@@ -6,6 +6,7 @@ from odoo.tests import tagged
 from .. import rating_work
 from ..models.energy_rating import EnergyRating
 from ..models.energy_rating_rows import EnergyRating as Rows
+from ..models.energy_rating_writing import EnergyRating as Writing
 from .common import START
 from .planting import PropertyCase
 from .rating_case import DAY, RatingCase
@@ -67,7 +68,7 @@ class TestRatingRecount(PropertyCase, RatingCase):
 
         self.holds(
             check,
-            (Rows._write_marks, "elif work.mark is not None:", "elif False:"),
+            (Writing._write_marks, "elif work.mark is not None:", "elif False:"),
         )
 
     def test_charges_of_days_that_are_open_again_go_back(self):

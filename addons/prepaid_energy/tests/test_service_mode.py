@@ -102,8 +102,8 @@ class TestServiceMode(PropertyCase, EnergyCase):
             self.last()._no_longer_waits()
             self.assertNotIn("on", self.take())
             self.last()._no_longer_waits()
-            self.assertTrue(self.last()._check())
             self.assertIn("Zhang San", self.last()._check())
+            self.assertEqual((self.last().state, self.last().waits_for), ("queued", "service"))
 
         self.holds(
             self.undone(check),
@@ -167,7 +167,9 @@ class TestServiceMode(PropertyCase, EnergyCase):
             self.assertTrue(service.is_overdue)
             overdue = self.env["energy.service.mode"].search([("is_overdue", "=", True)])
             self.assertEqual(overdue, service)
+            self.last()._no_longer_waits()
             self.assertEqual(self.take(), [])
+            self.last()._no_longer_waits()
             self.assertTrue(self.last()._check())
             service.until = START + 12 * HOUR
             self.assertFalse(service.is_overdue)

@@ -14,7 +14,7 @@ from odoo.modules.registry import Registry
 
 from ..modbus.addresses import Allowed
 from ..modbus.driver import FieldMeter, Snapshot
-from ..modbus.errors import ProfileError
+from ..modbus.errors import Encrypted, ProfileError
 from ..modbus.line import Line
 from .due import DueMeter
 from .project_clock import look
@@ -214,6 +214,7 @@ def store(env, snapshots, misses, state_is_newer):
     status._take_identities(
         {s.meter: s.identity for s in snapshots if s.identity is not None}, read
     )
+    status._take_encrypted([miss.meter for miss in misses if miss.error == Encrypted.TEXT])
     strangers = status._strangers({s.meter for s in snapshots})
     judged = status._differing_multipliers(read)
     ratios = {(s.meter, s.moment): s.multiplier for s in snapshots if s.meter in judged}

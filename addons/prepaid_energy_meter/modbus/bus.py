@@ -378,6 +378,7 @@ class Bus:
             code is not None and code not in ModbusException.TARGET_SILENT
         ):
             # It answers, only not to this map: somebody has to look at the profile.
+            device.identified_at = None
             health.online = True
             health.misses = 0
             health.wait_until = self.now() + self.limits.meter_wait(1)

@@ -11,6 +11,7 @@ from .codec import Value, decode
 from .driver import FieldMeter, OrderHooks, Outcome, Pending, Snapshot, SupplyOrder, SupplyState
 from .errors import (
     CodecError,
+    Encrypted,
     FieldError,
     ModbusException,
     NoAnswer,
@@ -80,7 +81,10 @@ class ModbusDriver:
             if number and let_by is not None:
                 await let_by()
             asked = self.now()
-            data.append(await self.client.read_bytes(meter.unit, profile, block))
+            try:
+                data.append(await self.client.read_bytes(meter.unit, profile, block))
+            except ModbusException as error:
+                raise await self._named(meter, error) from error
             waited += self.now() - asked
             if number == plan.holds_total:
                 when = moment()
@@ -185,7 +189,8 @@ class ModbusDriver:
             return Outcome("failed", error=str(error))
         except ModbusException as error:
             passing = error.code in ModbusException.BUSY | ModbusException.TARGET_SILENT
-            return Outcome("untouched" if passing else "failed", error=str(error))
+            named = await self._named(meter, error)
+            return Outcome("untouched" if passing else "failed", error=str(named))
         except FieldError as error:
             return Outcome("untouched", error=str(error))
         request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
@@ -315,6 +320,20 @@ class ModbusDriver:
         return _Seen(
             _state(meter, flags) or "unknown", profile.trip_of(values), alarms, exchange.response
         )
+
+    async def _named(self, meter: FieldMeter, error: ModbusException) -> ModbusException:
+        """The reason of a refusal, where the device tells a better one."""
+        register = meter.profile.named("encryption")
+        if register is None or error.code in ModbusException.BUSY | ModbusException.TARGET_SILENT:
+            return error
+        try:
+            value, _exchange = await self._one(meter, register)
+        except NotHolder:
+            raise
+        except FieldError:
+            # It does not tell: what it said first stands.
+            return error
+        return Encrypted(error.code) if value is True else error
 
     async def _one(self, meter: FieldMeter, register: Register) -> tuple[Value, Exchange]:
         (block,) = meter.profile.blocks([register])

@@ -58,3 +58,13 @@ class ModbusException(FieldError):
     def __init__(self, code: int):
         self.code = code
         super().__init__(f"exception {code:02X}: {self.MEANINGS.get(code, 'unknown code')}")
+
+
+class Encrypted(ModbusException):
+    """The device refuses because its encryption is on."""
+
+    TEXT = "encryption is on: the meter answers no more until that is turned off at the meter"
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.args = (self.TEXT,)

@@ -23,7 +23,7 @@ class EnergyMeterFinding(models.Model):
                 "where this type of meter keeps its number: compare it with the plate."
             ),
             "encryption": _(
-                "Encryption is on at the meter: it soon speaks no Modbus any more. Turn it off at "
-                "the meter; until then nothing is written to it."
+                "Encryption is on at the meter: it does not speak Modbus. Turn it off at the "
+                "meter; until then nothing is written to it."
             ),
         }

@@ -97,6 +97,14 @@ class EnergyMeterStatus(models.Model):
         findings._sync("encryption", encrypted, [("meter_id", "in", asked)])
 
     @api.model
+    def _take_encrypted(self, meter_ids):
+        """Raise the finding of meters that refuse to answer because they are encrypted."""
+        if meter_ids:
+            found = {meter: (clock.now(self.env.cr), "encryption", {}) for meter in meter_ids}
+            findings = self.env["energy.meter.finding"]
+            findings._sync("encryption", found, [("meter_id", "in", meter_ids)])
+
+    @api.model
     def _strangers(self, meter_ids):
         """Return which of these meters have another one at their address for sure.
 

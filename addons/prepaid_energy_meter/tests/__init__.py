@@ -15,6 +15,7 @@ from . import (
     test_neutralize,
     test_offline,
     test_order,
+    test_orders_in_flight,
     test_probe,
     test_profile,
     test_profile_file,

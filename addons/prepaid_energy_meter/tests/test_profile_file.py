@@ -108,7 +108,7 @@ class TestProfileFile(FieldCommon):
     def test_editor_shows_reads_and_problems(self):
         self.assertEqual(
             self.power.block_plan,
-            "Each reading: 0000-0010, 0224\nOnce a day: 0022, 0213-0214, 0228-022B, 03A0-03A6",
+            "Each reading: 0000-0010, 0224-0225\nOnce a day: 0022, 0213-0214, 0228-022B, 03A0-03A6",
         )
         eastron = self.env["energy.meter.profile"].search([("code", "=", "eastron_sdm120")])
         self.assertIn("0046-004B (04)", eastron.block_plan)
