@@ -5,6 +5,7 @@ from . import (
     test_commissioning,
     test_connector_desk,
     test_connector_due,
+    test_cron,
     test_gateway,
     test_health,
     test_identity,
