@@ -424,7 +424,7 @@ PROPERTIES = [
     (
         second_master,
         [
-            (ModbusDriver._start, "if seen.state == order.wanted and order.maybe_sent:", "if False:"),
+            (ModbusDriver._start, "seen.state == order.wanted and order", "False and order"),
             (Bus._failed, "health.bad += 1", "pass"),
         ],
     ),

@@ -36,6 +36,8 @@ from . import energy_meter_register
 from . import energy_meter_plan
 from . import energy_meter_status
 from . import energy_meter_control
+from . import energy_meter_control_person
+from . import energy_meter_control_situation
 from . import energy_account
 from . import energy_occupancy
 from . import energy_account_occupancy

@@ -6,7 +6,7 @@ from odoo.tests import tagged
 
 from ..engine import credit, splitting
 from ..models import energy_estimate
-from ..models.energy_meter_control import EnergyMeterControl
+from ..models.energy_meter_control_situation import EnergyMeterControl
 from ..models.energy_rating import EnergyRating
 from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from .planting import PropertyCase

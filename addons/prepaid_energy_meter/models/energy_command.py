@@ -161,13 +161,15 @@ class EnergyCommand(models.Model):
 
     def _confirm(self, response, evidence=UNKNOWN):
         """Override of `prepaid_energy`: documents that wait for the answer have it."""
-        super()._confirm(response, evidence)
+        result = super()._confirm(response, evidence)
         self._tell_documents()
+        return result
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
         """Override of `prepaid_energy`: documents that wait for the answer hear that none comes."""
-        super()._fail(error, response, evidence)
+        result = super()._fail(error, response, evidence)
         self._tell_documents()
+        return result
 
     def _tell_documents(self):
         if self.kind == "scan" and self.state == "confirmed":

@@ -39,11 +39,8 @@ class EnergyGatewayScan(models.Model):
     _description = "Scan of a bus"
     _order = "id desc"
     _rec_name = "gateway_id"
-    _check_company_auto = True
 
-    gateway_id = fields.Many2one(
-        "energy.gateway", required=True, index=True, ondelete="cascade", check_company=True
-    )
+    gateway_id = fields.Many2one("energy.gateway", required=True, index=True, ondelete="cascade")
     site_id = fields.Many2one(related="gateway_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="gateway_id.company_id", store=True, index=True)
     units = fields.Char(

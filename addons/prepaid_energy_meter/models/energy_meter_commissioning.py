@@ -19,7 +19,6 @@ class EnergyMeterCommissioning(models.Model):
     _description = "Commissioning sheet"
     _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "id desc"
-    _check_company_auto = True
 
     _flow_fields = frozenset(
         {
@@ -50,7 +49,6 @@ class EnergyMeterCommissioning(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        check_company=True,
         domain=[("driver", "=", "modbus")],
     )
     commodity = fields.Selection(related="meter_id.commodity")

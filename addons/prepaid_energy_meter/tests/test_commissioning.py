@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from odoo.addons.prepaid_energy.engine import credit
-from odoo.addons.prepaid_energy.models.energy_meter_control import EnergyMeterControl
+from odoo.addons.prepaid_energy.models.energy_meter_control_situation import EnergyMeterControl
 from odoo.addons.prepaid_energy.tests.common import EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError

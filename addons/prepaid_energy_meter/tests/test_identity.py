@@ -44,7 +44,11 @@ class Reading:
 
     def findings(self, meter):
         return self.env["energy.meter.finding"].search(
-            [("meter_id", "=", meter.id), ("state", "=", "open"), ("kind", "!=", "order")],
+            [
+                ("meter_id", "=", meter.id),
+                ("state", "=", "open"),
+                ("kind", "in", ("serial", "encryption", "multiplier")),
+            ],
             order="id",
         )
 
