@@ -107,7 +107,7 @@ class EnergyServiceMode(models.Model):
     @api.depends("property_id", "commodity")
     def _compute_meter_ids(self):
         for service in self:
-            service.meter_ids = service.property_id and service._meters()
+            service.meter_ids = service._meters() if service.property_id else False
 
     def _meters(self):
         """Return the switchable meters of the place."""
