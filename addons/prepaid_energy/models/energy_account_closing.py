@@ -4,6 +4,7 @@ from odoo import _, api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_datetime
 
+from ..bulk import array
 from ..local_time import local_date
 from .energy_command import WAITING
 from .energy_wallet import Draft
@@ -230,9 +231,9 @@ class EnergyAccount(models.Model):
             row[0]
             for row in self.env.execute_query(
                 SQL(
-                    "SELECT id FROM energy_account WHERE id = ANY(%s) AND state = 'closed'"
+                    "SELECT id FROM energy_account WHERE id = ANY(%s::int[]) AND state = 'closed'"
                     " ORDER BY id",
-                    list(amounts),
+                    array(amounts),
                 )
             )
         ]

@@ -4,7 +4,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from ..bulk import values
+from ..bulk import array, values
 from ..local_time import month_last
 
 
@@ -126,9 +126,9 @@ class EnergyBillingPeriod(models.Model):
             SQL(
                 """
             SELECT account_id, id, date_from, date_to, state FROM energy_billing_period
-             WHERE account_id = ANY(%s) AND date_to >= %s
+             WHERE account_id = ANY(%s::int[]) AND date_to >= %s
             """,
-                list({account for account, _first in months}),
+                array({account for account, _first in months}),
                 min(first for _account, first in months),
             )
         ):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from odoo import api, models
 from odoo.tools import SQL
 
+from ..bulk import array
 from ..engine import Facts, Terms
 
 
@@ -41,16 +42,16 @@ class EnergyMeterControl(models.Model):
               JOIN energy_credit_policy p ON p.id = a.credit_policy_id
               JOIN energy_supply s ON s.account_id = a.id
               JOIN energy_meter_control c ON c.meter_id = s.meter_id
-             WHERE a.id = ANY(%s) AND (
+              JOIN energy_wallet w ON w.account_id = a.id
+             WHERE a.id = ANY(%s::int[]) AND (
                    c.mode = 'prepaid' AND c.wanted IS DISTINCT FROM 'off'
                    AND c.decision = CASE a.payment_mode WHEN 'postpaid' THEN 'postpaid'
                                     ELSE 'enough' END
-                   AND (a.payment_mode = 'postpaid' OR NOT EXISTS (
-                        SELECT 1 FROM energy_wallet w WHERE w.account_id = a.id
-                           AND w.balance + COALESCE(p.overdraft, 0) <= COALESCE(p.cut_off, 0)))
+                   AND (a.payment_mode = 'postpaid'
+                        OR w.balance + COALESCE(p.overdraft, 0) > COALESCE(p.cut_off, 0))
                    ) IS NOT TRUE
             """,
-                account_ids,
+                array(account_ids),
             )
         )
         return [account for (account,) in rows]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from odoo import _, api, models, tools
 from odoo.tools import SQL
 
-from ..bulk import values
+from ..bulk import array, values
 from ..crash_points import reached
 from ..engine import local_midnight, rate, rate_untiered, round_half_up, split
 from ..local_time import local_date, month_first, month_last, month_name
@@ -322,8 +322,9 @@ class EnergyRating(models.AbstractModel):
     def _wallets(self, account_ids):
         rows = self.env.execute_query(
             SQL(
-                "SELECT account_id, commodity, id FROM energy_wallet WHERE account_id = ANY(%s)",
-                sorted(account_ids),
+                "SELECT account_id, commodity, id FROM energy_wallet"
+                " WHERE account_id = ANY(%s::int[])",
+                array(account_ids),
             )
         )
         return {(account, commodity): wallet for account, commodity, wallet in rows}

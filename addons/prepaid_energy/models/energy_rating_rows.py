@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 from odoo import models
 from odoo.tools import SQL
 
-from ..bulk import values
+from ..bulk import array, values
 from ..engine import Point
 from ..local_time import local_midnight, month_first
 from ..rating_work import MINIMUM, STANDING, Month, Work
@@ -51,10 +51,10 @@ class EnergyRating(models.AbstractModel):
               JOIN energy_property site ON site.id = s.site_id
               LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
               LEFT JOIN energy_supply c ON c.id = s.counter_id
-             WHERE s.account_id = ANY(%s)
+             WHERE s.account_id = ANY(%s::int[])
              ORDER BY s.id
             """,
-                account_ids,
+                array(account_ids),
             )
         )
         works, steps = {}, {}
@@ -83,8 +83,8 @@ class EnergyRating(models.AbstractModel):
             SQL(
                 "SELECT supply_id, since, tariff_id, multiplier::text,"
                 "       COALESCE(limit_addition, 0)::text, band_source FROM energy_supply_term"
-                " WHERE supply_id = ANY(%s) ORDER BY supply_id, since",
-                list(works),
+                " WHERE supply_id = ANY(%s::int[]) ORDER BY supply_id, since",
+                array(works),
             )
         ):
             works[supply].terms.append((since, tariff, Decimal(multiplier), Decimal(addition)))

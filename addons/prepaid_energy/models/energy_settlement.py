@@ -6,6 +6,8 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..bulk import array
+
 # Statements are written in the order in which their tables are best joined: planning takes longer
 # than the little there is to gain by another one.
 AS_WRITTEN = "SET LOCAL join_collapse_limit = 1"
@@ -98,10 +100,10 @@ class EnergySettlement(models.AbstractModel):
             SELECT w.id, w.balance::text, w.last_number, w.head, w.account_id, w.site_id,
                    w.company_id, w.currency_id,
                    (SELECT count(*) FROM energy_wallet o WHERE o.account_id = w.account_id)
-              FROM energy_wallet w WHERE w.account_id = ANY(%s)
+              FROM energy_wallet w WHERE w.account_id = ANY(%s::int[])
              ORDER BY w.id FOR NO KEY UPDATE OF w SKIP LOCKED
             """,
-                sorted(account_ids),
+                array(sorted(account_ids)),
             )
         )
         locked = self.env.cr.fetchall()
@@ -117,13 +119,14 @@ class EnergySettlement(models.AbstractModel):
             SQL(
                 """
             SELECT q.id, q.meter_id, q.since, %s
-              FROM (SELECT DISTINCT meter_id FROM energy_supply WHERE account_id = ANY(%s)) m
+              FROM (SELECT DISTINCT meter_id FROM energy_supply
+                    WHERE account_id = ANY(%s::int[])) m
              -- By its index, whatever was known of the queue when it was analyzed last.
              CROSS JOIN LATERAL (SELECT id, meter_id, since FROM energy_settlement_queue
                                   WHERE meter_id = m.meter_id OFFSET 0) q
             """,
                 CONCERNED,
-                accounts,
+                array(accounts),
             )
         )
 
@@ -133,11 +136,12 @@ class EnergySettlement(models.AbstractModel):
         self.env.cr.execute(
             SQL(
                 """
-            WITH mended AS (DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s))
-            DELETE FROM energy_settlement_queue WHERE id = ANY(%s)
+            WITH mended AS (
+                 DELETE FROM energy_settlement_problem WHERE account_id = ANY(%s::int[]))
+            DELETE FROM energy_settlement_queue WHERE id = ANY(%s::bigint[])
             """,
-                settled,
-                [row for row, _meter, _since, concerned in queue if done.issuperset(concerned)],
+                array(settled),
+                array(row for row, _meter, _since, concerned in queue if done.issuperset(concerned)),
             )
         )
         self.env["energy.settlement.problem"].invalidate_model(flush=False)

@@ -13,7 +13,7 @@ from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
 from .. import clock
-from ..bulk import copy_rows, values
+from ..bulk import array, copy_rows, values
 from ..crash_points import reached
 from .energy_meter import COMMODITIES
 
@@ -282,8 +282,8 @@ class EnergyWallet(models.Model):
         self.env.cr.execute(
             SQL(
                 "SELECT key, wallet_id, kind, amount::text FROM energy_wallet_entry"
-                " WHERE key = ANY(%s)",
-                [draft.key for draft in drafts],
+                " WHERE key = ANY(%s::text[])",
+                array(draft.key for draft in drafts),
             )
         )
         known = {
