@@ -1,13 +1,43 @@
+from contextlib import closing
 from datetime import timedelta
+from itertools import product
+from unittest.mock import patch
 
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
+from ..models.energy_meter_control_situation import EnergyMeterControl as Situations
 from .common import START, EnergyCase
+from .planting import PropertyCase
+
+# What is different from the ordinary: columns by table.
+CIRCUMSTANCES = (
+    {},
+    {"account": {"payment_mode": "postpaid"}},
+    {"meter_control": {"mode": "held_on"}},
+    {"meter_control": {"mode": "forced_off"}},
+    {"meter": {"is_protected": True}},
+    {"meter": {"is_commissioned": False}},
+)
+# (decision, wanted) as they stand before.
+BEFORE = (
+    (None, None),
+    ("enough", None),
+    ("enough", "off"),
+    ("postpaid", None),
+    ("arrears", "off"),
+    ("protected", None),
+)
+# What must be decided somewhere, so that something is compared.
+REACHED = {"enough", "postpaid", "arrears", "already", "protected", "held_on", "forced_off"} | {
+    "not_commissioned"
+}
 
 
 @tagged("post_install", "-at_install")
-class TestSupply(EnergyCase):
+class TestSupply(PropertyCase, EnergyCase):
     """Deciding, persons' orders, and what the outbox does with them."""
 
     @classmethod
@@ -147,3 +177,65 @@ class TestSupply(EnergyCase):
         # 20 kWh at 0.60, then 10 of the 20 kWh between 1:00 and 3:00 at 6.00
         self.assertEqual(self.account.balance, -(20 * 0.6 + 10 * 6))
         self.assertChecked()
+
+    def outcome(self, balance, overdraft, before, changes):
+        """Return what is wanted and ordered after deciding in a situation; leave no trace of it."""
+        rows = {"meter": self.meter, "account": self.account, "meter_control": self.control}
+        savepoint = self.env.cr.savepoint()
+        with closing(savepoint):
+            for table, key, change in (
+                ("wallet", self.account.wallet_ids.id, {"balance": balance}),
+                ("credit_policy", self.policy.id, {"overdraft": overdraft}),
+                (
+                    "meter_control",
+                    self.control.id,
+                    dict(zip(("decision", "wanted"), before, strict=True)),
+                ),
+                *((table, rows[table].id, change) for table, change in changes.items()),
+            ):
+                for column, value in change.items():
+                    self.env.cr.execute(
+                        SQL(
+                            "UPDATE %s SET %s = %s WHERE id = %s",
+                            SQL.identifier(f"energy_{table}"),
+                            SQL.identifier(column),
+                            value,
+                            key,
+                        )
+                    )
+            self.env.invalidate_all(flush=False)
+            self.account._decide()
+            control = self.control
+            outcome = (
+                (control.wanted, control.wanted_cause, control.decision),
+                (control.decided_balance, control.missing),
+                self.commands(self.meter),
+            )
+        self.env.invalidate_all(flush=False)
+        return outcome
+
+    def test_only_who_is_in_question_is_decided_about_and_nobody_is_missed(self):
+        self.use(1, "10")
+        self.policy.write({"cut_off": 10, "restore": 20, "level_ids": [Command.clear()]})
+        self.env.flush_all()
+        places = [("10.01", 0), ("10.00", 0), ("9.99", 0), ("5.01", 5), ("5.00", 5), ("4.99", 5)]
+
+        def check():
+            decisions = set()
+            for (balance, overdraft), *situation in product(places, BEFORE, CIRCUMSTANCES):
+                asked = self.outcome(balance, overdraft, *situation)
+                with patch.object(Situations, "_in_question", lambda _self, ids: ids):
+                    always = self.outcome(balance, overdraft, *situation)
+                self.assertEqual(asked, always, (balance, overdraft, *situation))
+                decisions.add(asked[0][2])
+            self.assertLessEqual(REACHED, decisions)
+
+        self.holds(
+            check,
+            (Situations._in_question, "> COALESCE(p.cut_off", ">= COALESCE(p.cut_off"),
+            (Situations._in_question, "ELSE 'enough' END", "ELSE c.decision END"),
+            (Situations._in_question, "THEN 'postpaid'", "THEN c.decision"),
+            (Situations._in_question, "c.mode = 'prepaid' AND", ""),
+            (Situations._in_question, "AND c.wanted IS DISTINCT FROM 'off'", ""),
+            (Situations._in_question, "(a.payment_mode = 'postpaid'", "(TRUE"),
+        )
