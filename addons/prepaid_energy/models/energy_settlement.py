@@ -141,7 +141,9 @@ class EnergySettlement(models.AbstractModel):
             DELETE FROM energy_settlement_queue WHERE id = ANY(%s::bigint[])
             """,
                 array(settled),
-                array(row for row, _meter, _since, concerned in queue if done.issuperset(concerned)),
+                array(
+                    row for row, _meter, _since, concerned in queue if done.issuperset(concerned)
+                ),
             )
         )
         self.env["energy.settlement.problem"].invalidate_model(flush=False)
