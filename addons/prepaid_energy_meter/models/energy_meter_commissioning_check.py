@@ -127,7 +127,9 @@ class EnergyMeterCommissioningCheck(models.Model):
         return f"{(shown - read_at).total_seconds():+.0f} s"
 
     def _read_own_prepaid(self, found, _read_at):
-        labels = dict(self.env["energy.register"]._fields["meaning"]._description_selection(self.env))
+        labels = dict(
+            self.env["energy.register"]._fields["meaning"]._description_selection(self.env)
+        )
         shown = [f"{labels[name]} = {found[name]}" for name in OWN_MONEY if name in found]
         return ", ".join(shown) or False
 
