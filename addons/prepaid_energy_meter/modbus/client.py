@@ -220,7 +220,8 @@ class GatewayClient:
         pdu = self._read_pdu(unit, profile, block)
         size = 2 + 2 * block.count
         async with self._one_at_a_time:
-            await self._flush(unit, profile, (unit, block.function, size), pdu)
+            if self._doubtful or not self.framing.tells_answers_apart:
+                await self._flush(unit, profile, (unit, block.function, size), pdu)
             return await self._ask_read(unit, pdu, size)
 
     def _read_pdu(self, unit: int, profile: Profile, block: Block) -> bytes:

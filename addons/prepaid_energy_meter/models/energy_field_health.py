@@ -59,7 +59,9 @@ class EnergyFieldHealth(models.AbstractModel):
     wrong_meter = fields.Integer(
         readonly=True, help="Another serial number than that of the plate answered."
     )
-    latency_sum = fields.Float(readonly=True, aggregator=None)
+    latency_sum = fields.Float(
+        string="Answers After, Sum (ms)", digits=(16, 1), readonly=True, aggregator=None
+    )
 
     @api.model
     def _add_rows(self, target, period, rows, source):
@@ -80,7 +82,7 @@ class EnergyFieldHealth(models.AbstractModel):
             SQL("%(name)s = h.%(name)s + excluded.%(name)s", name=SQL.identifier(name))
             for name in ("good", "bad", "latency_sum", *FAILURES)
         )
-        types = dict.fromkeys(NAMES, "int") | {"latency": "float8", "longest": "float8"}
+        types = dict.fromkeys(NAMES, "int") | {"latency": "numeric", "longest": "numeric"}
         self.env.cr.execute(
             SQL(
                 """
