@@ -304,9 +304,7 @@ class _ReadRequest:
         size = 2 + 2 * block.count
         self.profile = profile
         self.pdu = _pdu(message)
-        self.asked = Asked(
-            b"", 0, unit, block.function, size, lambda answer: answer[1] == size - 2
-        )
+        self.asked = Asked(b"", 0, unit, block.function, size, lambda answer: answer[1] == size - 2)
 
 
 def _words(answer: bytes) -> tuple[int, ...]:
