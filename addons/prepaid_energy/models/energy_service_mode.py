@@ -107,7 +107,7 @@ class EnergyServiceMode(models.Model):
     @api.depends("property_id", "commodity")
     def _compute_meter_ids(self):
         for service in self:
-            service.meter_ids = service.property_id and service._meters()
+            service.meter_ids = service._meters() if service.property_id else False
 
     def _meters(self):
         """Return the switchable meters of the place."""
@@ -356,7 +356,9 @@ class EnergyAccount(models.Model):
 
     def _compute_service_notice(self):
         for account in self:
-            supplies = self.env["energy.supply"]._search_present([("account_id", "=", account.id)])
+            supplies = self.env["energy.supply"]._search_present(
+                [("account_id", "in", account.ids)]
+            )
             active = self.env["energy.service.mode"]._active_for(supplies.meter_id.ids)
             # sudo: who sees an account may know that somebody works in its rooms
             services = self.env["energy.service.mode"].sudo().browse(sorted(set(active.values())))

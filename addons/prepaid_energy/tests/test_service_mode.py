@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 
 from ..models.energy_command_delivery import EnergyCommand as Delivery
 from ..models.energy_command_service import EnergyCommand as Service
@@ -249,6 +249,17 @@ class TestServiceMode(PropertyCase, EnergyCase):
             service.until = START + 20 * HOUR
         with self.assertRaises(UserError):
             service.action_end()
+
+    def test_its_form_opens_without_a_place(self):
+        operator = new_test_user(
+            self.env, "service_form", groups="prepaid_energy.group_energy_operator"
+        )
+        with Form(self.env["energy.service.mode"].with_user(operator)) as form:
+            form.property_id = self.meter.property_id
+            form.worker = "Zhang San"
+            form.reason = "Socket circuit"
+            form.until = START + 8 * HOUR
+        self.assertEqual(form.record.meter_ids, self.meter)
 
     def test_the_planned_end_lies_ahead(self):
         with self.assertRaisesRegex(UserError, "to come"):
