@@ -13,32 +13,6 @@ DELIVERY_COLUMNS = (
     "response",
     "error",
 )
-# `COLUMNS` stands for the columns that may change while an order waits.
-REFUSE_CHANGE = """
-CREATE OR REPLACE FUNCTION energy_command_refuse_change() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        IF OLD.state IN ('queued', 'sent')
-           AND to_jsonb(NEW) - ARRAY[COLUMNS] = to_jsonb(OLD) - ARRAY[COLUMNS]
-        THEN
-            RETURN NEW;
-        END IF;
-        RAISE EXCEPTION 'Command % stays as it was ordered and as it ended.', OLD.id
-              USING ERRCODE = 'restrict_violation';
-    END IF;
-    RAISE EXCEPTION 'Commands are never deleted.'
-          USING ERRCODE = 'restrict_violation';
-END $$;
-
-CREATE OR REPLACE TRIGGER energy_command_refuse_change
-BEFORE UPDATE OR DELETE ON energy_command
-FOR EACH ROW EXECUTE FUNCTION energy_command_refuse_change();
-
-CREATE OR REPLACE TRIGGER energy_command_refuse_truncate
-BEFORE TRUNCATE ON energy_command
-FOR EACH STATEMENT EXECUTE FUNCTION energy_command_refuse_change();
-"""
 
 
 class EnergyCommand(models.Model):
@@ -52,7 +26,30 @@ class EnergyCommand(models.Model):
         result = super().init()
         columns = ", ".join(f"'{name}'" for name in DELIVERY_COLUMNS)
         # Only names from the list above are put into the statement.
-        self.env.cr.execute(
-            REFUSE_CHANGE.replace("COLUMNS", columns)  # pylint: disable=sql-injection
-        )
+        # pylint: disable-next=sql-injection
+        self.env.cr.execute(f"""
+            CREATE OR REPLACE FUNCTION energy_command_refuse_change() RETURNS trigger
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP = 'UPDATE' THEN
+                    IF OLD.state IN ('queued', 'sent')
+                       AND to_jsonb(NEW) - ARRAY[{columns}] = to_jsonb(OLD) - ARRAY[{columns}]
+                    THEN
+                        RETURN NEW;
+                    END IF;
+                    RAISE EXCEPTION 'Command % stays as it was ordered and as it ended.', OLD.id
+                          USING ERRCODE = 'restrict_violation';
+                END IF;
+                RAISE EXCEPTION 'Commands are never deleted.'
+                      USING ERRCODE = 'restrict_violation';
+            END $$;
+
+            CREATE OR REPLACE TRIGGER energy_command_refuse_change
+            BEFORE UPDATE OR DELETE ON energy_command
+            FOR EACH ROW EXECUTE FUNCTION energy_command_refuse_change();
+
+            CREATE OR REPLACE TRIGGER energy_command_refuse_truncate
+            BEFORE TRUNCATE ON energy_command
+            FOR EACH STATEMENT EXECUTE FUNCTION energy_command_refuse_change();
+        """)
         return result
