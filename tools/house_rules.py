@@ -15,8 +15,8 @@ from typing import NamedTuple
 # Package name -> other packages it may import: anywhere, or in the file that is named.
 PURE_PACKAGES = {
     "engine": {},
-    "modbus": {"pymodbus": "*", "serial": "serial_link.py"},
-    "simulator": {"psycopg2": "clock.py"},
+    "modbus": {"pymodbus": "*", "serial": "serial_link.py", "uvloop": "loop.py"},
+    "simulator": {"psycopg2": "clock.py", "uvloop": "__main__.py"},
 }
 CLOCKS = frozenset(
     {

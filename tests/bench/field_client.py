@@ -7,8 +7,9 @@ and prints `rate` (readings a second), `cpu` (share of one core) and `rss` (MB).
 
 Kinds: `ours` (the connector's buses: decoded, and handed over in a list as to storage), `bare`
 (pymodbus's own client, one task a connection, words only), `points` (pymodbus's synchronous
-client, strictly in turn, one request a register of the profile that is polled), `idle_ours` and
-`idle_bare` (connected, each unit read once, then nothing).
+client, all gateways' meters strictly in turn, one request a register of the profile that is
+polled, each decoded and handed over), `idle_ours` and `idle_bare` (connected, each unit read once,
+then nothing).
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import resource
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "addons" / "prepaid_energy_meter"))
@@ -161,21 +163,27 @@ async def run_bare(task: dict) -> dict:
 def one_point_a_request(task: dict) -> dict:
     from pymodbus.client import ModbusTcpClient
 
+    from modbus.codec import decode
     from modbus.profile import Profile
 
-    points = [
-        (register.address, register.words) for register in Profile.from_dict(task["profile"]).polled
-    ]
-    client = ModbusTcpClient("127.0.0.1", port=task["ports"][0])
-    client.connect()
+    points = Profile.from_dict(task["profile"]).polled
+    clients = [ModbusTcpClient("127.0.0.1", port=port) for port in task["ports"]]
+    for client in clients:
+        client.connect()
+    meters = cycle([(client, unit) for unit in range(1, task["units"] + 1) for client in clients])
+    handed_over: list = []
     count, started = 0, time.perf_counter()
     while time.perf_counter() < started + task["seconds"]:
-        for address, words in points:
-            answer = client.read_holding_registers(
-                address, count=words, device_id=count % task["units"] + 1
-            )
+        client, unit = next(meters)
+        values = {}
+        for point in points:
+            answer = client.read_holding_registers(point.address, count=point.words, device_id=unit)
             if answer.isError():
                 raise ValueError(answer)
+            values[point.meaning] = decode(answer.registers, point.encoding)
+        handed_over.append(values)
+        if len(handed_over) >= 5000:
+            handed_over.clear()
         count += 1
     return {"rate": count / (time.perf_counter() - started), "points": len(points)}
 

@@ -100,7 +100,8 @@ def test_reading_is_whole_with_its_moment():
         assert snapshot.total == Decimal("1234.01")
         assert snapshot.power == Decimal("-0.250")
         assert snapshot.supply_state == "on"
-        assert snapshot.raw == {"03:0000": "0001 e209 ff06", "03:0010": "0001"}
+        raw = {place: data.hex(" ", 2) for place, data in snapshot.raw.items()}
+        assert raw == {"03:0000": "0001 e209 ff06", "03:0010": "0001"}
         assert field.gateway == [(True, 0)]
 
     run(test)

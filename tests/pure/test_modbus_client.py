@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modbus_fakes import Server, profile, tcp_client
+from test_engine_properties import planted
 
+from modbus.client import GatewayClient
+from modbus.connection import Connection
 from modbus.errors import (
     FieldError,
     ModbusException,
@@ -386,3 +389,57 @@ def test_independent_server_agrees():
         assert with_port.data_bank.get_holding_registers(32, 2) == [1, 1]
     finally:
         with_port.stop()
+
+
+def _other_profiles_read_is_refused():
+    async def test(server):
+        client = server.client()
+        await client.read_block(1, PROFILE, BLOCK)
+        requests = len(server.requests)
+        # The same unit and block, but a map that has no such block.
+        with pytest.raises(Refused):
+            await client.read_block(1, profile(max_block=2), BLOCK)
+        assert len(server.requests) == requests
+
+    run(test)
+
+
+def _answer_after_a_crash_point_raises_doubt():
+    async def test(server):
+        client = server.client()
+
+        def crash():
+            raise RuntimeError("a crash point")
+
+        with pytest.raises(RuntimeError):
+            await client.write_registers(1, PROFILE, 16, 32, [1, 0], on_sent=crash)
+        async with asyncio.timeout(2):
+            while not server.writes:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+        assert not client.is_connected, "nobody waits for this answer"
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("check", "function", "line", "instead"),
+    [
+        (
+            _other_profiles_read_is_refused,
+            GatewayClient._read_request,
+            " or request.profile is not profile",
+            "",
+        ),
+        (
+            _answer_after_a_crash_point_raises_doubt,
+            Connection.ask,
+            "self._answer = None",
+            "pass",
+        ),
+    ],
+)
+def test_what_is_kept_of_a_request_protects_nobody_less(check, function, line, instead):
+    check()
+    with planted(function, line, instead), pytest.raises((AssertionError, pytest.fail.Exception)):
+        check()

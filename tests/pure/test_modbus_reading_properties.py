@@ -231,7 +231,7 @@ def plan_decodes_as_the_codec():
     assert plan.values([data]) == expected
     assert expected["total"] == Decimal("1234.56") and expected["power"] == Decimal("-0.010")
     assert expected["voltage"] is None and expected["encryption"] is True
-    assert plan.raw([data]) == {"03:0000": data.hex(" ", 2)}
+    assert plan.raw([data]) == {"03:0000": data}
 
 
 def test_plan_decodes_as_the_codec():

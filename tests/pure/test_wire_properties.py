@@ -357,14 +357,14 @@ PROPERTIES = [
     (
         spoilt_bytes,
         [
-            (RtuFraming.answer, "bytes(received[-2:]) != _checksum(bytes(received[:-2]))", "False"),
+            (RtuFraming.answer, "received[-2:] != _checksum(received[:-2])", "False"),
             (Asked.check, "len(pdu) == self.size and ", ""),
             (TcpFraming.answer, "elif not 3 <= length <= _LONGEST_PDU + 1:", "elif False:"),
             (GatewayClient._exchange, "self.close()", "pass"),
             (Bus._log_trouble, "device.told = kind", "pass"),
         ],
     ),
-    (single_bytes, [(Connection.data_received, "self._buffer += data", "self._buffer[:] = data")]),
+    (single_bytes, [(Connection.data_received, "self._buffer += data", "self._buffer = data")]),
     (
         foreign_answers,
         [

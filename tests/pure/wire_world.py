@@ -204,9 +204,8 @@ class World:
         """What a reading says that the meter does not show at this moment."""
         meter, second = self.gateway.meters[snapshot.meter], self.gateway.clock.second()
         found = []
-        for place, words in snapshot.raw.items():
+        for place, data in snapshot.raw.items():
             function, address = (int(part, 16) for part in place.split(":"))
-            data = bytes.fromhex(words.replace(" ", ""))
             if meter.read(function, address, len(data) // 2, second) != data:
                 found.append(place)
         if snapshot.total != Decimal(meter.shown()["register"]):

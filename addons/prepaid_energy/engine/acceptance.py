@@ -40,7 +40,7 @@ class Limits:
     # An hour times the multiplier, worked out here once and not for every reading.
     scaled_hour: Decimal = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "scaled_hour", CUTTING.multiply(self.multiplier, _HOUR))
 
 

@@ -23,9 +23,10 @@ class EnergyCommand(models.Model):
     attempt_ids = fields.One2many("energy.command.attempt", "command_id", string="Attempts")
 
     def init(self):
-        super().init()
+        result = super().init()
         columns = ", ".join(f"'{name}'" for name in DELIVERY_COLUMNS)
         # Only names from the list above are put into the statement.
+        # pylint: disable-next=sql-injection
         self.env.cr.execute(f"""
             CREATE OR REPLACE FUNCTION energy_command_refuse_change() RETURNS trigger
             LANGUAGE plpgsql AS $$
@@ -51,3 +52,4 @@ class EnergyCommand(models.Model):
             BEFORE TRUNCATE ON energy_command
             FOR EACH STATEMENT EXECUTE FUNCTION energy_command_refuse_change();
         """)
+        return result

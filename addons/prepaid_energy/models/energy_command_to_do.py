@@ -25,9 +25,10 @@ class EnergyCommand(models.Model):
         return ids
 
     def _set(self, state, **values):
-        super()._set(state, **values)
+        result = super()._set(state, **values)
         if state == "failed":
             self._sync_to_do(self.meter_id.ids)
+        return result
 
     @api.model
     def _sync_to_do(self, meter_ids):
@@ -108,7 +109,7 @@ class EnergyMeterFinding(models.Model):
             figures = finding.figures
             what = f"{kinds.get(figures['kind'], '')} {values.get(figures['value'], '')}".strip()
             finding.details = sentences[finding.code] % {**figures, "what": what}
-        super(EnergyMeterFinding, self - orders)._compute_details()
+        return super(EnergyMeterFinding, self - orders)._compute_details()
 
     def action_order_again(self):
         """Order again what failed, from the present situation."""

@@ -39,7 +39,7 @@ class EnergyCutBreakerLine(models.Model):
     balance = fields.Monetary(readonly=True, help="As it was at the decision.")
     balance_now = fields.Monetary(related="account_id.balance", string="Balance Now")
     missing = fields.Monetary(readonly=True, help="What would have brought supply back.")
-    why = fields.Char(related="meter_id.control_id.decision_reason", string="Cause")
+    why = fields.Char(related="command_id.reason", string="Cause")
     read_at = fields.Datetime(string="Last Reading", readonly=True)
     register = fields.Float(digits=(18, 4), readonly=True)
     quantity = fields.Float(

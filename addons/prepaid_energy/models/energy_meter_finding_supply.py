@@ -9,10 +9,11 @@ class EnergyMeterStatus(models.Model):
 
     @api.model
     def _report(self, rows):
-        super()._report(rows)
+        result = super()._report(rows)
         told = [row for row in rows if "trip_cause" in row or "alarms" in row]
         if told:
             self.env["energy.meter.finding"]._sync_told(told)
+        return result
 
 
 class EnergyMeterFinding(models.Model):

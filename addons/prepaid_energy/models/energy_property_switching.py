@@ -33,7 +33,7 @@ class EnergyProperty(models.Model):
         "payments first. A single one is not delayed.",
     )
     cut_rooms_hour = fields.Integer(
-        string="Rooms Cut an Hour",
+        string="Most Rooms Cut an Hour",
         default=3,
         required=True,
         groups=MANAGERS,
@@ -42,7 +42,7 @@ class EnergyProperty(models.Model):
         "and released them.",
     )
     cut_percent_hour = fields.Float(
-        string="Or of the Rooms in Service (%)",
+        string="Or Share of the Rooms (%)",
         digits=(5, 2),
         default=2,
         required=True,
@@ -50,7 +50,7 @@ class EnergyProperty(models.Model):
         help="Of the site's rooms with an active account, within an hour.",
     )
     cut_one_in_day = fields.Integer(
-        string="One Room of a Building in",
+        string="Most of a Building a Day: 1 Room in",
         default=3,
         required=True,
         groups=MANAGERS,
@@ -59,7 +59,7 @@ class EnergyProperty(models.Model):
         "building count together as one.",
     )
     off_rooms_confirmed = fields.Integer(
-        string="Rooms a Person Turns Off",
+        string="Rooms Turned Off Unasked",
         default=10,
         required=True,
         groups=MANAGERS,

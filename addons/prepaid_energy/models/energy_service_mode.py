@@ -78,7 +78,6 @@ class EnergyServiceMode(models.Model):
         "energy_service_mode_meter_rel",
         "service_id",
         "meter_id",
-        string="Turned Off",
         readonly=True,
         copy=False,
     )

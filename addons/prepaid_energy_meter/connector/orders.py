@@ -157,7 +157,9 @@ class OrderDesk:
         for snapshot in snapshots:
             command = self._reads.pop(snapshot.meter, None)
             if command is not None:
-                came = " | ".join(f"{place} {words}" for place, words in snapshot.raw.items())
+                came = " | ".join(
+                    f"{place} {data.hex(' ', 2)}" for place, data in snapshot.raw.items()
+                )
                 self._spawn(snapshot.meter, command, self._note(store.confirm_read, command, came))
 
     def missed(self, meter, error):

@@ -256,7 +256,11 @@ class Bus:
             return True
         if self.health.wait_until > now:
             return False
-        key = next((k for k in self._due if self._devices[k].health.wait_until <= now), None)
+        for key in self._due:
+            if self._devices[key].health.wait_until <= now:
+                break
+        else:
+            key = None
         if self._jobs and (key is None or self._is_jobs_turn):
             self._is_jobs_turn = False
             await self._step(next(iter(self._jobs.values())))

@@ -88,7 +88,7 @@ class GatewayClient:
         self.may_send = may_send
         #: Told each request and its answer, or why none came: unit and PDU, in turn.
         self.heard: Callable[[bytes, bytes | str], None] | None = None
-        self._reads: dict[tuple[int, Block], bytes] = {}
+        self._reads: dict[tuple[int, Block], _ReadRequest] = {}
         self._connection: Connection | None = None
         #: Connections made so far: what was learnt over another one may be another meter's.
         self.connections = 0
@@ -208,42 +208,36 @@ class GatewayClient:
                 f"to {address:04X} by function {function}"
             )
         pdu = _write_pdu(function, address, words)
+        # The answer repeats function, address, and the count or the word that was written.
+        asked = Asked(b"", 0, unit, function, 5, lambda answer: answer == pdu[:5])
         async with self._one_at_a_time:
-            await self._flush(unit, profile, (unit, function, 5), pdu)
-            # The answer repeats function, address, and the count or the word that was written.
-            _pdu, sent, received = await self._exchange(
-                unit, pdu, 5, lambda answer: answer == pdu[:5], on_sent
-            )
+            await self._flush(unit, profile, asked.shape, pdu)
+            _pdu, sent, received = await self._exchange(asked, pdu, on_sent)
         return Exchange(sent.hex(" "), received.hex(" "))
 
     async def _read(self, unit: int, profile: Profile, block: Block) -> tuple[bytes, bytes, bytes]:
-        pdu = self._read_pdu(unit, profile, block)
-        size = 2 + 2 * block.count
-        async with self._one_at_a_time:
+        asked, pdu = self._read_request(unit, profile, block)
+        # As `async with`, with less between: this is the way of every reading.
+        await self._one_at_a_time.acquire()
+        try:
             if self._doubtful or not self.framing.tells_answers_apart:
-                await self._flush(unit, profile, (unit, block.function, size), pdu)
-            return await self._ask_read(unit, pdu, size)
+                await self._flush(unit, profile, asked.shape, pdu)
+            return await self._exchange(asked, pdu)
+        finally:
+            self._one_at_a_time.release()
 
-    def _read_pdu(self, unit: int, profile: Profile, block: Block) -> bytes:
-        pdu = self._reads.get((unit, block))
-        if pdu is None:
+    def _read_request(self, unit: int, profile: Profile, block: Block) -> tuple[Asked, bytes]:
+        request = self._reads.get((unit, block))
+        if request is None or request.profile is not profile:
             if unit not in UNITS:
                 raise Refused(f"unit {unit} is not within 1..247")
-            pdu = _pdu(
-                _READS.get(block.function, ReadHoldingRegistersRequest)(
-                    address=block.address, count=block.count
+            if not profile.allows_read(block):
+                raise Refused(
+                    f"profile {profile.code} does not list reading {block.count} registers "
+                    f"from {block.address:04X} by function {block.function}"
                 )
-            )
-            self._reads[unit, block] = pdu
-        if not profile.allows_read(block):
-            raise Refused(
-                f"profile {profile.code} does not list reading {block.count} registers "
-                f"from {block.address:04X} by function {block.function}"
-            )
-        return pdu
-
-    async def _ask_read(self, unit: int, pdu: bytes, size: int) -> tuple[bytes, bytes, bytes]:
-        return await self._exchange(unit, pdu, size, lambda answer: answer[1] == size - 2)
+            request = self._reads[unit, block] = _ReadRequest(profile, unit, block)
+        return request.asked, request.pdu
 
     async def _flush(self, unit: int, profile: Profile, shape: Shape, pdu: bytes) -> None:
         """Make sure that no older answer can be taken for the one to be asked for."""
@@ -257,25 +251,24 @@ class GatewayClient:
             return
         block = _flush_block(unit, profile, shape, self._doubtful)
         if block is not None:
-            await self._ask_read(unit, self._read_pdu(unit, profile, block), 2 + 2 * block.count)
+            await self._exchange(*self._read_request(unit, profile, block))
 
     async def _exchange(
         self,
-        unit: int,
+        asked: Asked,
         pdu: bytes,
-        size: int,
-        fits: Callable[[bytes], bool],
-        on_sent: Callable[[], None] = lambda: None,
+        on_sent: Callable[[], None] | None = None,
     ) -> tuple[bytes, bytes, bytes]:
         """Send a request under a number of its own; return the answer's PDU and both frames."""
-        if not self.is_connected:
+        connection = self._connection
+        if connection is None or connection.broken:
             await self.connect()
+            connection = self._connection
         if not self.may_send():
             raise NotHolder("another process may hold the gateway by now")
-        self._number = self._number % 0xFFFF + 1
-        frame = self.framing.frame(unit, pdu, self._number)
-        asked = Asked(frame, self._number, unit, pdu[0], size, fits)
-        connection = self._connection
+        unit = asked.unit
+        self._number = asked.number = self._number % 0xFFFF + 1
+        asked.frame = frame = self.framing.frame(unit, pdu, asked.number)
         try:
             answer, received = await connection.ask(asked, self.timing.answer, on_sent)
             if self.timing.pause:
@@ -299,6 +292,19 @@ class GatewayClient:
             # A meter answers in the order of its requests: no older answer of it will come.
             self._doubtful = [shape for shape in self._doubtful if shape[0] != unit]
         return answer, frame, received
+
+
+class _ReadRequest:
+    """A read that is asked again and again, and the profile that was found to allow it."""
+
+    __slots__ = ("asked", "pdu", "profile")
+
+    def __init__(self, profile: Profile, unit: int, block: Block):
+        message = _READS[block.function](address=block.address, count=block.count)
+        size = 2 + 2 * block.count
+        self.profile = profile
+        self.pdu = _pdu(message)
+        self.asked = Asked(b"", 0, unit, block.function, size, lambda answer: answer[1] == size - 2)
 
 
 def _words(answer: bytes) -> tuple[int, ...]:

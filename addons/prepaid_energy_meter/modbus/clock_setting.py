@@ -3,12 +3,15 @@
 import struct
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 
-from .codec import decode
+from .client import GatewayClient
+from .codec import Value, decode
+from .device import ModbusDriver
 from .driver import FieldMeter, JobResult, OrderHooks
 from .errors import CodecError, ModbusException, NotHolder, Refused, Unreachable, WrongAnswer
 from .identity import clock_of, same_serial
-from .profile import ClockWrite
+from .profile import ClockWrite, Register
 
 #: What may lie between the written moment and the one read back.
 TOLERANCE = timedelta(seconds=10)
@@ -58,7 +61,7 @@ class ClockJob:
     def progress(self) -> dict:
         return {}
 
-    async def step(self, driver) -> JobResult | None:
+    async def step(self, driver: ModbusDriver) -> JobResult | None:
         try:
             return await self._phase(driver.client)
         except (NotHolder, Unreachable):
@@ -71,7 +74,7 @@ class ClockJob:
         except (CodecError, WrongAnswer) as error:
             return self._end("untouched", str(error))
 
-    async def _compare(self, client) -> JobResult | None:
+    async def _compare(self, client: GatewayClient) -> JobResult | None:
         serial = self._meter.profile.named("serial")
         if serial is not None and (serial.certainty != "C" or self._meter.serial_known):
             found = str(await self._read(client, serial) or "")
@@ -82,12 +85,12 @@ class ClockJob:
         self._phase = self._look_before
         return None
 
-    async def _look_before(self, client) -> JobResult | None:
+    async def _look_before(self, client: GatewayClient) -> JobResult | None:
         self._before = await self._clock(client)
         self._phase = self._write
         return None
 
-    async def _write(self, client) -> JobResult | None:
+    async def _write(self, client: GatewayClient) -> JobResult | None:
         write: ClockWrite = self._meter.profile.clock_write
         moment = self._now().replace(microsecond=0)
         data = bytes_of(moment, write.monday).ljust(2 * write.words, b"\0")
@@ -104,7 +107,7 @@ class ClockJob:
         self._phase = self._look_after
         return None
 
-    async def _look_after(self, client) -> JobResult | None:
+    async def _look_after(self, client: GatewayClient) -> JobResult | None:
         after = await self._clock(client)
         result = {
             "before": self._before.isoformat(" "),
@@ -115,15 +118,20 @@ class ClockJob:
             return self._end("failed", f"after the write the clock shows {after}", result)
         return self._end("confirmed", "", result)
 
-    async def _clock(self, client) -> datetime:
+    async def _clock(self, client: GatewayClient) -> datetime:
         return clock_of(await self._read(client, self._meter.profile.named("clock")))
 
-    async def _read(self, client, register):
+    async def _read(self, client: GatewayClient, register: Register) -> Value:
         (block,) = self._meter.profile.blocks([register])
         words = await client.read_block(self._meter.unit, self._meter.profile, block)
         return decode(words, register.encoding)
 
-    def _end(self, state, error, result=None) -> JobResult:
+    def _end(
+        self,
+        state: Literal["confirmed", "failed", "untouched"],
+        error: str,
+        result: dict[str, str] | None = None,
+    ) -> JobResult:
         return JobResult(state, result or {}, self._request, self._response, error)
 
 

@@ -18,7 +18,7 @@ class Connection(asyncio.Protocol):
         self.in_doubt = False
         self._framing = framing
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
+        self._buffer = b""
         self._asked: Asked | None = None
         self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
         self._heard: Callable[[], None] | None = None
@@ -64,25 +64,28 @@ class Connection(asyncio.Protocol):
         finally:
             self._heard = None
 
-    async def ask(
-        self, asked: Asked, timeout: float, on_sent: Callable[[], None]
-    ) -> tuple[bytes, bytes]:
-        """Send a request; return the answer's PDU and its frame as received.
+    def ask(
+        self, asked: Asked, timeout: float, on_sent: Callable[[], None] | None = None
+    ) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Send a request; await the answer's PDU and its frame as received.
 
         :raise NoAnswer, WrongAnswer: the connection must be dropped
         """
         if self.broken:
             raise NoAnswer("the gateway closed the connection")
-        self._buffer.clear()
+        self._buffer = b""
         self._asked = asked
-        self._answer = self._loop.create_future()
-        self._transport.write(asked.frame)
-        on_sent()
-        self._let_watch(timeout)
+        self._answer = answer = self._loop.create_future()
         try:
-            return await self._answer
-        finally:
+            self._transport.write(asked.frame)
+            if on_sent is not None:
+                on_sent()
+        except BaseException:
+            # Nobody waits for the answer: should it come, it must raise doubt.
             self._answer = None
+            raise
+        self._let_watch(timeout)
+        return answer
 
     def _let_watch(self, timeout: float) -> None:
         """Have the answer's end watched. One timer serves many requests: when it ends it looks
@@ -120,10 +123,10 @@ class Connection(asyncio.Protocol):
             self._fail(error)
             return
         if pdu is not None:
-            self._answer.set_result((pdu, bytes(self._buffer)))
+            self._answer.set_result((pdu, self._buffer))
 
     def _time_out(self, unit: int, timeout: float) -> None:
-        came = f", only {bytes(self._buffer[:32]).hex(' ')}" if self._buffer else ""
+        came = f", only {self._buffer[:32].hex(' ')}" if self._buffer else ""
         self._fail(NoAnswer(f"unit {unit}: no answer in {timeout:g} s{came}"))
 
     def _fail(self, error: Exception) -> None:

@@ -24,13 +24,6 @@ from .monotonic import monotonic
 from .planning import Block
 from .profile import Register
 from .recording import NO_FRAMES, recording
-from .vocabulary import BANDS
-
-#: Values a snapshot has a place of its own for.
-_OWN_PLACE = frozenset(
-    {"total", *BANDS, "power", "flow", "voltage", "current", "supply_state", "serial"}
-)
-
 
 #: Looks in a row without an answer after which a written order is left for a later attempt,
 #: so that a meter that died holds the others up for so many time-outs only.
@@ -76,16 +69,18 @@ class ModbusDriver:
         plan = profile.reading_plan
         data: list[bytes] = []
         when: datetime | None = None
-        waited = 0.0
+        now = self.now
+        waited = came = 0.0
         for number, block in enumerate(plan.blocks):
             if number and let_by is not None:
                 await let_by()
-            asked = self.now()
+            asked = now()
             try:
                 data.append(await self.client.read_bytes(meter.unit, profile, block))
             except ModbusException as error:
                 raise await self._named(meter, error) from error
-            waited += self.now() - asked
+            came = now()
+            waited += came - asked
             if number == plan.holds_total:
                 when = moment()
         values = plan.values(data)
@@ -93,19 +88,19 @@ class ModbusDriver:
         if total is None or when is None:
             raise CodecError("the device says that it has no total")
         serial = values.get("serial")
-        self._compared[meter.key] = _Compared(self.now(), self.client.connections, total, serial)
+        self._compared[meter.key] = _Compared(came, self.client.connections, total, serial)
         flags = values.get("supply_state")
         return Snapshot(
             meter=meter.key,
             moment=when,
             total=total,
-            bands=_without_tail([values.get(band) for band in BANDS]),
-            power=values.get("power", values.get("flow")),
+            bands=_without_tail([values.get(band) for band in plan.bands]),
+            power=values["power"] if "power" in values else values.get("flow"),
             voltage=values.get("voltage"),
             current=values.get("current"),
             supply_state=_state(meter, flags),
             serial=serial,
-            values={name: value for name, value in values.items() if name not in _OWN_PLACE},
+            values={name: values[name] for name in plan.others},
             raw=plan.raw(data),
             multiplier=multiplier_of(profile, values),
             latency=1000 * waited / len(plan.blocks),

@@ -38,13 +38,13 @@ class FieldMeter:
     multiplier: Decimal | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Snapshot:
     """One reading. Quantities in kWh or m3, ``moment`` on the caller's clock (naive UTC).
 
     ``power`` in kW, or m3/h of a water meter. ``bands``: band_1 to band_8 as far as the device
-    has them. ``values``: every other decoded value by meaning. ``raw``: the words of each
-    block, hexadecimal, by function code and address. ``multiplier``: CT x PT as the meter says it,
+    has them. ``values``: every other decoded value by meaning. ``raw``: the bytes of each
+    block by function code and address (``03:0000``). ``multiplier``: CT x PT as the meter says it,
     now or when it was last asked. ``identity``: what it said of itself, where it was just asked.
     ``trip``: why the meter turned its supply off by itself, of ``flags.TRIPS``; ``alarms``: what it
     reports of itself, of ``flags.ALARMS``. ``latency``: milliseconds from request to answer, the
@@ -61,7 +61,7 @@ class Snapshot:
     supply_state: SupplyState | None = None
     serial: str | None = None
     values: Mapping[str, object] = field(default_factory=dict)
-    raw: Mapping[str, str] = field(default_factory=dict)
+    raw: Mapping[str, bytes] = field(default_factory=dict)
     multiplier: Decimal | None = None
     identity: Identity | None = None
     trip: str | None = None

@@ -33,9 +33,12 @@ class FlagRule:
 
 def first_of(rules: Sequence[FlagRule], values: Mapping[str, Value]) -> str | None:
     """The name of the first rule that holds."""
-    return next((rule.name for rule in rules if rule.holds(values)), None)
+    for rule in rules:
+        if rule.holds(values):
+            return rule.name
+    return None
 
 
 def all_of(rules: Sequence[FlagRule], values: Mapping[str, Value]) -> tuple[str, ...]:
     """The names of all rules that hold."""
-    return tuple(rule.name for rule in rules if rule.holds(values))
+    return tuple([rule.name for rule in rules if rule.holds(values)]) if rules else ()

@@ -7,7 +7,7 @@ become the answer, and nothing longer than one answer is ever kept.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pymodbus.framer import FramerRTU
@@ -23,7 +23,8 @@ class Asked:
     """What was asked: the request's frame, its number, and the answer it must get.
 
     ``size``: bytes of the answer's PDU (function code and data). ``fits(pdu)``: whether these
-    are an answer to the request.
+    are an answer to the request. ``shape``: what an answer without a number is known by; another
+    request's may have the same. Asked again, it gets another frame and number.
     """
 
     frame: bytes
@@ -32,11 +33,10 @@ class Asked:
     function: int
     size: int
     fits: Callable[[bytes], bool]
+    shape: tuple[int, int, int] = field(init=False)
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """What an answer without a number is known by; another request's may have the same."""
-        return self.unit, self.function, self.size
+    def __post_init__(self) -> None:
+        self.shape = self.unit, self.function, self.size
 
     def check(self, pdu: bytes) -> bytes:
         """:raise WrongAnswer: these are neither the answer nor a refusal of the request"""
@@ -63,7 +63,7 @@ class Framing(Protocol):
     def bare(self, frame: bytes) -> bytes:
         """Unit and PDU of a frame."""
 
-    def answer(self, received: bytes | bytearray, asked: Asked) -> bytes | None:
+    def answer(self, received: bytes, asked: Asked) -> bytes | None:
         """The answer's PDU, None while bytes are wanting.
 
         :raise WrongAnswer: whatever still comes, this is no answer to what was asked
@@ -86,7 +86,7 @@ class TcpFraming:
     def bare(self, frame: bytes) -> bytes:
         return frame[6:]
 
-    def answer(self, received: bytes | bytearray, asked: Asked) -> bytes | None:
+    def answer(self, received: bytes, asked: Asked) -> bytes | None:
         if len(received) < _HEADER.size:
             return None
         number, protocol, length, unit = _HEADER.unpack_from(received)
@@ -101,10 +101,10 @@ class TcpFraming:
         elif not 3 <= length <= _LONGEST_PDU + 1:
             wrong = f"a frame that claims {length} bytes"
         if wrong:
-            raise WrongAnswer(f"{wrong}: {bytes(received[:32]).hex(' ')}")
+            raise WrongAnswer(f"{wrong}: {received[:32].hex(' ')}")
         if len(received) < whole:
             return None
-        return asked.check(bytes(received[7:]))
+        return asked.check(received[7:])
 
 
 class RtuFraming:
@@ -119,7 +119,7 @@ class RtuFraming:
     def bare(self, frame: bytes) -> bytes:
         return frame[:-2]
 
-    def answer(self, received: bytes | bytearray, asked: Asked) -> bytes | None:
+    def answer(self, received: bytes, asked: Asked) -> bytes | None:
         wrong = ""
         if received[0] != asked.unit:
             wrong = f"unit {received[0]}, expected {asked.unit}"
@@ -138,11 +138,11 @@ class RtuFraming:
                 return None
             elif len(received) > whole:
                 wrong = "more bytes than one answer"
-            elif bytes(received[-2:]) != _checksum(bytes(received[:-2])):
+            elif received[-2:] != _checksum(received[:-2]):
                 wrong = "the checksum is wrong"
         if wrong:
-            raise WrongAnswer(f"{wrong}: {bytes(received[:32]).hex(' ')}")
-        return asked.check(bytes(received[1:-2]))
+            raise WrongAnswer(f"{wrong}: {received[:32].hex(' ')}")
+        return asked.check(received[1:-2])
 
 
 def _checksum(frame: bytes) -> bytes:

@@ -7,11 +7,14 @@ The same dictionary comes from a JSON file, a database copy or a test. Addresses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .codec import Encoding, Value
 from .flags import FlagRule, all_of, first_of
 from .planning import Block, plan
+
+if TYPE_CHECKING:
+    from .reading import ReadingPlan
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class Profile:
         return tuple(sorted(found, key=lambda block: (block.count, block)))
 
     @cached_property
-    def reading_plan(self):
+    def reading_plan(self) -> "ReadingPlan":
         """How the values of one reading come out of its blocks."""
         # It is made of a profile, so it imports this module.
         from .reading import ReadingPlan

@@ -15,7 +15,12 @@ from .codec import Encoding, Value, decode
 from .errors import CodecError
 from .planning import Block
 from .profile import Profile, Register
+from .vocabulary import BANDS
 
+#: Values a snapshot has a place of its own for.
+_OWN_PLACE = frozenset(
+    {"total", *BANDS, "power", "flow", "voltage", "current", "supply_state", "serial"}
+)
 #: Types that are one big-endian number, with their struct letters; "x" is a byte passed over.
 _WHOLE = {"u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "s64": "q"}
 
@@ -34,7 +39,8 @@ class _BlockPlan(NamedTuple):
 class ReadingPlan:
     """How the polled registers of a profile come out of its blocks.
 
-    ``holds_total``: the position of the block with the total among ``blocks``.
+    ``holds_total``: the position of the block with the total among ``blocks``. ``bands``: as far as
+    there are any. ``others``: the meanings that a snapshot has no place of its own for.
     """
 
     def __init__(self, profile: Profile):
@@ -51,6 +57,11 @@ class ReadingPlan:
             self._plans.append(_plan(block, inside))
         if left:
             raise CodecError(f"{left[0].meaning} at {left[0].address:04X} is in no block")
+        self._names = tuple(plan.name for plan in self._plans)
+        meanings = [register.meaning for register in profile.polled]
+        known = [number for number, band in enumerate(BANDS, start=1) if band in meanings]
+        self.bands = BANDS[: max(known, default=0)]
+        self.others = tuple(meaning for meaning in meanings if meaning not in _OWN_PLACE)
 
     def values(self, data: Sequence[bytes]) -> dict[str, Value]:
         """Every polled value by its meaning.
@@ -68,9 +79,9 @@ class ReadingPlan:
                 values[meaning] = decode(form.unpack_from(came, start), encoding)
         return values
 
-    def raw(self, data: Sequence[bytes]) -> dict[str, str]:
-        """The words of each block, hexadecimal, by function code and address."""
-        return {plan.name: came.hex(" ", 2) for plan, came in zip(self._plans, data, strict=True)}
+    def raw(self, data: Sequence[bytes]) -> dict[str, bytes]:
+        """The bytes of each block by function code and address."""
+        return dict(zip(self._names, data, strict=True))
 
 
 def _plan(block: Block, registers: Sequence[Register]) -> _BlockPlan:

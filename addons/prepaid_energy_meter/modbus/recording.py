@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .client import GatewayClient
+
 #: A valve that takes minutes is looked at a hundred times; the first and the last tell.
 MOST_EXCHANGES = 24
 
@@ -49,7 +51,7 @@ class Recorder:
 
 
 @contextmanager
-def recording(client, frames: Frames) -> Iterator[Recorder]:
+def recording(client: GatewayClient, frames: Frames) -> Iterator[Recorder]:
     """Gather what ``client`` exchanges while the block lasts, after what ``frames`` has."""
     recorder = Recorder(frames)
     client.heard = recorder

@@ -9,7 +9,9 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 
+from .client import GatewayClient
 from .codec import Value, decode
+from .device import ModbusDriver
 from .driver import JobResult
 from .errors import (
     CodecError,
@@ -112,7 +114,7 @@ class ScanJob:
     def progress(self) -> dict:
         return self._result() if self._done else {}
 
-    async def step(self, driver) -> JobResult | None:
+    async def step(self, driver: ModbusDriver) -> JobResult | None:
         answer = await self._exchange(driver.client, *self._next)
         try:
             self._next = self._asking.send(answer)
@@ -128,7 +130,9 @@ class ScanJob:
             "units": [asdict(unit) for unit in self.found],
         }
 
-    async def _exchange(self, client, unit: int, profile: Profile, block: Block) -> _Answer:
+    async def _exchange(
+        self, client: GatewayClient, unit: int, profile: Profile, block: Block
+    ) -> _Answer:
         try:
             with client.hurried(self.timeout):
                 return _Answer(await client.read_block(unit, profile, block))

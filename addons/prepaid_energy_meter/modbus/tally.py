@@ -38,7 +38,8 @@ class Tally:
         """Count a reading; ``latency`` in milliseconds."""
         self.good += 1
         self.latency += latency
-        self.longest = max(self.longest, latency)
+        if latency > self.longest:
+            self.longest = latency
 
     def failed(self, error: FieldError) -> None:
         """Count a failure by its kind."""

@@ -142,9 +142,15 @@ class EnergyGatewayScan(models.Model):
         if self.is_waiting:
             raise UserError(_("This scan is under way."))
         units = self._unit_list()
-        # The surest sign first, so that it is not asked for less.
+        # The surest sign first, so that it is not asked for less; among equals, the types that
+        # this bus has already.
+        here = self.gateway_id.meter_ids.profile_id
         profiles = self.profile_ids.sorted(
-            lambda profile: (-SURENESS.get(profile._scanned_by(), 0), profile.certainty)
+            lambda profile: (
+                -SURENESS.get(profile._scanned_by(), 0),
+                profile not in here,
+                profile.certainty,
+            )
         )
         # sudo: what was found is written by the flow only
         self.sudo().line_ids.unlink()

@@ -34,7 +34,9 @@ class EnergyMeter(models.Model):
         check_company=True,
         domain="[('site_id', '=', site_id)]",
     )
-    unit_id = fields.Integer(string="Unit Number", help="The meter's number on the bus, 1 to 247.")
+    unit_id = fields.Integer(
+        string="Unit Number", aggregator=None, help="The meter's number on the bus, 1 to 247."
+    )
     profile_id = fields.Many2one(
         "energy.meter.profile",
         index="btree_not_null",

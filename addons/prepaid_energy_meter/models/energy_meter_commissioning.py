@@ -70,7 +70,7 @@ class EnergyMeterCommissioning(models.Model):
     gateway_id = fields.Many2one(
         "energy.gateway", readonly=True, index="btree_not_null", ondelete="restrict"
     )
-    unit_id = fields.Integer(string="Unit Number", readonly=True)
+    unit_id = fields.Integer(string="Unit Number", readonly=True, aggregator=None)
     profile_id = fields.Many2one("energy.meter.profile", readonly=True, ondelete="restrict")
     probe_id = fields.Many2one(
         "energy.command",

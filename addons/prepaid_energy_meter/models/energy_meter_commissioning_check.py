@@ -127,7 +127,10 @@ class EnergyMeterCommissioningCheck(models.Model):
         return f"{(shown - read_at).total_seconds():+.0f} s"
 
     def _read_own_prepaid(self, found, _read_at):
-        shown = [f"{name}={found[name]}" for name in OWN_MONEY if name in found]
+        labels = dict(
+            self.env["energy.register"]._fields["meaning"]._description_selection(self.env)
+        )
+        shown = [f"{labels[name]} = {found[name]}" for name in OWN_MONEY if name in found]
         return ", ".join(shown) or False
 
     # --- judging -------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ class EnergyMeterCommissioningCheck(models.Model):
             return "none", ""
         if not self.read_value:
             return "open", _("Read the meter.")
-        amounts = [_number(part.partition("=")[2]) for part in self.read_value.split(",")]
+        amounts = [_number(part.rpartition("=")[2]) for part in self.read_value.split(",")]
         return self._compare(
             not any(amounts),
             _("No money of its own: it is forced on or off by the platform only."),

@@ -12,6 +12,8 @@ simulator has to be faster than the client it is asked by.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import deque
 from typing import Any
 
@@ -25,6 +27,7 @@ from .second_master import SecondMaster
 from .serial_port import SerialPort
 
 KINDS = ("tcp", "rtu_tcp", "serial")
+BACKLOG = 1024
 READ_HEADER = b"\0\0\0\6"
 # Answered writes that a gateway remembers.
 KEPT_WRITES = 10_000
@@ -79,14 +82,27 @@ class Gateway:
             self._serial = SerialPort(self.device, RtuConnection(self))
             self.device = self._serial.path
             return
+        await self.serve(self.bind())
+
+    def bind(self) -> socket.socket:
+        """Open the port: from now on the system takes connections for it."""
+        bound = socket.create_server((self.host, self.port), backlog=BACKLOG)
+        self.port = bound.getsockname()[1]
+        return bound
+
+    async def serve(self, bound: socket.socket) -> None:
+        """Take over the connections of an open port."""
         loop = asyncio.get_running_loop()
         spoken = Connection if self.kind == "tcp" else RtuConnection
-        self._server = await loop.create_server(lambda: spoken(self), host, self.port, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await loop.create_server(lambda: spoken(self), sock=bound, backlog=BACKLOG)
 
     def stop_listening(self) -> None:
         """Close the port and cut every connection."""
         if self._server:
+            # The event loop closes the port in a later turn; it refuses from now on.
+            for bound in self._server.sockets:
+                with socket.socket(fileno=os.dup(bound.fileno())) as port:
+                    port.shutdown(socket.SHUT_RDWR)
             self._server.close()
             self._server = None
         for connection in list(self.connections):

@@ -40,11 +40,12 @@ class Outage:
             self._timer = asyncio.get_running_loop().call_later(seconds, self.end)
 
     def end(self) -> None:
-        """Let the gateway be connected to again, soon."""
+        """Let the gateway be connected to again."""
         if self.kind:
             self.clear()
             gateway = self._gateway
-            self._task = asyncio.get_running_loop().create_task(gateway.listen(gateway.host))
+            serving = gateway.serve(gateway.bind())
+            self._task = asyncio.get_running_loop().create_task(serving)
 
     def clear(self) -> None:
         self.kind = ""

@@ -120,7 +120,7 @@ class TestConnectorDesk(BaseCase):
             await self.settled()
             self.assertEqual(self.bus.reads, [(1, True)], "asked for once")
             self.desk.stored(
-                [Snapshot(1, datetime(2026, 3, 1), Decimal(7), raw={"03:0000": "0001"})]
+                [Snapshot(1, datetime(2026, 3, 1), Decimal(7), raw={"03:0000": b"\x00\x01"})]
             )
             await self.settled()
             self.assertEqual(self.database.calls, [("confirm_read", 70, "03:0000 0001", "here")])
