@@ -72,40 +72,33 @@ def _analyze(registry) -> None:
         cr.commit()
 
 
-def _against_sql(context, meters: int) -> Figure:
+def _against(context, meters: int, name: str, settle, what: str, must, aim) -> Figure:
+    """Settle in turn with a yardstick; both end with the same rows."""
     with context.database("settle") as database, odoo_registry(database) as (registry, environment):
         ours = Side(registry, environment, "ours", meters, _ours)
-        plain = Side(registry, environment, "plain", meters, _plain)
-        _warm_up(ours, plain)
-        pairs = compare(ours.rate, plain.rate, PAIRS)
-        _same_rows(registry, ours.population, plain.population)
+        theirs = Side(registry, environment, name, meters, settle)
+        _warm_up(ours, theirs)
+        pairs = compare(ours.rate, theirs.rate, PAIRS)
+        _same_rows(registry, ours.population, theirs.population)
     return Figure(
-        what=f"readings stored, rated, posted, decided; {meters:,} meters; plain SQL",
+        what=what,
         figure=pairs.figure,
         yardstick=pairs.yardstick,
         ratio=pairs.ratio,
         unit="meters/s",
-        must=0.4,
-        aim=0.7,
+        must=must,
+        aim=aim,
     )
+
+
+def _against_sql(context, meters: int) -> Figure:
+    what = f"readings stored, rated, posted, decided; {meters:,} meters; plain SQL"
+    return _against(context, meters, "plain", _plain, what, 0.4, 0.7)
 
 
 def _against_orm(context) -> Figure:
-    with context.database("settle") as database, odoo_registry(database) as (registry, environment):
-        ours = Side(registry, environment, "ours", METERS, _ours)
-        orm = Side(registry, environment, "orm", METERS, _orm)
-        _warm_up(ours, orm)
-        pairs = compare(ours.rate, orm.rate, PAIRS)
-        _same_rows(registry, ours.population, orm.population)
-    return Figure(
-        what=f"the same; {METERS:,} meters; the ORM in batches, one price",
-        figure=pairs.figure,
-        yardstick=pairs.yardstick,
-        ratio=pairs.ratio,
-        unit="meters/s",
-        must=1.5,
-        aim=2.5,
-    )
+    what = f"the same; {METERS:,} meters; the ORM in batches, one price"
+    return _against(context, METERS, "orm", _orm, what, 1.5, 2.5)
 
 
 def _with_more_stored(context) -> Figure:
