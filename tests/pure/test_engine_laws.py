@@ -16,7 +16,7 @@ from engine_cases import LAW, decimals
 from engine_world import Settling, World, money_by_definition, versions_near, worlds
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_engine_properties import planted
+from planted_defects import planted
 
 from engine import (
     Point,

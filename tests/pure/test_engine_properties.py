@@ -1,14 +1,13 @@
 """Properties of the money that the engine works out, each with a planted defect (L11, L12, L15)."""
 
-import importlib.util
 import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from engine_cases import CENT, settle, tariff
+from planted_defects import planted
 
 from engine import (
     Window,
@@ -20,19 +19,6 @@ from engine import (
     splitting,
     tariff_check,
 )
-
-# Beside the add-on's own tests, which need Odoo to be imported.
-PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
-
-
-def _planted():
-    spec = importlib.util.spec_from_file_location("planting", PLANTING)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.planted
-
-
-planted = _planted()
 
 
 def thousand_charges_of_a_fraction():

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from engine_cases import every_day, tariff
-from test_engine_properties import planted
+from planted_defects import planted
 
 from engine import (
     Calendar,

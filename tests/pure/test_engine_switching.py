@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_engine_properties import planted
+from planted_defects import planted
 
 from engine import (
     Cut,

@@ -1,13 +1,12 @@
 """What a gateway may be reached at (M10): the list, and never the server itself by accident."""
 
 import asyncio
-import importlib.util
 import ipaddress
 import socket
-from pathlib import Path
 
 import pytest
 from modbus_fakes import Server, profile
+from planted_defects import planted
 
 from modbus import addresses
 from modbus.addresses import numbered, odd_number, own_refusal, read_devices, read_networks, refusal
@@ -16,18 +15,6 @@ from modbus.errors import FieldError, Refused, Unreachable
 from modbus.framing import TcpFraming
 from modbus.link import TcpLink
 from modbus.planning import Block
-
-PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
-
-
-def _planted():
-    spec = importlib.util.spec_from_file_location("planting", PLANTING)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.planted
-
-
-planted = _planted()
 
 
 def why(address, networks):

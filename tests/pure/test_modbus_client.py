@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modbus_fakes import Server, profile, tcp_client
-from test_engine_properties import planted
+from planted_defects import planted
 
 from modbus.client import GatewayClient
 from modbus.connection import Connection

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_engine_properties import planted
+from planted_defects import planted
 from test_modbus_profile import FILES
 
 from modbus import codec

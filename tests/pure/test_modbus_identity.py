@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from modbus_fakes import METER, FakeTime, Server
-from test_engine_properties import planted
+from planted_defects import planted
 
 from modbus import identity as identity_module
 from modbus.bus import Bus, Events, Limits

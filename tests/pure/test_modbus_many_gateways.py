@@ -1,23 +1,15 @@
 """M9: two hundred gateways in one process, of which some are slow and some are dead."""
 
 import asyncio
-import importlib.util
 import os
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from modbus_fakes import Server
+from planted_defects import planted
 from test_modbus_bus import Field
 
 from modbus import bus
-
-# Beside the add-on's own tests, which need Odoo to be imported.
-PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
-_spec = importlib.util.spec_from_file_location("planting", PLANTING)
-_planting = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_planting)
-planted = _planting.planted
 
 UNITS = range(1, 6)
 FAST, SLOW, DEAD = 140, 40, 20

@@ -1,25 +1,17 @@
 """Properties of reading and of orders beside it, each with a planted defect (M7, M13)."""
 
 import asyncio
-import importlib.util
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from modbus_fakes import METER, profile
+from planted_defects import planted
 from test_modbus_bus import obey, run, silent
 
 from modbus import bus, codec, device, planning
 from modbus.driver import SupplyOrder
 from modbus.profile import Profile
 from modbus.reading import ReadingPlan
-
-# Beside the add-on's own tests, which need Odoo to be imported.
-PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
-_spec = importlib.util.spec_from_file_location("planting", PLANTING)
-_planting = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_planting)
-planted = _planting.planted
 
 METERS = range(1, 31)
 DEAD = 7

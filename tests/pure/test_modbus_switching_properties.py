@@ -2,7 +2,7 @@
 
 import pytest
 import test_modbus_bus as bus
-from test_engine_properties import planted
+from planted_defects import planted
 
 from modbus import device, framing, profile
 

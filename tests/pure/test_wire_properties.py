@@ -1,12 +1,11 @@
 """Gateways and Modbus (M1 to M6, M8): each property holds on every way to speak, and its check
 fails with each of its planted defects."""
 
-import importlib.util
 import random
 import struct
-from pathlib import Path
 
 import pytest
+from planted_defects import planted
 from wire_world import KINDS, World, ddsy_profile, log_of_the_bus, play
 
 from modbus import client
@@ -17,18 +16,8 @@ from modbus.device import ModbusDriver
 from modbus.driver import SupplyOrder
 from modbus.framing import Asked, RtuFraming, TcpFraming
 
-PLANTING = Path(__file__).parents[2] / "addons" / "prepaid_energy" / "tests" / "planting.py"
 RTU, TCP, UNNUMBERED = "rtu", "tcp", "tcp without numbers"
 
-
-def _planted():
-    spec = importlib.util.spec_from_file_location("planting", PLANTING)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.planted
-
-
-planted = _planted()
 
 #: M1: (fault, its parameters)
 SPOILT = [
