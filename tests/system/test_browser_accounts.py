@@ -201,7 +201,9 @@ def test_the_counter(demo, visit):
     expect(field(counter, "balance_after")).to_have_text(money(before + 50))
     expect(field(counter, "receipt_name")).to_have_text(RECEIPT)
     receipt = field(counter, "receipt_name").inner_text()
-    printed = page.frame_locator(".o_energy_print_frame").locator(".o_energy_receipt")
+    printed = page.frame_locator(".o_energy_print_frame").locator(
+        "html[data-printed] .o_energy_receipt"
+    )
     expect(printed).to_contain_text(receipt)
     expect(printed).not_to_contain_text("Copy No.")
     press(counter, "Print Receipt")
