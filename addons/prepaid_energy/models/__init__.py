@@ -73,6 +73,7 @@ from . import energy_finance_day
 from . import energy_advance_month
 from . import energy_service_fee
 from . import energy_billing_freeze
+from . import energy_billing_freeze_lines
 from . import energy_billing_invoice
 from . import energy_account_billing
 from . import energy_receipt
