@@ -85,6 +85,7 @@ from . import energy_wallet_balance
 from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
+from . import energy_balance_request_flow
 from . import energy_balance_request_posting
 from . import energy_balance_request_right
 from . import energy_balance_request_closing
