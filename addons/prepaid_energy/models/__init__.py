@@ -139,6 +139,7 @@ from . import energy_service_mode
 from . import energy_command_service
 from . import energy_reconciliation
 from . import energy_uncharged
+from . import energy_uncharged_search
 from . import energy_price_consequence
 from . import energy_price_consequence_line
 from . import energy_tariff_version_consequence
