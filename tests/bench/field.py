@@ -116,7 +116,10 @@ def _without_bus_delay() -> list[Figure]:
             aim=1.4,
         ),
         _figure(
-            "the same; one request a point, strictly in turn, 10 points", points, must=10, aim=20
+            "the same; modbus_tk, one request a point, strictly in turn, 10 points",
+            points,
+            must=10,
+            aim=20,
         ),
     ]
 
