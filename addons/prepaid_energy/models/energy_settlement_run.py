@@ -12,7 +12,7 @@ from odoo.tools import SQL
 from .. import clock
 from ..crash_points import reached
 from .energy_settlement import CONCERNED
-from .energy_wallet import CONFLICTS
+from .energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 

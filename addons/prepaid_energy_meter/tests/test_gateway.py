@@ -5,7 +5,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 from psycopg2 import IntegrityError
 
-from ..connector import store
+from ..connector import field
 from ..modbus.line import Line
 from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from .common import FieldCommon
@@ -55,7 +55,7 @@ class TestGateway(FieldCommon):
 
     def test_connector_is_told_what_is_wrong_with_the_setting(self):
         self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "everything")
-        allowed, why = store.allowed_networks(self.env)
+        allowed, why = field.allowed_networks(self.env)
         self.assertEqual(allowed.networks, ())
         self.assertIn("no list of networks", why)
 
@@ -152,7 +152,7 @@ class TestGateway(FieldCommon):
             }
         )
         serial = self.serial(baud="2400", parity="E", serial_machine="cellar-pc")
-        gateways, _faults = store.load_field(self.env)
+        gateways, _faults = field.load_field(self.env)
         self.assertEqual(
             gateways[self.gateway.id].line,
             Line(
@@ -172,7 +172,7 @@ class TestGateway(FieldCommon):
 
     def test_reads_are_cut_to_what_the_gateway_takes(self):
         self.gateway.write({"max_block": 6, "max_gap": 0})
-        meters = store.load_field(self.env)[0][self.gateway.id].meters
+        meters = field.load_field(self.env)[0][self.gateway.id].meters
         for meter in meters:
             longest = max(register.words for register in meter.profile.registers)
             for block in meter.profile.poll_blocks:

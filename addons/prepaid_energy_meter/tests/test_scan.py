@@ -1,7 +1,7 @@
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..modbus.driver import JobResult
 from .common import FieldCommon
 
@@ -30,7 +30,7 @@ class TestScan(FieldCommon):
     def answer(self, scan, *units):
         scan.action_start()
         result = {"done": 5, "of": 5, "units": list(units)}
-        store.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
+        outbox.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
         scan.invalidate_recordset()
 
     def verdicts(self, scan):
