@@ -22,6 +22,7 @@ from . import (
     energy_meter_commissioned,
     energy_meter_commissioning,
     energy_meter_commissioning_check,
+    energy_meter_commissioning_moved,
     energy_meter_day,
     energy_meter_finding,
     energy_meter_import,
