@@ -13,6 +13,7 @@ from . import (
     energy_gateway_line,
     energy_gateway_offline,
     energy_gateway_order,
+    energy_gateway_refusal,
     energy_gateway_scan,
     energy_gateway_scan_line,
     energy_gateway_status,
