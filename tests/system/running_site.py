@@ -58,6 +58,7 @@ class RunningSite:
         self.declared = r"(?!)"
         self._to_crash: dict[str, list[str]] = {}
         self._crash_log = folder / "crash.log"
+        self._crash_when: Path | None = None
         self._restarts = 0
         self._nudged = 0.0
         self._stack = ExitStack()
@@ -77,13 +78,21 @@ class RunningSite:
     # Processes ------------------------------------------------------------------------------
 
     def start(
-        self, *, victim: str = "", crash_points: Sequence[str] = (), cron_threads: int = 2
+        self,
+        *,
+        victim: str = "",
+        crash_points: Sequence[str] = (),
+        when_told: bool = False,
+        cron_threads: int = 2,
     ) -> None:
         """Start everything.
 
         victim: the process that is to kill itself, "connector" or "server", at each of the crash
         points in turn ("name" or "name:hits"): each time it is started anew for the next one.
+        when_told: hits count from each `let_crash` on.
         """
+        if when_told:
+            self._crash_when = self._folder / "crash"
         self._cron_threads = cron_threads
         self._to_crash[victim] = list(crash_points)
         self.start_simulator()
@@ -135,6 +144,7 @@ class RunningSite:
         extra = {
             "ENERGY_CRASH_POINT": coming.pop(0) if coming else "",
             "ENERGY_CRASH_LOG": str(self._crash_log),
+            "ENERGY_CRASH_WHEN": str(self._crash_when or ""),
         }
         return self._begin(name, odoo_command.command(*arguments), odoo_command.environment(extra))
 
@@ -181,6 +191,35 @@ class RunningSite:
         if not self.has_connector:
             self._let_minutes_pass()
 
+    def let_crash(self) -> None:
+        """From now on the victim may die at its crash point (`start(when_told=True)`)."""
+        self._crash_when.touch()
+
+    def wait_for_crash(self) -> str:
+        """Return the crash point at which the victim died; until `start_again` it stays away."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while all(process.status is None for process in self._processes.values()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nobody died\n{self._situation()}")
+            time.sleep(0.01)
+        self._crash_when.unlink()
+        return self.crashes()[-1]
+
+    def start_again(self) -> None:
+        """Start what died, as late after its death as a lease lasts, and wait until it works."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("UPDATE energy_gateway_status SET lease_until = energy_real_now()")
+        self._nudged = 0.0
+        self.look_after_processes()
+        if self.has_connector:
+            self._wait_for_connector()
+
+    def log_lines(self, pattern: str) -> list[str]:
+        """The lines so far, of all processes that there were, in which a pattern is found."""
+        texts = [text for _name, text in self._logs]
+        texts += [process.text() for process in self._processes.values()]
+        return [line for text in texts for line in text.splitlines() if re.search(pattern, line)]
+
     def _let_minutes_pass(self) -> None:
         """Have the scheduled actions run where the passing of a real minute would."""
         if time.monotonic() < self._nudged + 3:
@@ -221,6 +260,11 @@ class RunningSite:
 
     def step(self, moment: datetime) -> None:
         """Move the clock on and wait until everything of the new moment is done."""
+        self.move_clock(moment)
+        self.wait_until(self.is_settled, f"all of {moment} UTC")
+
+    def move_clock(self, moment: datetime) -> None:
+        """Move the clock on, whoever is alive."""
         assert moment > self.moment
         self.moment = moment
         self.simulator.set_clock(moment, 0)
@@ -230,7 +274,6 @@ class RunningSite:
                 " speed = 0",
                 [moment],
             )
-        self.wait_until(self.is_settled, f"all of {moment} UTC")
 
     def next_reading(self) -> datetime:
         """The first moment after the present one at which the meters are due."""
@@ -306,6 +349,11 @@ class RunningSite:
                 self.look_after_processes()
 
     def pay(self, account: int, amount: str) -> None:
+        """Top up at the counter, and wait until all that follows is done."""
+        self.take_money(account, amount)
+        self.wait_until(self.is_settled, f"the payment of account {account}")
+
+    def take_money(self, account: int, amount: str) -> None:
         """Top up at the counter, as the cashier does; the button is pressed until it answers."""
         [found] = self._insist(
             "cashier", "energy.account", "search", [("partner_id.name", "=", f"Tenant {account}")]
@@ -315,7 +363,16 @@ class RunningSite:
             [{"account_id": found, "amount": float(amount)}],
         )  # fmt: skip
         self._insist("cashier", "energy.top.up", "action_confirm", [form])
-        self.wait_until(self.is_settled, f"the payment of account {account}")
+
+    def order(self, serial: str, action: str) -> None:
+        """Have the operator order something of a meter: off, on, read, …"""
+        [meter] = self._insist("operator", "energy.meter", "search", [("name", "=", serial)])
+        line = (0, 0, {"meter_id": meter})
+        operation = self._insist(
+            "operator", "energy.operation", "create",
+            [{"action": action, "reason": "test", "line_ids": [line]}],
+        )  # fmt: skip
+        self._insist("operator", "energy.operation", "action_confirm", operation)
 
     # What is there ---------------------------------------------------------------------------
 
