@@ -9,9 +9,10 @@ import json
 import os
 import re
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,11 @@ from tools.processes import Process
 
 SECONDS_TO_SETTLE = 90
 HALF_HOUR = timedelta(minutes=30)
+#: What is said when PostgreSQL ends a connection.
+CONNECTION_LOST = (
+    r"terminating connection|server closed the connection|connection already closed"
+    r"|cursor already closed"
+)
 
 
 class RunningSite:
@@ -33,6 +39,7 @@ class RunningSite:
 
     connector: False leaves the field to the server's scheduled actions.
     devices: another database's site file for the simulator, and read_interval its meters'.
+    config: Odoo's configuration, where it is not everybody's.
     """
 
     def __init__(
@@ -43,10 +50,12 @@ class RunningSite:
         connector: bool = True,
         devices: dict | None = None,
         read_interval: timedelta = site_plan.READ_INTERVAL,
+        config: Path | None = None,
     ) -> None:
         self.database = database
         self.has_connector = connector
         self.read_interval = read_interval
+        self._config = config or odoo_command.write_config()
         self._devices = devices or site_plan.simulated_site()
         self.moment = datetime.fromisoformat(self._devices["start"].rstrip("Z"))
         self._folder = folder
@@ -142,6 +151,7 @@ class RunningSite:
     def _odoo(self, name: str, arguments: list[str]) -> Process:
         coming = self._to_crash.get(name)
         extra = {
+            "ODOO_RC": str(self._config),
             "ENERGY_CRASH_POINT": coming.pop(0) if coming else "",
             "ENERGY_CRASH_LOG": str(self._crash_log),
             "ENERGY_CRASH_WHEN": str(self._crash_when or ""),
@@ -190,6 +200,37 @@ class RunningSite:
                 self._start_server()
         if not self.has_connector:
             self._let_minutes_pass()
+
+    @contextmanager
+    def losing_connections(self) -> Iterator[list[int]]:
+        """While the block lasts, have PostgreSQL end all connections of the other processes every
+        second or so, always within a transaction; yield how many it was each time."""
+        lost: list[int] = []
+        is_over = threading.Event()
+        own = self.value("SELECT pg_backend_pid()")
+
+        def end_connections() -> None:
+            with closing(postgres.connect()) as connection, connection.cursor() as cursor:
+                while not is_over.wait(0.002):
+                    cursor.execute(
+                        "WITH others AS (SELECT pid, xact_start FROM pg_stat_activity"
+                        "                 WHERE datname = %s AND pid <> %s)"
+                        " SELECT count(pg_terminate_backend(pid)) FROM others"
+                        "  WHERE EXISTS (SELECT 1 FROM others WHERE xact_start IS NOT NULL)",
+                        [self.database, own],
+                    )
+                    [count] = cursor.fetchone()
+                    if count:
+                        lost.append(count)
+                        is_over.wait(1)
+
+        thread = threading.Thread(target=end_connections)
+        thread.start()
+        try:
+            yield lost
+        finally:
+            is_over.set()
+            thread.join()
 
     def let_crash(self) -> None:
         """From now on the victim may die at its crash point (`start(when_told=True)`)."""
@@ -336,12 +377,13 @@ class RunningSite:
         return self._clients[login]
 
     def _insist(self, login: str, *call: object, **keywords: object) -> object:
-        """Ask the server as this person, and again when it died over the question."""
+        """Ask the server as this person, and again when it or its database died over it."""
         while True:
             try:
                 return self.client(login).call(*call, **keywords)
-            except Refused:
-                raise
+            except Refused as refusal:
+                if not re.search(CONNECTION_LOST, str(refusal)):
+                    raise
             except (OSError, ValueError):
                 server = self._processes["server"]
                 if server.status is None:

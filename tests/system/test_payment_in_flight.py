@@ -7,7 +7,9 @@ and in the end supply is on.
 
 from decimal import Decimal
 
+import pytest
 import site_plan
+from planted_addons import planted
 from running_site import HALF_HOUR
 from tenancy import Tenancy
 
@@ -27,6 +29,24 @@ WAY = (
     ("after_read_back", ("sent",)),
     ("order_confirmed", ("confirmed",)),
 )
+#: What the product could do wrong: file, line, what stands there instead; the payment after a kill
+#: at `write_sent` that shows it, and what is found.
+DEFECTS = {
+    "an order that was sent is sent again": (
+        "prepaid_energy_meter/connector/orders.py",
+        'maybe_sent=order["state"] == "sent" or order["tries"] > 0',
+        "maybe_sent=False",
+        "when it is back",
+        r"\['off', 'off', 'on'\]",
+    ),
+    "the payment's order is overtaken": (
+        "prepaid_energy/models/energy_command_delivery.py",
+        "AND h.number > c.number",
+        "AND h.number < c.number",
+        "while it is dead",
+        "^relays at",
+    ),
+}
 ACCOUNT = 1
 RELAY, VALVE = site_plan.meters_of(ACCOUNT)
 PRICE = Decimal(site_plan.TARIFFS[RELAY.tariff].prices["flat"][0])
@@ -210,3 +230,17 @@ def test_server_is_killed(run_site):
         flight.begin()
         for at in WAY:
             flight.turn(at, "when it is back")
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_defects_are_caught(defect, run_site, tmp_path):
+    *place, pays, found = DEFECTS[defect]
+    at = ("write_sent", ("sent",))
+    with (
+        pytest.raises(AssertionError, match=found),
+        run_site("flight", config=planted(tmp_path, *place)) as site,
+    ):
+        site.start(victim="connector", crash_points=[at[0]], when_told=True, cron_threads=0)
+        flight = Flight(site)
+        flight.begin()
+        flight.turn(at, pays)
