@@ -192,6 +192,8 @@ class RunningSite:
             if process.status != -signal.SIGKILL or len(self.crashes()) <= self._restarts:
                 raise AssertionError(f"{name} ended with {process.status}:\n{process.tail(30)}")
             self._restarts += 1
+            if self._crash_when:
+                self._crash_when.unlink(missing_ok=True)
             self._take_away(name)
             self._clients.clear()
             if name == "connector":
@@ -233,7 +235,7 @@ class RunningSite:
             thread.join()
 
     def let_crash(self) -> None:
-        """From now on the victim may die at its crash point (`start(when_told=True)`)."""
+        """From now on, and once, the victim may die at its crash point."""
         self._crash_when.touch()
 
     def wait_for_crash(self) -> str:

@@ -47,6 +47,8 @@ DEFECTS = {
         "^relays at",
     ),
 }
+#: Where a payment dies.
+PAYING = ("entry_written", "before_commit", "after_commit")
 ACCOUNT = 1
 RELAY, VALVE = site_plan.meters_of(ACCOUNT)
 PRICE = Decimal(site_plan.TARIFFS[RELAY.tariff].prices["flat"][0])
@@ -73,16 +75,14 @@ class Flight:
         :param at: a row of WAY
         :param pays: "while it is dead" or "when it is back"
         """
-        site, ledger = self.site, self.tenancy.ledger
+        site = self.site
         point, states = at
-        site.step(site.next_reading() - HALF_HOUR)
         self._use_up()
         site.let_crash()
         site.order(RELAY.serial, "read")
         assert site.wait_for_crash() == point.partition(":")[0]
         self._assert_in_flight(states)
-        if self._is_read():
-            ledger.read(RELAY.serial, site.moment, site.registers()[RELAY.serial])
+        self._note_reading()
         if pays == "while it is dead":
             site.take_money(ACCOUNT, "30.00")
         # Meanwhile all meters are due.
@@ -90,24 +90,44 @@ class Flight:
         site.start_again()
         if pays == "when it is back":
             site.take_money(ACCOUNT, "30.00")
-        ledger.pay(ACCOUNT, "30.00")
-        site.wait_until(site.is_settled, "the end of the cut, and of the payment")
+        self._end()
+
+    def pay_where_it_dies(self, point):
+        """One cut, and one payment over which the server dies; the cashier tries again."""
+        site = self.site
+        self._use_up()
+        site.order(RELAY.serial, "read")
+        site.let_crash()
+        site.take_money(ACCOUNT, "30.00")
+        assert site.crashes()[-1] == point
+        site.wait_until(site.is_settled, "the cut, and the payment")
+        self._note_reading()
+        site.move_clock(site.next_reading())
+        self._end()
+
+    def _end(self):
+        self.tenancy.ledger.pay(ACCOUNT, "30.00")
+        self.site.wait_until(self.site.is_settled, "the end of the cut, and of the payment")
         self.check()
         self._mark()
 
     def _use_up(self):
-        """Have so much used that a little more than the balance is gone."""
+        """Between two readings, have so much used that a little more than the balance is gone."""
+        self.site.step(self.site.next_reading() - HALF_HOUR)
         used = self.site.balances()[ACCOUNT] / PRICE + 2
         register = Decimal(self.site.registers()[RELAY.serial]) + used
         self.site.simulator.alter(RELAY.serial, register=register.quantize(Decimal("0.01")))
 
-    def _is_read(self):
-        return self.site.value(
+    def _note_reading(self):
+        """The ordered reading counts if it was stored."""
+        if self.site.value(
             "SELECT count(*) FROM energy_reading_data r JOIN energy_meter m ON m.id = r.meter_id"
             " WHERE m.name = %s AND r.moment = %s",
             RELAY.serial,
             self.site.moment,
-        )
+        ):
+            register = self.site.registers()[RELAY.serial]
+            self.tenancy.ledger.read(RELAY.serial, self.site.moment, register)
 
     # What came since the last turn -------------------------------------------------------------
 
@@ -115,6 +135,7 @@ class Flight:
         self._order, self._entry = self.site.row(
             "SELECT (SELECT max(id) FROM energy_command), (SELECT max(id) FROM energy_wallet_entry)"
         )
+        self._sent_at_crash = self._confirmed_at_crash = frozenset()
         self._switched = {meter.serial: len(self._all(meter)) for meter in (RELAY, VALVE)}
 
     def _all(self, meter):
@@ -230,6 +251,16 @@ def test_server_is_killed(run_site):
         flight.begin()
         for at in WAY:
             flight.turn(at, "when it is back")
+
+
+def test_server_is_killed_over_the_payment(run_site):
+    """The connector goes on meanwhile."""
+    with run_site("flight") as site:
+        site.start(victim="server", crash_points=PAYING, when_told=True, cron_threads=0)
+        flight = Flight(site)
+        flight.begin()
+        for point in PAYING:
+            flight.pay_where_it_dies(point)
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
