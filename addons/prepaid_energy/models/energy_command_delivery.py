@@ -43,14 +43,13 @@ class EnergyCommand(models.Model):
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
         """
+        # Few wait of all that a connector may ask for: no list of thousands goes to the database.
         self.env.cr.execute(
-            SQL(
-                "SELECT 1 FROM energy_command WHERE meter_id = ANY(%s)"
-                " AND state IN ('queued', 'sent') LIMIT 1",
-                list(meter_ids),
-            )
+            "SELECT DISTINCT meter_id FROM energy_command"
+            " WHERE state IN ('queued', 'sent') AND meter_id IS NOT NULL"
         )
-        if not self.env.cr.fetchone():
+        meter_ids = list({meter for (meter,) in self.env.cr.fetchall()}.intersection(meter_ids))
+        if not meter_ids:
             return []
         self.env.cr.execute(
             SQL(
@@ -63,7 +62,7 @@ class EnergyCommand(models.Model):
                               AND h.waits_for IS DISTINCT FROM 'service')
             RETURNING c.id, c.kind, c.value
             """,
-                list(meter_ids),
+                meter_ids,
             )
         )
         for order in self.env.cr.fetchall():
@@ -76,7 +75,7 @@ class EnergyCommand(models.Model):
                AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
             RETURNING c.meter_id, c.kind, c.cause, c.id, c.value
             """,
-                list(meter_ids),
+                meter_ids,
                 UNTIL_RELEASED,
             )
         )
@@ -99,7 +98,7 @@ class EnergyCommand(models.Model):
                AND (waits_for IS NULL OR waits_for NOT IN %s)
              ORDER BY meter_id, kind = 'supply' DESC, number
             """,
-                list(meter_ids),
+                meter_ids,
                 UNTIL_RELEASED,
             )
         )
@@ -251,7 +250,7 @@ class EnergyCommand(models.Model):
                     "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
                     " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
                     " AND wanted_cause = 'arrears'",
-                    list(meter_ids),
+                    meter_ids,
                 )
             )
             self.env["energy.meter.control"].invalidate_model(flush=False)

@@ -1,3 +1,4 @@
+import gc
 import logging
 import optparse
 import sys
@@ -39,4 +40,7 @@ class EnergyConnector(Command):
         # Loaded only now: before, the add-ons' path is not known.
         from odoo.addons.prepaid_energy_meter.connector import Connector
 
+        # Odoo itself stays: looking through all of it for garbage would stop every bus meanwhile.
+        gc.collect()
+        gc.freeze()
         Connector(names[0], until_idle=options.until_idle, handle_signals=True).run()

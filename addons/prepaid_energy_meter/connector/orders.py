@@ -40,6 +40,8 @@ class OrderDesk:
         self._reads: dict[int, int] = {}
         self._waits: dict[int, tuple[float, float]] = {}
         self._hinted: set[int] = set()
+        # When orders of all meters are looked for again; between, those that are announced.
+        self._sweep_at = 0.0
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self._is_looking = False
@@ -58,7 +60,9 @@ class OrderDesk:
 
     def announce(self, meter=None):
         """Look for orders of a meter, or of all, now."""
-        if meter is not None:
+        if meter is None:
+            self._sweep_at = 0.0
+        else:
             self._hinted.add(meter)
         self._wake.set()
 
@@ -81,18 +85,19 @@ class OrderDesk:
             self._wake.clear()
             hinted, self._hinted = self._hinted, set()
             now = monotonic()
-            waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP_SECONDS
+                waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
+                hinted |= set(self.my_meters()) - waiting
             meters = [
-                meter
-                for meter in self.my_meters()
-                if meter not in self._under_way and (meter in hinted or meter not in waiting)
+                meter for meter in hinted if self.bus_of(meter) and meter not in self._under_way
             ]
             if meters:
                 for order in await self.database.run(store.take_orders, meters):
                     self._give(order)
             self._is_looking = False
             try:
-                async with asyncio.timeout(SWEEP_SECONDS):
+                async with asyncio.timeout(max(self._sweep_at - monotonic(), 0)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
