@@ -330,14 +330,10 @@ class EnergyMultiplierChange(models.Model):
     def action_open_entries(self):
         """Open the use entries of the months that this document changed."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(
-            action,
-            domain=[
+        return self.env["energy.wallet.entry"]._open(
+            [
                 ("account_id", "=", self.account_id.id),
                 ("kind", "=", "use"),
                 ("note", "in", [month[:7] for month, _amount in self.consequence or []]),
-            ],
+            ]
         )
