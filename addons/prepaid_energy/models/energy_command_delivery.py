@@ -1,10 +1,14 @@
+import logging
 import socket
+from functools import partial
 from typing import NamedTuple
 
 from odoo import _, api, models
 from odoo.tools import SQL
 
 from .energy_command import WAITING
+
+_logger = logging.getLogger(__name__)
 
 # Pauses in real seconds after the first, second, … failed try; the last one repeats.
 PAUSES = (2, 5, 15, 60, 300)
@@ -56,23 +60,29 @@ class EnergyCommand(models.Model):
                             WHERE h.meter_id = c.meter_id AND h.kind = c.kind
                               AND h.number > c.number
                               AND h.waits_for IS DISTINCT FROM 'service')
+            RETURNING c.id, c.kind, c.value
             """,
                 meter_ids,
             )
         )
+        for order in self.env.cr.fetchall():
+            self._log_end(*order, "overtaken by a later one")
         self.env.cr.execute(
             SQL(
                 """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
                AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
-            RETURNING c.meter_id, c.kind, c.cause
+            RETURNING c.meter_id, c.kind, c.cause, c.id, c.value
             """,
                 meter_ids,
                 UNTIL_RELEASED,
             )
         )
-        expired = self.env.cr.fetchall()
+        expired = []
+        for *row, order, value in self.env.cr.fetchall():
+            expired.append(row)
+            self._log_end(order, row[1], value, "expired")
         self._forget_wish(
             [meter for meter, kind, cause in expired if kind == "supply" and cause == "arrears"]
         )
@@ -97,6 +107,12 @@ class EnergyCommand(models.Model):
         return self._hold_back(
             [dict(zip(names, row, strict=True)) for row in self.env.cr.fetchall()]
         )
+
+    @api.model
+    def _log_end(self, order, kind, value, how):
+        """Log the end of an order that nothing is written for, once that is committed."""
+        what = f"{kind} {value or ''}".rstrip()
+        self.env.cr.postcommit.add(partial(_logger.info, "Order %s, %s: %s", order, what, how))
 
     @api.model
     def _hold_back(self, orders):
@@ -207,8 +223,11 @@ class EnergyCommand(models.Model):
         if counts and tries >= MOST_TRIES:
             self._fail(error, response, evidence)
             return
-        is_written = counts and self.state == "sent"
-        self._note("unconfirmed" if is_written else "unreached", evidence, error)
+        if counts:
+            outcome = "unconfirmed" if self.state == "sent" else "unreached"
+            self._note(outcome, evidence, error)
+        else:
+            self._note_unreached(evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",
@@ -216,6 +235,7 @@ class EnergyCommand(models.Model):
             response=response,
             tries=tries if counts else self.tries,
             pause=pause,
+            unreached=not counts,
         )
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
@@ -248,6 +268,7 @@ class EnergyCommand(models.Model):
         error=None,
         tries=None,
         pause=None,
+        unreached=False,
         sent=False,
         done=False,
     ):
@@ -259,6 +280,7 @@ class EnergyCommand(models.Model):
                    request = COALESCE(%(request)s, request),
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
+                   unreached = COALESCE(unreached, 0) + %(unreached)s::int,
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
                    waits_for = CASE WHEN %(state)s = 'queued' AND waits_for IN %(released)s
                                     THEN waits_for END,
@@ -272,6 +294,7 @@ class EnergyCommand(models.Model):
                 request=request,
                 response=response,
                 tries=tries,
+                unreached=unreached,
                 pause=pause,
                 sent=sent,
                 done=done,

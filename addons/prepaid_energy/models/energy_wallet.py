@@ -136,7 +136,9 @@ class EnergyWallet(models.Model):
               FROM energy_wallet WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
             """,
                 sorted(wallet_ids),
-            )
+            ),
+            # Settling and a payment at once are no error: whoever came second is repeated.
+            log_exceptions=False,
         )
         return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
 

@@ -187,8 +187,8 @@ class OrderDesk:
 
     async def _confirm(self, order, outcome):
         await self._note(outbox.confirm, order.key, outcome)
+        _logger.info("Order %s, supply %s: confirmed", order.key, order.wanted)
         reached("order_confirmed")
-        _logger.info("Order %s: supply %s confirmed", order.key, order.wanted)
 
     def _spawn(self, meter, command, coroutine):
         task = asyncio.create_task(self._bring(meter, command, coroutine))

@@ -105,6 +105,13 @@ def store(env, snapshots, misses, state_is_newer):
     status._take_identities(
         {s.meter: s.identity for s in snapshots if s.identity is not None}, read
     )
+    env["energy.meter.commissioning"]._confirm_again(
+        {
+            s.meter: (s.identity.serial, s.moment)
+            for s in snapshots
+            if s.identity is not None and s.identity.serial
+        }
+    )
     status._take_encrypted([miss.meter for miss in misses if miss.error == Encrypted.TEXT])
     strangers = status._strangers({s.meter for s in snapshots})
     judged = status._differing_multipliers(read)

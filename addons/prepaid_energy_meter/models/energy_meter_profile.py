@@ -183,12 +183,7 @@ class EnergyMeterProfile(models.Model):
             for name, field in self._fields.items()
             if field.store and field.type != "one2many" and name not in ("active", *NO_MAP)
         ]
-        registers = self.env["energy.register"]._fields
-        return own + [
-            f"register_ids.{name}"
-            for name, field in registers.items()
-            if field.store and name not in ("profile_id", *NO_MAP)
-        ]
+        return own + [f"register_ids.{name}" for name in self.env["energy.register"]._map_fields()]
 
     @api.constrains(
         "code",

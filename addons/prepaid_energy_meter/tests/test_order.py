@@ -151,6 +151,11 @@ class TestOrder(FieldCommon):
         self.assertIn("not armed", outbox.may_write(self.env, command.id, "01 10"))
         with self.assertRaises(AccessError):
             self.meter.with_user(self.user("operator"))._order_clock()
+        command._fail("after the write the clock shows another time")
+        to_do = self.env["energy.meter.finding"].search([("meter_id", "=", self.meter.id)])
+        self.assertEqual((to_do.kind, to_do.state), ("order", "open"))
+        self.meter.with_user(command.user_id)._order_clock()
+        self.assertEqual(to_do.state, "closed")
 
     def test_job_of_an_unknown_kind_cannot_be_made(self):
         with self.assertRaisesRegex(ValueError, "unknown kind"):
