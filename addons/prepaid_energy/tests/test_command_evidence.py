@@ -4,6 +4,7 @@ import psycopg2
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..kept_rows import refuse_changes
 from ..models.energy_command_attempt import EnergyCommandAttempt
 from ..models.energy_command_delivery import EnergyCommand as Delivery
 from ..models.energy_command_delivery import Evidence
@@ -187,9 +188,8 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
                 "AND to_jsonb(NEW) - ARRAY[{columns}] = to_jsonb(OLD) - ARRAY[{columns}]",
                 "AND {bool(columns)}",
             ),
-            (EnergyCommand.init, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
-            (EnergyCommandAttempt.init, "BEFORE UPDATE OR DELETE ON", "BEFORE DELETE ON"),
-            (EnergyCommandAttempt.init, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
+            (refuse_changes, "BEFORE UPDATE OR DELETE ON", "BEFORE DELETE ON"),
+            (refuse_changes, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
         )
 
     def test_orm_is_refused_too(self):
