@@ -1,3 +1,4 @@
+import gc
 import logging
 import sys
 
@@ -32,4 +33,7 @@ class EnergyConnector(Command):
         # Loaded only now: before, the add-ons' path is not known.
         from odoo.addons.prepaid_energy_meter.connector import Connector
 
+        # Odoo itself stays: looking through all of it for garbage would stop every bus meanwhile.
+        gc.collect()
+        gc.freeze()
         Connector(database, until_idle=options.until_idle, handle_signals=True).run()

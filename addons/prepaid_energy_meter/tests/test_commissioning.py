@@ -10,7 +10,7 @@ from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
-from ..connector import store
+from ..connector import outbox, store
 from ..modbus.driver import JobResult, Outcome, Snapshot
 from ..modbus.identity import Identity
 from ..modbus.planning import Block
@@ -85,7 +85,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
             if profile.named(meaning)
         ]
         result = JobResult("confirmed", {"blocks": blocks}, request="01", response="01")
-        store.finish_job(self.env, sheet.probe_id.id, result)
+        outbox.finish_job(self.env, sheet.probe_id.id, result)
         sheet.invalidate_recordset()
 
     def type_plate(self, sheet, **plate):
@@ -97,8 +97,8 @@ class TestCommissioning(PropertyCase, EnergyCase):
         for order, state in (("action_room_off", "off"), ("action_room_on", "on")):
             getattr(sheet, order)()
             command = sheet.off_command_id if state == "off" else sheet.on_command_id
-            store.may_write(self.env, command.id, "01 10")
-            store.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
+            outbox.may_write(self.env, command.id, "01 10")
+            outbox.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
 
     def signed(self, meter):
         sheet = self.open_sheet(meter)
@@ -210,7 +210,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
     def test_failed_reading_leaves_the_sheet_open(self):
         sheet = self.open_sheet(self.new_meter())
         sheet.action_read()
-        store.finish_job(self.env, sheet.probe_id.id, JobResult("failed", error="exception 02"))
+        outbox.finish_job(self.env, sheet.probe_id.id, JobResult("failed", error="exception 02"))
         sheet.invalidate_recordset()
         self.assertEqual((sheet.probe_state, sheet.probe_error), ("failed", "exception 02"))
         self.assertFalse(sheet.read_at)
@@ -377,8 +377,8 @@ class TestCommissioning(PropertyCase, EnergyCase):
         # A person's order is carried out.
         control._order_by_person("off", "test")
         off = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
-        self.assertEqual(store.may_write(self.env, off.id, "01 10"), "")
-        store.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
+        self.assertEqual(outbox.may_write(self.env, off.id, "01 10"), "")
+        outbox.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
         control._write_wish("prepaid", "on")
         meter._take_over_commissioned("test")
         self.read(meter, moment + timedelta(hours=2), "51")
@@ -387,7 +387,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
         # The signature is gone before the order is written: it is not.
         meter.unit_id += 100
         cut = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
-        self.assertTrue(store.may_write(self.env, cut.id, "01 10"))
+        self.assertTrue(outbox.may_write(self.env, cut.id, "01 10"))
         self.assertEqual(cut.state, "overtaken")
         self.assertIn("Not commissioned", cut.error)
 

@@ -5,7 +5,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 from psycopg2 import IntegrityError
 
-from ..connector import store
+from ..connector import field, store
 from ..modbus.errors import NotAllowed
 from ..modbus.line import Line
 from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
@@ -56,7 +56,7 @@ class TestGateway(FieldCommon):
 
     def test_connector_is_told_what_is_wrong_with_the_setting(self):
         self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "everything")
-        allowed, why = store.allowed_networks(self.env)
+        allowed, why = field.allowed_networks(self.env)
         self.assertEqual(allowed.networks, ())
         self.assertIn("no list of networks", why)
 
@@ -173,7 +173,7 @@ class TestGateway(FieldCommon):
             }
         )
         serial = self.serial(baud="2400", parity="E", serial_machine="cellar-pc")
-        gateways, _faults = store.load_field(self.env)
+        gateways, _faults = field.load_field(self.env)
         self.assertEqual(
             gateways[self.gateway.id].line,
             Line(
@@ -193,7 +193,7 @@ class TestGateway(FieldCommon):
 
     def test_reads_are_cut_to_what_the_gateway_takes(self):
         self.gateway.write({"max_block": 6, "max_gap": 0})
-        meters = store.load_field(self.env)[0][self.gateway.id].meters
+        meters = field.load_field(self.env)[0][self.gateway.id].meters
         for meter in meters:
             longest = max(register.words for register in meter.profile.registers)
             for block in meter.profile.poll_blocks:

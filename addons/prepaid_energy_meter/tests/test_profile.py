@@ -5,8 +5,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
 from ..modbus.profile import Profile
-from ..models.energy_meter_profile import FOLDER
 from ..models.energy_meter_profile_part import EnergyMeterProfilePart
+from ..models.energy_meter_profile_shipped import FOLDER
 from .common import FieldCommon
 
 

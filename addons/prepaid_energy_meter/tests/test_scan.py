@@ -2,7 +2,7 @@ from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..modbus.driver import JobResult
 from ..models.energy_gateway_scan_line import EnergyGatewayScanLine
 from ..models.energy_gateway_to_do import EnergyCommand
@@ -33,7 +33,7 @@ class TestScan(PropertyCase, FieldCommon):
     def answer(self, scan, *units):
         scan.action_start()
         result = {"done": 5, "of": 5, "units": list(units)}
-        store.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
+        outbox.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
         scan.invalidate_recordset()
 
     def verdicts(self, scan):
@@ -138,7 +138,7 @@ class TestScan(PropertyCase, FieldCommon):
         scan.action_start()
         command = scan.command_id
         found = {"done": 3, "of": 5, "units": [self.unit(3)]}
-        store.take_jobs(self.env, self.gateway.ids, [command.id], {command.id: found})
+        outbox.take_jobs(self.env, self.gateway.ids, [command.id], {command.id: found})
         for role in ("operator", "finance"):
             with self.assertRaises(AccessError):
                 scan.with_user(self.user(role)).action_stop()
@@ -148,10 +148,10 @@ class TestScan(PropertyCase, FieldCommon):
         self.assertIn(engineer.name, command.error)
         self.assertEqual(self.verdicts(scan), [(3, "new", True)])
         # The connector hears of it, and what its bus brings later changes nothing.
-        _orders, unwanted = store.take_jobs(self.env, self.gateway.ids, [command.id], {})
+        _orders, unwanted = outbox.take_jobs(self.env, self.gateway.ids, [command.id], {})
         self.assertEqual(unwanted, {command.id})
         late = {"done": 5, "of": 5, "units": [self.unit(3), self.unit(4)]}
-        store.finish_job(self.env, command.id, JobResult("confirmed", late))
+        outbox.finish_job(self.env, command.id, JobResult("confirmed", late))
         self.assertEqual((command.state, len(scan.line_ids)), ("stopped", 1))
         # It is nobody's to-do, and it can begin again; a second press does nothing.
         self.assertFalse(self.to_do())
@@ -177,7 +177,7 @@ class TestScan(PropertyCase, FieldCommon):
             with self.env.cr.savepoint() as savepoint:
                 scan.action_start()
                 failed = JobResult("failed", error="no profile to look for")
-                store.finish_job(self.env, scan.command_id.id, failed)
+                outbox.finish_job(self.env, scan.command_id.id, failed)
                 finding = self.to_do()
                 self.assertIn("no profile to look for", finding.details or "")
                 self.assertEqual((finding.kind, finding.site_id), ("order", self.site))
@@ -207,7 +207,7 @@ class TestScan(PropertyCase, FieldCommon):
             " ALTER TABLE energy_command ENABLE TRIGGER energy_command_refuse_change",
             [command.id],
         )
-        store.take_jobs(self.env, self.gateway.ids, [], {})
+        outbox.take_jobs(self.env, self.gateway.ids, [], {})
         self.assertEqual(self.to_do().command_id, command)
         self.assertIn("Probe, was not carried out in time", self.to_do().details)
         self.to_do().with_user(self.user("engineer"))._close("The unit is gone")
