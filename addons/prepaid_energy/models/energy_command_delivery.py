@@ -228,8 +228,11 @@ class EnergyCommand(models.Model):
         if counts and tries >= MOST_TRIES:
             self._fail(error, response, evidence)
             return
-        is_written = counts and self.state == "sent"
-        self._note("unconfirmed" if is_written else "unreached", evidence, error)
+        if counts:
+            outcome = "unconfirmed" if self.state == "sent" else "unreached"
+            self._note(outcome, evidence, error)
+        else:
+            self._note_unreached(evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",
@@ -237,6 +240,7 @@ class EnergyCommand(models.Model):
             response=response,
             tries=tries if counts else self.tries,
             pause=pause,
+            unreached=not counts,
         )
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
@@ -274,6 +278,7 @@ class EnergyCommand(models.Model):
         error=None,
         tries=None,
         pause=None,
+        unreached=False,
         sent=False,
         done=False,
     ):
@@ -285,6 +290,7 @@ class EnergyCommand(models.Model):
                    request = COALESCE(%(request)s, request),
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
+                   unreached = COALESCE(unreached, 0) + %(unreached)s::int,
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
                    waits_for = CASE WHEN %(state)s = 'queued' AND waits_for IN %(released)s
                                     THEN waits_for END,
@@ -298,6 +304,7 @@ class EnergyCommand(models.Model):
                 request=request,
                 response=response,
                 tries=tries,
+                unreached=unreached,
                 pause=pause,
                 sent=sent,
                 done=done,

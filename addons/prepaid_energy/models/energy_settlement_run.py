@@ -13,7 +13,7 @@ from .. import clock
 from ..crash_points import reached
 from ..lost_connection import is_lost
 from .energy_settlement import CONCERNED
-from .energy_wallet import CONFLICTS
+from .energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from odoo.addons.prepaid_energy.clock import monotonic
 from odoo.addons.prepaid_energy.crash_points import reached
 
 from ..modbus.driver import OrderHooks, Outcome, SupplyOrder
-from . import store
+from . import outbox
 
 _logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class OrderDesk:
                 meter for meter in hinted if self.bus_of(meter) and meter not in self._under_way
             ]
             if meters:
-                for order in await self.database.run(store.take_orders, meters):
+                for order in await self.database.run(outbox.take_orders, meters):
                     self._give(order)
             self._is_looking = False
             try:
@@ -127,10 +127,10 @@ class OrderDesk:
             self.jobs.take_over(order)
 
     async def _may_write(self, order, request):
-        return await self._note(store.may_write, order.key, request)
+        return await self._note(outbox.may_write, order.key, request)
 
     def _note(self, function, key, what):
-        """Return the transaction of one of the store's functions about an order."""
+        """Return the transaction of one of the outbox's functions about an order."""
         return self.database.run(function, key, what, self.holder)
 
     # --- what the buses tell ------------------------------------------------------------------
@@ -151,11 +151,11 @@ class OrderDesk:
             self._next(meter, key)
         elif outcome.state == "untouched":
             self._wait(meter)
-            self._spawn(meter, key, self._note(store.put_off, key, outcome))
+            self._spawn(meter, key, self._note(outbox.put_off, key, outcome))
         elif outcome.state == "unknown":
-            self._spawn(meter, key, self._note(store.put_off, key, outcome))
+            self._spawn(meter, key, self._note(outbox.put_off, key, outcome))
         else:
-            self._spawn(meter, key, self._note(store.fail, key, outcome))
+            self._spawn(meter, key, self._note(outbox.fail, key, outcome))
 
     def stored(self, snapshots):
         """These readings are committed: whoever ordered them has them."""
@@ -165,7 +165,7 @@ class OrderDesk:
                 came = " | ".join(
                     f"{place} {data.hex(' ', 2)}" for place, data in snapshot.raw.items()
                 )
-                self._spawn(snapshot.meter, command, self._note(store.confirm_read, command, came))
+                self._spawn(snapshot.meter, command, self._note(outbox.confirm_read, command, came))
 
     def missed(self, meter, error):
         """A reading failed; if it was ordered, the order waits."""
@@ -173,7 +173,7 @@ class OrderDesk:
         if command is not None:
             self._wait(meter)
             missed = Outcome("untouched", error=error)
-            self._spawn(meter, command, self._note(store.put_off, command, missed))
+            self._spawn(meter, command, self._note(outbox.put_off, command, missed))
 
     def mark(self):
         """Return a number that grows with every confirmed switching."""
@@ -186,7 +186,7 @@ class OrderDesk:
     # --- bringing it to the database ------------------------------------------------------------
 
     async def _confirm(self, order, outcome):
-        await self._note(store.confirm, order.key, outcome)
+        await self._note(outbox.confirm, order.key, outcome)
         _logger.info("Order %s, supply %s: confirmed", order.key, order.wanted)
         reached("order_confirmed")
 

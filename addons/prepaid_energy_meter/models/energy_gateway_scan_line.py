@@ -29,8 +29,11 @@ class EnergyGatewayScanLine(models.Model):
         ],
         readonly=True,
     )
-    also = fields.Integer(
-        string="As Likely", readonly=True, help="So many other types fit as well: probe it."
+    also_ids = fields.Many2many(
+        "energy.meter.profile",
+        string="As Likely",
+        readonly=True,
+        help="Types that fit as well: what answers does not tell which one it is.",
     )
     serial = fields.Char(string="Serial Number", readonly=True)
     total = fields.Char(string="Register", readonly=True)
@@ -45,6 +48,7 @@ class EnergyGatewayScanLine(models.Model):
             ("other", "Another meter is expected here"),
             ("moved", "Known at another place"),
             ("doubled", "Two meters on one number"),
+            ("doubtful", "Several types fit"),
             ("unknown", "Not recognised"),
         ],
         readonly=True,
@@ -123,11 +127,31 @@ class EnergyGatewayScanLine(models.Model):
             )
         if not self.profile_id:
             return "unknown", None, _("It answers, but as none of the chosen types: probe it.")
+        others = ", ".join(self.also_ids.mapped("name"))
+        if others and self.told_by == "total":
+            return (
+                "doubtful",
+                same,
+                _(
+                    "May as well be %s: choose above only the types that are on this bus and scan "
+                    "again, or probe it.",
+                    others,
+                ),
+            )
         if same is not None:
             return "unassigned", same, _("Gets this address.")
         if self.told_by == "total":
-            return "new", None, _("Only its register speaks for this type: probe it before.")
-        return "new", None, ""
+            return "new", None, self._why_unsure()
+        return "new", None, others and _("Fits as well: %s.", others)
+
+    def _why_unsure(self):
+        """Return what is to be said of a unit that only its register speaks for."""
+        if float(self.total or 0) == 0:
+            return _(
+                "Only its register speaks for this type, and it shows zero, as a register of "
+                "another type may: probe it before."
+            )
+        return _("Only its register speaks for this type: probe it before.")
 
     def _create_meter(self):
         """Create the meter of this line, or give the known one its address."""
