@@ -4,6 +4,9 @@ A crash point costs one dictionary look-up unless ``ENERGY_CRASH_POINT`` names i
 point has been reached as often as the optional count after the colon says
 (``entry_written:3``), the hit is written to the file named by ``ENERGY_CRASH_LOG`` and the process
 kills itself with SIGKILL: no ``finally``, no rollback, as if the plug had been pulled.
+
+Where ``ENERGY_CRASH_WHEN`` names a file, only what is reached while that file exists is counted: so
+a test can choose what is under way.
 """
 
 import os
@@ -23,6 +26,7 @@ POINTS = (
 
 _name, _, _count = os.environ.get("ENERGY_CRASH_POINT", "").partition(":")
 _armed = {_name: int(_count or 1)} if _name else {}
+_when = os.environ.get("ENERGY_CRASH_WHEN")
 if _name and _name not in POINTS:
     raise ValueError(
         f"ENERGY_CRASH_POINT names no crash point: {_name!r}. Known: {', '.join(POINTS)}"
@@ -34,7 +38,7 @@ def reached(point: str) -> None:
 
     :param point: one of :data:`POINTS`
     """
-    if point not in _armed:
+    if point not in _armed or (_when and not os.path.exists(_when)):
         return
     _armed[point] -= 1
     # Not below: another thread may come by while this one dies.

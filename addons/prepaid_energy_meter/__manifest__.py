@@ -23,6 +23,7 @@
         "views/energy_meter_commissioning_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_command_views.xml",
+        "views/energy_gateway_to_do_views.xml",
         "views/res_config_settings_views.xml",
         "views/energy_field_menus.xml",
     ],

@@ -12,6 +12,7 @@ times what any client here asks for (`field_client.py` is at its processor's lim
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -54,7 +55,7 @@ def run(context) -> list[Figure]:
     if "orders" in PARTS or "cron" in PARTS:
         figures += _orders(context)
     if "memory" in PARTS:
-        figures += _memory()
+        figures += _memory(context)
     return figures
 
 
@@ -116,7 +117,10 @@ def _without_bus_delay() -> list[Figure]:
             aim=1.4,
         ),
         _figure(
-            "the same; one request a point, strictly in turn, 10 points", points, must=10, aim=20
+            "the same; modbus_tk, one request a point, strictly in turn, 10 points",
+            points,
+            must=10,
+            aim=20,
         ),
     ]
 
@@ -293,19 +297,44 @@ def _seconds_to_start(server: Process) -> float:
     return statistics.median(times) if times else 0.0
 
 
-def _memory() -> list[Figure]:
-    with simulated(MANY_GATEWAYS) as (_control, ports):
+def _resident(pid: int) -> float:
+    """The memory of a process, MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def _memory(context) -> list[Figure]:
+    clock = ("--clock-anchor", field_site.START.rstrip("Z"), "--clock-speed", str(SPEED))
+    what = f"memory, {MANY_GATEWAYS} gateways, {MANY_GATEWAYS * field_site.UNITS:,} meters; "
+    with simulated(MANY_GATEWAYS, *clock) as (_control, ports):
         pairs = compare(
             lambda: client("idle_ours", ports)["rss"], lambda: client("idle_bare", ports)["rss"]
         )
+        with (
+            context.database("field_memory") as database,
+            odoo_registry(database) as (registry, environment),
+        ):
+            field = Field(registry, environment, ports)
+            with _connector(database) as connector:
+                field.wait(
+                    "SELECT count(*) = 0 FROM energy_meter_status WHERE read_at IS NULL", 120
+                )
+                whole = _resident(connector.pid)
     return [
         _figure(
-            f"memory, {MANY_GATEWAYS} gateways, {MANY_GATEWAYS * field_site.UNITS:,} meters;"
-            " pymodbus's own client",
+            what + "pymodbus's own client",
             pairs,
             unit="MB",
             must=4,
             aim=2,
             smaller_is_better=True,
-        )
+        ),
+        Figure(
+            what=what + "the whole connector, with Odoo in its process",
+            figure=whole,
+            yardstick=pairs.yardstick,
+            ratio=whole / pairs.yardstick,
+            unit="MB",
+            smaller_is_better=True,
+        ),
     ]

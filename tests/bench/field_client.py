@@ -6,9 +6,9 @@ ports whose reads count (all of them otherwise). It connects, warms up, counts f
 and prints `rate` (readings a second), `cpu` (share of one core) and `rss` (MB).
 
 Kinds: `ours` (the connector's buses: decoded, and handed over in a list as to storage), `bare`
-(pymodbus's own client, one task a connection, words only), `points` (pymodbus's synchronous
-client, all gateways' meters strictly in turn, one request a register of the profile that is
-polled, each decoded and handed over), `idle_ours` and `idle_bare` (connected, each unit read once,
+(pymodbus's own client, one task a connection, words only), `points` (as MyEMS reads: modbus_tk, all
+gateways' meters strictly in turn, one request a register of the profile that is polled, each
+decoded and handed over), `idle_ours` and `idle_bare` (connected, each unit read once,
 then nothing).
 """
 
@@ -161,15 +161,16 @@ async def run_bare(task: dict) -> dict:
 
 
 def one_point_a_request(task: dict) -> dict:
-    from pymodbus.client import ModbusTcpClient
+    from modbus_tk.defines import READ_HOLDING_REGISTERS
+    from modbus_tk.modbus_tcp import TcpMaster
 
     from modbus.codec import decode
     from modbus.profile import Profile
 
     points = Profile.from_dict(task["profile"]).polled
-    clients = [ModbusTcpClient("127.0.0.1", port=port) for port in task["ports"]]
+    clients = [TcpMaster("127.0.0.1", port) for port in task["ports"]]
     for client in clients:
-        client.connect()
+        client.open()
     meters = cycle([(client, unit) for unit in range(1, task["units"] + 1) for client in clients])
     handed_over: list = []
     count, started = 0, time.perf_counter()
@@ -177,10 +178,8 @@ def one_point_a_request(task: dict) -> dict:
         client, unit = next(meters)
         values = {}
         for point in points:
-            answer = client.read_holding_registers(point.address, count=point.words, device_id=unit)
-            if answer.isError():
-                raise ValueError(answer)
-            values[point.meaning] = decode(answer.registers, point.encoding)
+            words = client.execute(unit, READ_HOLDING_REGISTERS, point.address, point.words)
+            values[point.meaning] = decode(words, point.encoding)
         handed_over.append(values)
         if len(handed_over) >= 5000:
             handed_over.clear()

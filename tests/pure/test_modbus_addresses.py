@@ -11,7 +11,7 @@ from planted_defects import planted
 from modbus import addresses
 from modbus.addresses import numbered, odd_number, own_refusal, read_devices, read_networks, refusal
 from modbus.client import GatewayClient
-from modbus.errors import FieldError, Refused, Unreachable
+from modbus.errors import FieldError, NotAllowed, Refused, Unreachable
 from modbus.framing import TcpFraming
 from modbus.link import TcpLink
 from modbus.planning import Block
@@ -52,7 +52,7 @@ def own_addresses_are_refused(monkeypatch):
     monkeypatch.setattr(addresses, "_OWN_NETWORKS", ())
     # The loopback's own address stands for any interface's: only that can be bound.
     networks = [ipaddress.ip_network("127.0.0.0/8")]
-    assert "own addresses" in refusal(ipaddress.ip_address("127.0.0.1"), networks)
+    assert refusal(ipaddress.ip_address("127.0.0.1"), networks) == "interface"
     assert not refusal(
         ipaddress.ip_address("127.0.0.1"), [*networks, ipaddress.ip_network("127.0.0.1/32")]
     )
@@ -89,40 +89,51 @@ def a_name_is_what_it_resolves_to_when_connecting(monkeypatch):
     asyncio.run(scenario())
 
 
+def a_refusal_is_kept_by_its_code():
+    for code, reason in NotAllowed.REASONS.items():
+        refused = NotAllowed(code, "meters.example.com (10.0.0.5)")
+        assert str(refused) == f"meters.example.com (10.0.0.5) {reason}"
+        assert reason not in refused.noted
+        read = NotAllowed.read(refused.noted)
+        assert (read.code, read.what) == (refused.code, refused.what)
+    assert NotAllowed.read("10.0.0.5:502: Connection refused") is None
+    assert NotAllowed.read("refused by the device") is None
+    assert NotAllowed.read("") is None
+
+
 def one_inner_address_refuses_the_name():
     """A name with a gateway's address and the server's own is refused as a whole."""
     networks = read_networks("10.0.0.0/8")
     for found in (["10.0.0.5", "127.0.0.1"], ["127.0.0.1", "10.0.0.5"]):
         address, reason = addresses.choose("meters.example.com", found, networks)
         assert address == "", found
-        assert "this very server" in reason
-    assert addresses.choose("x", ["198.51.100.1", "10.0.0.5"], networks) == ("10.0.0.5", "")
+        assert reason.code == "server"
+        assert "this very server" in str(reason)
+    assert addresses.choose("x", ["198.51.100.1", "10.0.0.5"], networks) == ("10.0.0.5", None)
 
 
 @pytest.mark.parametrize(
     ("address", "networks", "reason"),
     [
         ("10.20.3.4", "10.20.0.0/16", ""),
-        ("10.21.3.4", "10.20.0.0/16", "not among"),
-        ("10.20.3.4", "", "not among"),
+        ("10.21.3.4", "10.20.0.0/16", "not_listed"),
+        ("10.20.3.4", "", "not_listed"),
         ("127.0.0.1", "127.0.0.0/8", ""),
-        ("127.0.0.1", "10.0.0.0/8", "this very server"),
+        ("127.0.0.1", "10.0.0.0/8", "server"),
         ("::ffff:127.0.0.1", "127.0.0.1", ""),
         ("::ffff:10.20.3.4", "10.20.0.0/16", ""),
-        ("::ffff:10.21.3.4", "10.20.0.0/16", "not among"),
+        ("::ffff:10.21.3.4", "10.20.0.0/16", "not_listed"),
         ("169.254.3.4", "169.254.0.0/16", ""),
         ("169.254.169.254", "169.254.0.0/16", "metadata"),
         ("169.254.169.254", "169.254.169.254", ""),
-        ("0.0.0.0", "10.0.0.0/8", "no device"),
+        ("0.0.0.0", "10.0.0.0/8", "no_device"),
         ("2001:db8::5", "2001:db8::/32", ""),
-        ("::1", "2001:db8::/32", "this very server"),
+        ("::1", "2001:db8::/32", "server"),
         ("::1", "::1", ""),
     ],
 )
 def test_address_against_a_list(address, networks, reason):
-    found = why(address, networks)
-    assert reason in found
-    assert bool(found) == bool(reason)
+    assert why(address, networks) == reason
 
 
 @pytest.mark.parametrize(
@@ -173,6 +184,10 @@ def test_devices_that_are_none(text):
 
 
 PROPERTIES = [
+    (
+        a_refusal_is_kept_by_its_code,
+        [(NotAllowed.read, "code, _blank, what = rest", "code, what, _blank = rest")],
+    ),
     (
         wider_lists_do_not_open_the_server,
         [

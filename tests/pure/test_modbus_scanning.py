@@ -106,6 +106,17 @@ def test_serial_speaks_louder_than_a_register_that_makes_sense():
     run(test)
 
 
+def test_zeros_are_no_serial_number():
+    async def test(server):
+        put_text(server, 1, 100, "00000000")
+        server.put_u32(1, 0, 0)
+        result, _steps = await scan(server, (1,), {6: WITH_SERIAL, 5: PLAIN})
+        (unit,) = result.result["units"]
+        assert (unit["profile"], unit["told_by"], unit["serial"]) == (5, "total", None)
+
+    run(test)
+
+
 def test_as_likely_types_are_counted():
     async def test(server):
         server.put_u32(1, 0, 900)

@@ -18,6 +18,9 @@ FLAGS = (
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MILLISECONDS_TO_WAIT = 30_000
+# While a page is printed the browser drops what is typed and clicked in it. A printer that is
+# done at once, and remembers on the page that it was asked:
+PRINTER = "window.print = () => { document.documentElement.dataset.printed = 'yes'; };"
 
 
 @contextmanager
@@ -41,6 +44,7 @@ def log_in(browser: Browser, site: RunningSite, login: str, path: str, size: dic
     page = browser.new_context(
         viewport=size, locale="en-US", timezone_id="Asia/Shanghai"
     ).new_page()
+    page.add_init_script(PRINTER)
     page.set_default_timeout(MILLISECONDS_TO_WAIT)
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))

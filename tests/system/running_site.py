@@ -9,9 +9,10 @@ import json
 import os
 import re
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,11 @@ from tools.processes import Process
 
 SECONDS_TO_SETTLE = 90
 HALF_HOUR = timedelta(minutes=30)
+#: What is said when PostgreSQL ends a connection.
+CONNECTION_LOST = (
+    r"terminating connection|server closed the connection|connection already closed"
+    r"|cursor already closed"
+)
 
 
 class RunningSite:
@@ -33,6 +39,7 @@ class RunningSite:
 
     connector: False leaves the field to the server's scheduled actions.
     devices: another database's site file for the simulator, and read_interval its meters'.
+    config: Odoo's configuration, where it is not everybody's.
     """
 
     def __init__(
@@ -43,10 +50,12 @@ class RunningSite:
         connector: bool = True,
         devices: dict | None = None,
         read_interval: timedelta = site_plan.READ_INTERVAL,
+        config: Path | None = None,
     ) -> None:
         self.database = database
         self.has_connector = connector
         self.read_interval = read_interval
+        self._config = config or odoo_command.write_config()
         self._devices = devices or site_plan.simulated_site()
         self.moment = datetime.fromisoformat(self._devices["start"].rstrip("Z"))
         self._folder = folder
@@ -58,6 +67,7 @@ class RunningSite:
         self.declared = r"(?!)"
         self._to_crash: dict[str, list[str]] = {}
         self._crash_log = folder / "crash.log"
+        self._crash_when: Path | None = None
         self._restarts = 0
         self._nudged = 0.0
         self._stack = ExitStack()
@@ -77,13 +87,21 @@ class RunningSite:
     # Processes ------------------------------------------------------------------------------
 
     def start(
-        self, *, victim: str = "", crash_points: Sequence[str] = (), cron_threads: int = 2
+        self,
+        *,
+        victim: str = "",
+        crash_points: Sequence[str] = (),
+        when_told: bool = False,
+        cron_threads: int = 2,
     ) -> None:
         """Start everything.
 
         victim: the process that is to kill itself, "connector" or "server", at each of the crash
         points in turn ("name" or "name:hits"): each time it is started anew for the next one.
+        when_told: hits count from each `let_crash` on.
         """
+        if when_told:
+            self._crash_when = self._folder / "crash"
         self._cron_threads = cron_threads
         self._to_crash[victim] = list(crash_points)
         self.start_simulator()
@@ -133,8 +151,10 @@ class RunningSite:
     def _odoo(self, name: str, arguments: list[str]) -> Process:
         coming = self._to_crash.get(name)
         extra = {
+            "ODOO_RC": str(self._config),
             "ENERGY_CRASH_POINT": coming.pop(0) if coming else "",
             "ENERGY_CRASH_LOG": str(self._crash_log),
+            "ENERGY_CRASH_WHEN": str(self._crash_when or ""),
         }
         return self._begin(name, odoo_command.command(*arguments), odoo_command.environment(extra))
 
@@ -172,6 +192,8 @@ class RunningSite:
             if process.status != -signal.SIGKILL or len(self.crashes()) <= self._restarts:
                 raise AssertionError(f"{name} ended with {process.status}:\n{process.tail(30)}")
             self._restarts += 1
+            if self._crash_when:
+                self._crash_when.unlink(missing_ok=True)
             self._take_away(name)
             self._clients.clear()
             if name == "connector":
@@ -180,6 +202,66 @@ class RunningSite:
                 self._start_server()
         if not self.has_connector:
             self._let_minutes_pass()
+
+    @contextmanager
+    def losing_connections(self) -> Iterator[list[int]]:
+        """While the block lasts, have PostgreSQL end all connections of the other processes every
+        second or so, always within a transaction; yield how many it was each time."""
+        lost: list[int] = []
+        is_over = threading.Event()
+        own = self.value("SELECT pg_backend_pid()")
+
+        def end_connections() -> None:
+            with closing(postgres.connect()) as connection, connection.cursor() as cursor:
+                while not is_over.wait(0.002):
+                    cursor.execute(
+                        "WITH others AS (SELECT pid, xact_start FROM pg_stat_activity"
+                        "                 WHERE datname = %s AND pid <> %s)"
+                        " SELECT count(pg_terminate_backend(pid)) FROM others"
+                        "  WHERE EXISTS (SELECT 1 FROM others WHERE xact_start IS NOT NULL)",
+                        [self.database, own],
+                    )
+                    [count] = cursor.fetchone()
+                    if count:
+                        lost.append(count)
+                        is_over.wait(1)
+
+        thread = threading.Thread(target=end_connections)
+        thread.start()
+        try:
+            yield lost
+        finally:
+            is_over.set()
+            thread.join()
+
+    def let_crash(self) -> None:
+        """From now on, and once, the victim may die at its crash point."""
+        self._crash_when.touch()
+
+    def wait_for_crash(self) -> str:
+        """Return the crash point at which the victim died; until `start_again` it stays away."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while all(process.status is None for process in self._processes.values()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nobody died\n{self._situation()}")
+            time.sleep(0.01)
+        self._crash_when.unlink()
+        return self.crashes()[-1]
+
+    def start_again(self) -> None:
+        """Start what died, as late after its death as a lease lasts, and wait until it works."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("UPDATE energy_gateway_status SET lease_until = energy_real_now()")
+        self._nudged = 0.0
+        self.look_after_processes()
+        if self.has_connector:
+            self._wait_for_connector()
+
+    def log_lines(self, pattern: str) -> list[str]:
+        """The lines so far, of all processes that there were, in which a pattern is found."""
+        texts = [text for _name, text in self._logs]
+        texts += [process.text() for process in self._processes.values()]
+        return [line for text in texts for line in text.splitlines() if re.search(pattern, line)]
 
     def _let_minutes_pass(self) -> None:
         """Have the scheduled actions run where the passing of a real minute would."""
@@ -221,6 +303,11 @@ class RunningSite:
 
     def step(self, moment: datetime) -> None:
         """Move the clock on and wait until everything of the new moment is done."""
+        self.move_clock(moment)
+        self.wait_until(self.is_settled, f"all of {moment} UTC")
+
+    def move_clock(self, moment: datetime) -> None:
+        """Move the clock on, whoever is alive."""
         assert moment > self.moment
         self.moment = moment
         self.simulator.set_clock(moment, 0)
@@ -230,7 +317,6 @@ class RunningSite:
                 " speed = 0",
                 [moment],
             )
-        self.wait_until(self.is_settled, f"all of {moment} UTC")
 
     def next_reading(self) -> datetime:
         """The first moment after the present one at which the meters are due."""
@@ -293,12 +379,13 @@ class RunningSite:
         return self._clients[login]
 
     def _insist(self, login: str, *call: object, **keywords: object) -> object:
-        """Ask the server as this person, and again when it died over the question."""
+        """Ask the server as this person, and again when it or its database died over it."""
         while True:
             try:
                 return self.client(login).call(*call, **keywords)
-            except Refused:
-                raise
+            except Refused as refusal:
+                if not re.search(CONNECTION_LOST, str(refusal)):
+                    raise
             except (OSError, ValueError):
                 server = self._processes["server"]
                 if server.status is None:
@@ -306,6 +393,11 @@ class RunningSite:
                 self.look_after_processes()
 
     def pay(self, account: int, amount: str) -> None:
+        """Top up at the counter, and wait until all that follows is done."""
+        self.take_money(account, amount)
+        self.wait_until(self.is_settled, f"the payment of account {account}")
+
+    def take_money(self, account: int, amount: str) -> None:
         """Top up at the counter, as the cashier does; the button is pressed until it answers."""
         [found] = self._insist(
             "cashier", "energy.account", "search", [("partner_id.name", "=", f"Tenant {account}")]
@@ -315,7 +407,16 @@ class RunningSite:
             [{"account_id": found, "amount": float(amount)}],
         )  # fmt: skip
         self._insist("cashier", "energy.top.up", "action_confirm", [form])
-        self.wait_until(self.is_settled, f"the payment of account {account}")
+
+    def order(self, serial: str, action: str) -> None:
+        """Have the operator order something of a meter: off, on, read, …"""
+        [meter] = self._insist("operator", "energy.meter", "search", [("name", "=", serial)])
+        line = (0, 0, {"meter_id": meter})
+        operation = self._insist(
+            "operator", "energy.operation", "create",
+            [{"action": action, "reason": "test", "line_ids": [line]}],
+        )  # fmt: skip
+        self._insist("operator", "energy.operation", "action_confirm", operation)
 
     # What is there ---------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class Tenancy:
 
     def begin(self) -> None:
         """Look at the site as it starts, deposits paid."""
-        self._read()
+        self.read()
         for account in ACCOUNTS:
             self.ledger.pay(account.number, account.deposit)
         self.check()
@@ -35,14 +35,15 @@ class Tenancy:
             dark = set(self.off_at)
             before = self._registers
             self.site.step(self.site.moment + step)
-            self._read()
+            self.read()
             for meter in METERS:
                 if meter.account in dark:
                     assert self._registers[meter.serial] == before[meter.serial], meter
             self.check()
             self._pay_what_is_due()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take down what all meters show now."""
         self._registers = self.site.registers()
         for serial, register in self._registers.items():
             self.ledger.read(serial, self.site.moment, register)

@@ -201,7 +201,9 @@ def test_the_counter(demo, visit):
     expect(field(counter, "balance_after")).to_have_text(money(before + 50))
     expect(field(counter, "receipt_name")).to_have_text(RECEIPT)
     receipt = field(counter, "receipt_name").inner_text()
-    printed = page.frame_locator(".o_energy_print_frame").locator(".o_energy_receipt")
+    printed = page.frame_locator(".o_energy_print_frame").locator(
+        "html[data-printed] .o_energy_receipt"
+    )
     expect(printed).to_contain_text(receipt)
     expect(printed).not_to_contain_text("Copy No.")
     press(counter, "Print Receipt")
@@ -230,6 +232,10 @@ def test_the_counter(demo, visit):
     expect(field(counter, "balance_after")).to_have_text(money(before + 600))
     press(counter, "Close")
     assert entries(demo, SHOP, "top_up")[-3:] == [50, 50, 500]
+    prints = "SELECT print_count FROM energy_receipt ORDER BY id DESC LIMIT 3"
+    # The third may still be at the printer.
+    demo.wait_until(lambda: demo.rows(prints)[0] == (1,), "the last receipt is printed")
+    assert [count for (count,) in demo.rows(prints)] == [1, 1, 2], "one copy, of the first"
 
 
 def test_the_counter_says_that_supply_stays_off(demo, visit):

@@ -322,7 +322,7 @@ DEFECTS = [
     ),
     (
         test_five_hundred_credits_from_eight_workers,
-        "energy_wallet.EnergyWallet._repeated",
+        "energy_wallet_turn.EnergyWallet._repeated",
         "cr.commit()",
         "cr.rollback()",
     ),

@@ -8,6 +8,7 @@ import runpy
 from datetime import timedelta
 
 import pytest
+from running_site import CONNECTION_LOST
 from tenancy import Tenancy
 
 from tools import folders
@@ -93,4 +94,15 @@ def test_server_killed_while_it_takes_money(undisturbed, run_site):
         site.start(victim="server", crash_points=["entry_written"], cron_threads=0)
         end = play(site)
         assert site.crashes() == ["entry_written"]
+        assert end == undisturbed
+
+
+def test_database_connections_are_lost(undisturbed, run_site):
+    """PostgreSQL ends all connections again and again, each time within somebody's transaction."""
+    with run_site("lost") as site:
+        site.declared = CONNECTION_LOST
+        site.start(cron_threads=0)
+        with site.losing_connections() as lost:
+            end = play(site)
+        assert len(lost) >= 5
         assert end == undisturbed

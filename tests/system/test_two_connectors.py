@@ -45,18 +45,6 @@ def holders(site):
     }
 
 
-def order(site, meter, action):
-    """Have a person turn a supply off or on."""
-    client = site.client("operator")
-    [found] = client.call("energy.meter", "search", [("name", "=", meter.serial)])
-    operation = client.call(
-        "energy.operation",
-        "create",
-        [{"action": action, "reason": "test", "line_ids": [(0, 0, {"meter_id": found})]}],
-    )
-    client.call("energy.operation", "action_confirm", operation)
-
-
 def obeyed(site, meter):
     return [row["command"] for row in site.simulator.commands() if row["serial"] == meter.serial]
 
@@ -94,7 +82,7 @@ def test_one_stopped_and_woken_then_one_killed_in_a_write(run_site):
 def _play(site, connector, spare, first, second):
     spare.process.wait_for_text("0 of 4 gateways")
     assert holders(site) == {connector.pid}
-    order(site, first, "off")
+    site.order(first.serial, "off")
     site.wait_until(site.is_settled, "the order")
     assert obeyed(site, first) == ["forced off"]
 
@@ -104,7 +92,7 @@ def _play(site, connector, spare, first, second):
     took = wait(site, lambda: holders(site) == {spare.process.pid}, 60, "the other takes over")
     assert took < SECONDS_TO_REPLACE
     site.step(site.next_reading())
-    order(site, second, "off")
+    site.order(second.serial, "off")
     site.wait_until(site.is_settled, "the order by the other")
     time.sleep(max(0.0, STOPPED_SECONDS - (time.monotonic() - stopped)))
     connector.signal(signal.SIGCONT)
@@ -118,7 +106,7 @@ def _play(site, connector, spare, first, second):
         assert len(spare.lines(f"Gateway Bus {gateway}: taken")) == 1
 
     # The present holder dies between the bytes of a write and its read-back.
-    order(site, first, "on")
+    site.order(first.serial, "on")
     wait(site, lambda: spare.process.status == -signal.SIGKILL, 30, "the crash point")
     assert obeyed(site, first) == ["forced off", "forced on"]
     took = wait(site, lambda: holders(site) == {connector.pid}, 60, "the first takes over again")

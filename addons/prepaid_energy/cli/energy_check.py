@@ -1,12 +1,10 @@
 import json
-import optparse
 import sys
-from contextlib import closing
 
-import odoo.tools.config
-from odoo import SUPERUSER_ID, api
 from odoo.cli import Command
-from odoo.modules.registry import Registry
+from odoo.modules import load_script
+
+command_line = load_script("prepaid_energy/command_line.py", "prepaid_energy_command_line")
 
 
 class EnergyCheck(Command):
@@ -15,22 +13,14 @@ class EnergyCheck(Command):
     name = "energy_check"
 
     def run(self, args):
-        parser = odoo.tools.config.parser
-        parser.prog = self.prog
-        group = optparse.OptionGroup(parser, "Check")
-        group.add_option(
-            "--json",
-            action="store_true",
-            dest="as_json",
-            help="One object a line instead of a table",
-        )
-        parser.add_option_group(group)
-        options = odoo.tools.config.parse_config(args, setup_logging=True)
-        names = odoo.tools.config["db_name"]
-        if len(names) != 1:
-            sys.exit("Give exactly one database with -d")
-        with closing(Registry(names[0]).cursor()) as cr:
-            results = api.Environment(cr, SUPERUSER_ID, {})["energy.checker"]._check()
+        as_json = {
+            "action": "store_true",
+            "dest": "as_json",
+            "help": "One object a line instead of a table",
+        }
+        options, database = command_line.parse(self, args, "Check", ("--json", as_json))
+        with command_line.environment(database) as env:
+            results = env["energy.checker"]._check()
         for result in results:
             if options.as_json:
                 print(json.dumps(result))

@@ -56,6 +56,8 @@ from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_mark
 from . import energy_wallet
+from . import energy_wallet_turn
+from . import energy_wallet_top_up
 from . import energy_billing_period
 from . import energy_billing_product
 from . import energy_rating_unit
@@ -71,6 +73,7 @@ from . import energy_finance_day
 from . import energy_advance_month
 from . import energy_service_fee
 from . import energy_billing_freeze
+from . import energy_billing_freeze_lines
 from . import energy_billing_invoice
 from . import energy_account_billing
 from . import energy_receipt
@@ -82,6 +85,7 @@ from . import energy_wallet_balance
 from . import energy_account_balance
 from . import energy_wallet_entry_reversal
 from . import energy_balance_request
+from . import energy_balance_request_flow
 from . import energy_balance_request_posting
 from . import energy_balance_request_right
 from . import energy_balance_request_closing
@@ -135,6 +139,7 @@ from . import energy_service_mode
 from . import energy_command_service
 from . import energy_reconciliation
 from . import energy_uncharged
+from . import energy_uncharged_search
 from . import energy_price_consequence
 from . import energy_price_consequence_line
 from . import energy_tariff_version_consequence

@@ -1,7 +1,7 @@
 from odoo import _, api, models
 from odoo.exceptions import AccessError
 
-from .energy_balance_request import FINANCE, TO_DO
+from .energy_balance_request_flow import FINANCE, TO_DO
 
 # Kinds that cashiers may ask for; the others are the accountants'.
 AT_THE_COUNTER = {"refund", "reversal", "deposit_return"}

@@ -4,7 +4,7 @@ from odoo import _, api, models
 from odoo.tools import SQL
 
 from ..invoice_work import InvoiceWork
-from .energy_wallet import CONFLICTS
+from .energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ..engine import match, settle_open
-from .energy_wallet import CONFLICTS
+from .energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 

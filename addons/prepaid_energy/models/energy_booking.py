@@ -6,8 +6,8 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .energy_wallet import CONFLICTS, MOST_TRIES
 from .energy_wallet_entry_books import IS_CHARGED, IS_FROM_BOOKS
+from .energy_wallet_turn import CONFLICTS, MOST_TRIES
 
 _logger = logging.getLogger(__name__)
 

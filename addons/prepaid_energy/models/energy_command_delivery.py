@@ -1,10 +1,14 @@
+import logging
 import socket
+from functools import partial
 from typing import NamedTuple
 
 from odoo import _, api, models
 from odoo.tools import SQL
 
 from .energy_command import WAITING
+
+_logger = logging.getLogger(__name__)
 
 # Pauses in real seconds after the first, second, … failed try; the last one repeats.
 PAUSES = (2, 5, 15, 60, 300)
@@ -39,14 +43,13 @@ class EnergyCommand(models.Model):
 
         :return: list of dicts with id, meter_id, number, kind, value, mode, cause, tries, state
         """
+        # Few wait of all that a connector may ask for: no list of thousands goes to the database.
         self.env.cr.execute(
-            SQL(
-                "SELECT 1 FROM energy_command WHERE meter_id = ANY(%s)"
-                " AND state IN ('queued', 'sent') LIMIT 1",
-                list(meter_ids),
-            )
+            "SELECT DISTINCT meter_id FROM energy_command"
+            " WHERE state IN ('queued', 'sent') AND meter_id IS NOT NULL"
         )
-        if not self.env.cr.fetchone():
+        meter_ids = list({meter for (meter,) in self.env.cr.fetchall()}.intersection(meter_ids))
+        if not meter_ids:
             return []
         self.env.cr.execute(
             SQL(
@@ -57,23 +60,29 @@ class EnergyCommand(models.Model):
                             WHERE h.meter_id = c.meter_id AND h.kind = c.kind
                               AND h.number > c.number
                               AND h.waits_for IS DISTINCT FROM 'service')
+            RETURNING c.id, c.kind, c.value
             """,
-                list(meter_ids),
+                meter_ids,
             )
         )
+        for order in self.env.cr.fetchall():
+            self._log_end(*order, "overtaken by a later one")
         self.env.cr.execute(
             SQL(
                 """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.meter_id = ANY(%s) AND c.state = 'queued' AND c.expires_at <= energy_now()
                AND (c.waits_for IS NULL OR c.waits_for NOT IN %s)
-            RETURNING c.meter_id, c.kind, c.cause
+            RETURNING c.meter_id, c.kind, c.cause, c.id, c.value
             """,
-                list(meter_ids),
+                meter_ids,
                 UNTIL_RELEASED,
             )
         )
-        expired = self.env.cr.fetchall()
+        expired = []
+        for *row, order, value in self.env.cr.fetchall():
+            expired.append(row)
+            self._log_end(order, row[1], value, "expired")
         self._forget_wish(
             [meter for meter, kind, cause in expired if kind == "supply" and cause == "arrears"]
         )
@@ -89,7 +98,7 @@ class EnergyCommand(models.Model):
                AND (waits_for IS NULL OR waits_for NOT IN %s)
              ORDER BY meter_id, kind = 'supply' DESC, number
             """,
-                list(meter_ids),
+                meter_ids,
                 UNTIL_RELEASED,
             )
         )
@@ -98,6 +107,12 @@ class EnergyCommand(models.Model):
         return self._hold_back(
             [dict(zip(names, row, strict=True)) for row in self.env.cr.fetchall()]
         )
+
+    @api.model
+    def _log_end(self, order, kind, value, how):
+        """Log the end of an order that nothing is written for, once that is committed."""
+        what = f"{kind} {value or ''}".rstrip()
+        self.env.cr.postcommit.add(partial(_logger.info, "Order %s, %s: %s", order, what, how))
 
     @api.model
     def _hold_back(self, orders):
@@ -208,8 +223,11 @@ class EnergyCommand(models.Model):
         if counts and tries >= MOST_TRIES:
             self._fail(error, response, evidence)
             return
-        is_written = counts and self.state == "sent"
-        self._note("unconfirmed" if is_written else "unreached", evidence, error)
+        if counts:
+            outcome = "unconfirmed" if self.state == "sent" else "unreached"
+            self._note(outcome, evidence, error)
+        else:
+            self._note_unreached(evidence, error)
         pause = PAUSES[min(tries, len(PAUSES)) - 1]
         self._set(
             "queued" if self.state == "queued" else "sent",
@@ -217,6 +235,7 @@ class EnergyCommand(models.Model):
             response=response,
             tries=tries if counts else self.tries,
             pause=pause,
+            unreached=not counts,
         )
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
@@ -235,7 +254,7 @@ class EnergyCommand(models.Model):
                     "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
                     " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
                     " AND wanted_cause = 'arrears'",
-                    list(meter_ids),
+                    meter_ids,
                 )
             )
             self.env["energy.meter.control"].invalidate_model(flush=False)
@@ -249,6 +268,7 @@ class EnergyCommand(models.Model):
         error=None,
         tries=None,
         pause=None,
+        unreached=False,
         sent=False,
         done=False,
     ):
@@ -260,6 +280,7 @@ class EnergyCommand(models.Model):
                    request = COALESCE(%(request)s, request),
                    response = COALESCE(%(response)s, response),
                    tries = COALESCE(%(tries)s, tries),
+                   unreached = COALESCE(unreached, 0) + %(unreached)s::int,
                    not_before = energy_real_now() + %(pause)s * interval '1 second',
                    waits_for = CASE WHEN %(state)s = 'queued' AND waits_for IN %(released)s
                                     THEN waits_for END,
@@ -273,6 +294,7 @@ class EnergyCommand(models.Model):
                 request=request,
                 response=response,
                 tries=tries,
+                unreached=unreached,
                 pause=pause,
                 sent=sent,
                 done=done,

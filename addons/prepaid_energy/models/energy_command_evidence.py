@@ -6,6 +6,7 @@ DELIVERY_COLUMNS = (
     "not_before",
     "waits_for",
     "tries",
+    "unreached",
     "sent_at",
     "done_at",
     "result",
@@ -21,6 +22,13 @@ class EnergyCommand(models.Model):
     _inherit = "energy.command"
 
     attempt_ids = fields.One2many("energy.command.attempt", "command_id", string="Attempts")
+    # Without a default: rows that are at their end are not filled.
+    unreached = fields.Integer(
+        string="Times Not Reached",
+        readonly=True,
+        help="How often the meter did not answer, so that nothing was written. Of such attempts "
+        "the first one, the second, the fourth, the eighth and so on have a row below.",
+    )
 
     def init(self):
         result = super().init()
@@ -53,3 +61,16 @@ class EnergyCommand(models.Model):
             FOR EACH STATEMENT EXECUTE FUNCTION energy_command_refuse_change();
         """)
         return result
+
+    def _note_unreached(self, evidence, error):
+        """Note an attempt that wrote nothing, by a row where it is one to have a row.
+
+        A meter that is away for months is tried every few minutes; what it takes to know since
+        when, by whom and why fits into a few rows. Whatever follows upon a write has one.
+        """
+        count = self.unreached + 1
+        last = self.env["energy.command.attempt"].search(
+            [("command_id", "=", self.id)], order="number desc", limit=1
+        )
+        if last.outcome != "unreached" or count.bit_count() == 1:
+            self._note("unreached", evidence, error)

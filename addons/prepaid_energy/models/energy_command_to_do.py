@@ -14,12 +14,9 @@ class EnergyCommand(models.Model):
     @api.model
     def _command(self, orders):
         ids = super()._command(orders)
+        meters = [order["meter_id"] for order in orders if order.get("meter_id")]
         standing = self.env["energy.meter.finding"].search(
-            [
-                ("kind", "=", "order"),
-                ("is_standing", "=", True),
-                ("meter_id", "in", [order.get("meter_id") for order in orders]),
-            ]
+            [("kind", "=", "order"), ("is_standing", "=", True), ("meter_id", "in", meters)]
         )
         self._sync_to_do(standing.meter_id.ids)
         return ids
@@ -31,27 +28,33 @@ class EnergyCommand(models.Model):
         return result
 
     @api.model
-    def _sync_to_do(self, meter_ids):
-        """Bring the to-dos of these meters to what came of the last order of each kind."""
-        if not meter_ids:
+    def _sync_to_do(self, ids, whose="meter_id"):
+        """Bring the to-dos of these meters to what came of the last order of each kind.
+
+        :param str whose: the column of the ids, where they are no meters'
+        """
+        if not ids:
             return
-        findings = self.env["energy.meter.finding"]
+        column = SQL.identifier(whose)
+        # sudo: findings belong to the flow, whoever gave the order
+        findings = self.env["energy.meter.finding"].sudo()
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT c.meter_id, c.id, c.kind, c.value, c.number, c.state, c.error, c.done_at
+            SELECT c.%(column)s, c.id, c.kind, c.value, c.number, c.state, c.error, c.done_at
               FROM energy_command c
-             WHERE c.meter_id = ANY(%s) AND c.state IN ('failed', 'expired')
+             WHERE c.%(column)s = ANY(%(ids)s) AND c.state IN ('failed', 'expired')
                AND NOT EXISTS (SELECT 1 FROM energy_command later
-                                WHERE later.meter_id = c.meter_id AND later.kind = c.kind
+                                WHERE later.%(column)s = c.%(column)s AND later.kind = c.kind
                                   AND later.number > c.number)
-             ORDER BY c.meter_id, c.kind = 'supply', c.number
+             ORDER BY c.%(column)s, c.kind = 'supply', c.number
             """,
-                list(meter_ids),
+                column=column,
+                ids=list(ids),
             )
         )
         found = {
-            meter: (
+            key: (
                 done_at,
                 f"order_{state}",
                 {
@@ -62,18 +65,18 @@ class EnergyCommand(models.Model):
                     "error": error or "",
                 },
             )
-            for meter, order, kind, value, number, state, error, done_at in rows
+            for key, order, kind, value, number, state, error, done_at in rows
         }
-        domain = [("meter_id", "in", list(meter_ids))]
+        domain = [(whose, "in", list(ids))]
         standing = findings.search([("kind", "=", "order"), ("is_standing", "=", True), *domain])
         # Another order that failed is another to-do, also where the first was closed by hand.
         standing.filtered(
             lambda finding: (
-                finding.meter_id.id in found
-                and finding.figures["order"] != found[finding.meter_id.id][2]["order"]
+                finding[whose].id in found
+                and finding.figures["order"] != found[finding[whose].id][2]["order"]
             )
         )._end()
-        findings._sync("order", found, domain)
+        findings._sync("order", found, domain, whose)
 
 
 class EnergyMeterFinding(models.Model):

@@ -27,13 +27,15 @@ class EnergyMeterFinding(models.Model):
     _order = "state desc, since desc, id desc"
     _rec_name = "meter_id"
 
-    meter_id = fields.Many2one(
-        "energy.meter", required=True, readonly=True, index=True, ondelete="cascade"
-    )
+    meter_id = fields.Many2one("energy.meter", readonly=True, index=True, ondelete="cascade")
     property_id = fields.Many2one(related="meter_id.property_id")
     account_id = fields.Many2one(related="meter_id.account_id")
-    site_id = fields.Many2one(related="meter_id.site_id", store=True, index=True)
-    company_id = fields.Many2one(related="meter_id.company_id", store=True, index=True)
+    site_id = fields.Many2one(
+        "energy.property", compute="_compute_place", store=True, compute_sudo=True, index=True
+    )
+    company_id = fields.Many2one(
+        "res.company", compute="_compute_place", store=True, compute_sudo=True, index=True
+    )
     kind = fields.Selection(KINDS, required=True, readonly=True)
     since = fields.Datetime(required=True, readonly=True)
     code = fields.Char(readonly=True)
@@ -74,6 +76,16 @@ class EnergyMeterFinding(models.Model):
             "multiplier": _("Reports the multiplier %(read)s, its supply says %(expected)s."),
         }
 
+    @api.depends("meter_id.site_id", "meter_id.company_id")
+    def _compute_place(self):
+        for finding in self:
+            whose = finding._whose()
+            finding.site_id, finding.company_id = whose.site_id, whose.company_id
+
+    def _whose(self):
+        """Return the record that is looked at: the meter, or what an add-on has beside it."""
+        return self.meter_id
+
     @api.depends("code", "figures")
     @api.depends_context("lang")
     def _compute_details(self):
@@ -86,36 +98,37 @@ class EnergyMeterFinding(models.Model):
     def _compute_display_name(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
         for finding in self:
-            finding.display_name = f"{finding.meter_id.name}: {labels.get(finding.kind, '')}"
+            finding.display_name = f"{finding._whose().name}: {labels.get(finding.kind, '')}"
 
     @api.model
-    def _sync(self, kind, found, domain):
+    def _sync(self, kind, found, domain, whose="meter_id"):
         """Bring the standing findings of a kind to what was found.
 
         :param str kind: see KINDS
         :param dict found: (naive UTC moment since when, code of the sentence, dict of its figures)
             by meter id
         :param list domain: of the findings that were looked for; those not found are closed
+        :param str whose: the field of the ids in ``found``, where they are no meters'
         """
         standing = self.search([("kind", "=", kind), ("is_standing", "=", True), *domain])
-        gone = standing.filtered(lambda finding: finding.meter_id.id not in found)
+        gone = standing.filtered(lambda finding: finding[whose].id not in found)
         gone._end()
         known = {
-            finding.meter_id.id: finding
+            finding[whose].id: finding
             for finding in self.search(
                 [
                     ("kind", "=", kind),
                     ("is_standing", "=", True),
-                    ("meter_id", "in", list(found)),
+                    (whose, "in", list(found)),
                 ]
             )
         }
         created = []
-        for meter, (since, code, figures) in found.items():
-            finding = known.get(meter)
+        for key, (since, code, figures) in found.items():
+            finding = known.get(key)
             values = {"code": code, "figures": figures}
             if finding is None:
-                created.append({"meter_id": meter, "kind": kind, "since": since, **values})
+                created.append({whose: key, "kind": kind, "since": since, **values})
             elif finding.code != code or finding.figures != figures:
                 finding.write(values)
         return self.create(created)

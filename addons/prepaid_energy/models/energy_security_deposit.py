@@ -4,7 +4,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .energy_balance_request import FINANCE
+from .energy_balance_request_flow import FINANCE
 from .energy_balance_request_right import CASHIER
 from .energy_wallet import exact
 

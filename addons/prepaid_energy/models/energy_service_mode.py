@@ -354,11 +354,13 @@ class EnergyAccount(models.Model):
     service_notice = fields.Char(compute="_compute_service_notice")
 
     def _compute_service_notice(self):
+        supplies = self.env["energy.supply"]._search_present([("account_id", "in", self.ids)])
+        active = self.env["energy.service.mode"]._active_for(supplies.meter_id.ids)
+        # sudo: who sees an account may know that somebody works in its rooms
+        services = self.env["energy.service.mode"].sudo().browse(sorted(set(active.values())))
+        by_account = supplies.grouped("account_id")
         for account in self:
-            supplies = self.env["energy.supply"]._search_present(
-                [("account_id", "in", account.ids)]
-            )
-            active = self.env["energy.service.mode"]._active_for(supplies.meter_id.ids)
-            # sudo: who sees an account may know that somebody works in its rooms
-            services = self.env["energy.service.mode"].sudo().browse(sorted(set(active.values())))
-            account.service_notice = services._notice()
+            meters = by_account.get(account._origin, supplies.browse()).meter_id
+            here = {active[meter] for meter in meters.ids if meter in active}
+            own = services.browse(sorted(here)).with_prefetch(services.ids)
+            account.service_notice = own._notice()

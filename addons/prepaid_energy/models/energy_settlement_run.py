@@ -11,8 +11,9 @@ from odoo.tools import SQL
 
 from .. import clock
 from ..crash_points import reached
+from ..lost_connection import is_lost
 from .energy_settlement import CONCERNED
-from .energy_wallet import CONFLICTS
+from .energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -214,7 +215,8 @@ class EnergySettlement(models.AbstractModel):
     def _settle_parts(self, registry, accounts):
         """Settle accounts in ever smaller parts.
 
-        A part that fails is halved; an account that fails alone is set aside.
+        A part that fails is halved; an account that fails alone is set aside. A connection that was
+        lost is no account's fault: the run ends, and whoever runs it tries again.
         """
         parts = [accounts]
         while parts:
@@ -226,6 +228,8 @@ class EnergySettlement(models.AbstractModel):
             except CONFLICTS:
                 continue
             except Exception as error:
+                if is_lost(error):
+                    raise
                 if len(part) > 1:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]

@@ -1,15 +1,11 @@
 import hashlib
 import math
-from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-import odoo.modules.module
-import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
-from odoo.modules.registry import Registry
 from odoo.tools import SQL
 
 from .. import clock
@@ -19,15 +15,6 @@ from .energy_meter import COMMODITIES
 
 # From here on a float no longer carries every cent.
 MOST = 1e12
-# Seconds for which somebody waits for a balance; first key of its advisory locks ("ener").
-PATIENCE = 10
-QUEUE = 0x656E6572
-MOST_TRIES = 20
-CONFLICTS = (
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.LockNotAvailable,
-)
 
 # What is said of a balance beside its amount, on the balance and on its account.
 WORDS = ("settled_until", "available", "unbilled")
@@ -149,65 +136,11 @@ class EnergyWallet(models.Model):
               FROM energy_wallet WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
             """,
                 sorted(wallet_ids),
-            )
+            ),
+            # Settling and a payment at once are no error: whoever came second is repeated.
+            log_exceptions=False,
         )
         return {row[0]: [Decimal(row[1]), *row[2:]] for row in self.env.cr.fetchall()}
-
-    @api.model
-    def _in_turn(self, wallet_ids, work, queue=QUEUE):
-        """Do something to balances in a transaction of its own, one after the other.
-
-        Whoever comes while another one is at the same balance waits before its transaction begins,
-        so that waiting ends with fresh figures and not with a serialization failure. Settling does
-        not queue: where it comes between, the work is repeated.
-
-        The caller must hold no lock on these balances, and reads what it wants to show from what
-        `work` returns: its own transaction is older than what was done.
-
-        :param wallet_ids: ids of `energy.wallet`
-        :param work: function of an environment; its transaction is committed when it returns
-        :param int queue: first key of the advisory locks; others than balances have their own
-        :return: what `work` returned
-        :raise UserError: where others are at these balances for too long; nothing was done
-        """
-        if odoo.modules.module.current_test:
-            return work(self.env)
-        with closing(Registry(self.env.cr.dbname).cursor()) as cr:
-            try:
-                self._queue_up(cr, queue, sorted(set(wallet_ids)))
-                return self._repeated(cr, work)
-            finally:
-                cr.rollback()
-                cr.execute("SELECT pg_advisory_unlock_all()")
-                cr.commit()  # pylint: disable=invalid-commit
-
-    def _queue_up(self, cr, queue, wallet_ids):
-        """Wait for these balances; ends the transaction, whose snapshot is older than the wait."""
-        try:
-            cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [f"{PATIENCE}s"])
-            for wallet in wallet_ids:
-                cr.execute("SELECT pg_advisory_lock(%s, %s)", [queue, wallet], log_exceptions=False)
-        except psycopg2.errors.LockNotAvailable as error:
-            raise UserError(self._busy()) from error
-        cr.commit()  # pylint: disable=invalid-commit
-
-    def _repeated(self, cr, work):
-        for _attempt in range(MOST_TRIES):
-            env = self.env(cr=cr)
-            try:
-                result = work(env)
-                env.flush_all()
-                reached("before_commit")
-                cr.commit()  # pylint: disable=invalid-commit
-                reached("after_commit")
-                return result
-            except CONFLICTS:
-                cr.rollback()
-                env.transaction.reset()
-        raise UserError(self._busy())
-
-    def _busy(self):
-        return self.env._("Others are working on this balance. Nothing was done: try again.")
 
     @api.model
     def _post(self, drafts, locked):
@@ -357,64 +290,6 @@ class EnergyWallet(models.Model):
         """
         self.ensure_one()
         return exact(amount, self.currency_id)
-
-    def _top_up(self, amount, key, method, reference=None, shift=None):
-        """Credit a payment, order supply on where it was missing, and let the books follow.
-
-        Nothing of accounting is touched here: power does not wait for bookkeeping.
-
-        :param float amount: more than zero, in the wallet's currency
-        :param str key: chosen by the form or the payment provider; a repeated request finds it
-        :param method: `energy.payment.method` by which the money comes
-        :param str reference: typed reference of the payment
-        :param shift: `energy.shift` of the cashier, or None
-        :return: the entry, new or found by its key
-        :rtype: recordset of `energy.wallet.entry`
-        """
-        self.ensure_one()
-        locked = self._lock(self.ids)
-        money = self._decimal(amount)
-        if money <= 0:
-            raise UserError(_("A top-up is an amount above zero."))
-        account = self.account_id
-        if not self.env["energy.wallet.entry"].search_count([("key", "=", key)], limit=1):
-            account._check_takes_top_up(money, locked[self.id][0])
-        posted = self._post(
-            [
-                Draft(
-                    wallet_id=self.id,
-                    kind="top_up",
-                    category=self.commodity or "other",
-                    amount=money,
-                    key=key,
-                    local_date=account.site_id._today(),
-                    note=_("Top-up, %s", method.name),
-                    user_id=self.env.uid,
-                    journal_id=method.journal_id.id,
-                    method_id=method.id,
-                    shift_id=shift.id if shift else None,
-                    reference=reference or None,
-                )
-            ],
-            locked,
-        )
-        entry = self.env["energy.wallet.entry"].search([("key", "=", key)])
-        if posted:
-            self._take_service_fee(key, money, locked)
-            self._follow(account, {self.id: key}, cause="payment")
-        return entry
-
-    @api.model
-    def _follow(self, accounts, entry_keys, cause="policy"):
-        """What follows when money entries were posted: decide, tell, and let the books follow.
-
-        :param accounts: `energy.account` whose balances were moved
-        :param dict entry_keys: key of the entry by id of the balance that it moved
-        :param str cause: what supply on is owed to: payment or policy
-        """
-        accounts._decide(cause=cause, entry_keys=entry_keys, user_id=self.env.uid)
-        self.env["energy.room"]._tell()
-        self.env.ref("prepaid_energy.ir_cron_book_entries")._trigger()
 
 
 def exact(amount, currency):

@@ -13,6 +13,7 @@ from . import (
     test_clock_bands,
     test_closing,
     test_command_evidence,
+    test_command_line,
     test_command_to_do,
     test_counter,
     test_estimate,

@@ -9,6 +9,7 @@ from .. import invoice_work
 from ..models import (
     account_move,
     energy_billing_freeze,
+    energy_billing_freeze_lines,
     energy_billing_period,
     energy_book_settlement,
     energy_booking,
@@ -21,6 +22,7 @@ from .test_booking import BooksCase
 from .test_invoicing import MARCH, InvoicingCase
 
 FREEZE = energy_billing_freeze.EnergyBillingPeriod
+LINES = energy_billing_freeze_lines.EnergyBillingPeriod
 PERIOD = energy_billing_period.EnergyBillingPeriod
 BOOKING = energy_booking.EnergyBooking
 MOVE = account_move.AccountMove
@@ -163,7 +165,7 @@ class TestInvoiceProperties(PropertyCase, InvoicingCase):
         self.holds(
             check,
             (PERIOD._periods_for, 'if state != "open" and', 'if state == "void" and'),
-            (FREEZE._use_rows, "billed + money,", "money,"),
+            (LINES._use_rows, "billed + money,", "money,"),
             (FREEZE._next_open, "AND state = 'open'", "AND state <> 'open'"),
         )
 
@@ -252,7 +254,7 @@ class TestInvoiceProperties(PropertyCase, InvoicingCase):
             (WORK._priced, "**self._manual_amounts(taxes, gross),", ""),
             (WORK._manual_amounts, "net = gross - tax_total", "net = gross"),
             (
-                FREEZE._use_rows,
+                LINES._use_rows,
                 'cents = share - cell["cents"]',
                 'cents = share - cell["cents"] + (period["step"] if tier == 2 else 0)',
             ),

@@ -87,10 +87,48 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
             self.assertTold,
             (Delivery._sent, 'self._note("written", evidence)', "pass"),
             (Delivery._confirm, 'self._note("confirmed", evidence)', "pass"),
-            (Delivery._retry, '"unconfirmed" if is_written else "unreached"', '"unconfirmed"'),
+            (Delivery._retry, 'if self.state == "sent"', 'if self.state != "sent"'),
+            (Delivery._retry, "self._note_unreached(evidence, error)", "pass"),
             (Delivery._fail, 'self._note("failed", evidence, error)', "pass"),
             (EnergyCommandAttempt._note, "frames=frames or None", "frames=None"),
             (EnergyCommandAttempt._note, "1 + (SELECT count(*)", "2 + (SELECT count(*)"),
+        )
+
+    def test_a_meter_that_is_away_for_long_fills_no_table(self):
+        """A month of attempts is a few rows; what was written has all of them."""
+
+        def check():
+            with self.env.cr.savepoint() as savepoint:
+                self.meter.control_id._order_by_person("off", "Works")
+                command = self.last()
+                for _attempt in range(100):
+                    command._retry("no answer", counts=False, evidence=HERE)
+                self.assertEqual((command.unreached, command.tries), (100, 0))
+                self.assertEqual(command.attempt_ids.mapped("outcome"), 7 * ["unreached"])
+                self.assertEqual(command.error, "no answer")
+                self.assertEqual(command.attempt_ids.mapped("frames"), 7 * [HERE.frames])
+                for _attempt in range(2):
+                    command._sent("01 10", HERE)
+                    command._retry("the device shows on", "01 03", evidence=HERE)
+                    for _silence in range(3):
+                        command._retry("no answer", counts=False, evidence=HERE)
+                command._sent("01 10", HERE)
+                command._confirm("01 03", HERE)
+                self.assertEqual(
+                    command.attempt_ids[7:].mapped("outcome"),
+                    2 * ["written", "unconfirmed", "unreached"] + ["written", "confirmed"],
+                )
+                numbers = [*range(1, len(command.attempt_ids) + 1)]
+                self.assertEqual(command.attempt_ids.mapped("number"), numbers)
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (EnergyCommand._note_unreached, "count.bit_count() == 1", "True"),
+            (EnergyCommand._note_unreached, "count.bit_count() == 1", "False"),
+            (EnergyCommand._note_unreached, 'last.outcome != "unreached" or ', ""),
+            (Delivery._set, "unreached=unreached", "unreached=False"),
         )
 
     def test_an_order_dropped_before_the_write_says_why(self):

@@ -28,6 +28,7 @@ from ..models import (
     energy_settlement_run,
     energy_wallet,
     energy_wallet_entry,
+    energy_wallet_turn,
 )
 from ..models.energy_rating_rows import EnergyRating as RatingRows
 from .common import START, EnergyCase
@@ -36,6 +37,7 @@ from .test_balance_request import RequestCase
 from .test_closing import HOUR, ClosingCase
 
 WALLET = energy_wallet.EnergyWallet
+TURN = energy_wallet_turn.EnergyWallet
 REQUEST = energy_balance_request_posting.EnergyBalanceRequest
 RATING = energy_rating.EnergyRating
 DAY = timedelta(days=1)
@@ -633,7 +635,7 @@ class TestConflictProperties(LedgerCase):
         """Call `_in_turn` as outside of tests, on a connection of its own."""
         module = SimpleNamespace(current_test=None)
         odoo = SimpleNamespace(modules=SimpleNamespace(module=module))
-        with patch.object(energy_wallet, "odoo", odoo):
+        with patch.object(energy_wallet_turn, "odoo", odoo):
             return self.env["energy.wallet"]._in_turn([wallet], work)
 
     def test_claim_ends_with_its_holder(self):
@@ -655,13 +657,13 @@ class TestConflictProperties(LedgerCase):
 
         self.holds(
             check,
-            (WALLET._in_turn, 'cr.execute("SELECT pg_advisory_unlock_all()")', "pass"),
-            (WALLET._queue_up, "for wallet in wallet_ids:", "for wallet in []:"),
+            (TURN._in_turn, 'cr.execute("SELECT pg_advisory_unlock_all()")', "pass"),
+            (TURN._queue_up, "for wallet in wallet_ids:", "for wallet in []:"),
         )
 
     def check_claims(self, wallet, other):
         def is_free():
-            other.execute("SELECT pg_try_advisory_lock(%s, %s)", [energy_wallet.QUEUE, wallet])
+            other.execute("SELECT pg_try_advisory_lock(%s, %s)", [energy_wallet_turn.QUEUE, wallet])
             [(free,)] = other.fetchall()
             other.execute("SELECT pg_advisory_unlock_all()")
             return free
@@ -676,7 +678,7 @@ class TestConflictProperties(LedgerCase):
         # Who comes meanwhile is told so; who dies holds nothing.
         def dies(env):
             with (
-                patch.object(energy_wallet, "PATIENCE", 0.05),
+                patch.object(energy_wallet_turn, "PATIENCE", 0.05),
                 self.assertRaisesRegex(UserError, "try again"),
             ):
                 self.one_at_a_time(wallet, lambda env: None)
@@ -698,7 +700,7 @@ class TestConflictProperties(LedgerCase):
         settlement = energy_settlement_run.EnergySettlement
         self.holds(
             check,
-            (WALLET._repeated, "except CONFLICTS:", "except psycopg2.errors.DeadlockDetected:"),
+            (TURN._repeated, "except CONFLICTS:", "except psycopg2.errors.DeadlockDetected:"),
             (settlement._work, "continue", "break"),
             (energy_booking.EnergyBooking._cron_book_entries, "self.env.cr.rollback()", "return"),
             (

@@ -217,6 +217,27 @@ class TestServiceMode(PropertyCase, EnergyCase):
         self.assertIn("Zhang San", outcome["result"])
         self.assertTrue(outcome["stays_off"])
 
+    def test_of_many_accounts_each_is_told_of_its_own_rooms(self):
+        """As many queries for many accounts as for one."""
+        self.work()
+        meters = [self.make_meter(f"V{number}") for number in (2, 3, 4)]
+        others = [self.open_account(meter) for meter in meters]
+        self.work(meters[0].property_id, worker="Li Si")
+
+        def told(accounts):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            notices = accounts.mapped("service_notice")
+            return notices, self.cr.sql_log_count - before
+
+        told(self.account)
+        _notices, for_one = told(self.account)
+        notices, for_all = told(self.account.union(*others))
+        self.assertEqual(for_all, for_one)
+        self.assertEqual(["Zhang San" in notice for notice in notices], [True, False, False, False])
+        self.assertEqual(["Li Si" in notice for notice in notices], [False, True, False, False])
+
     def test_working_is_no_state_that_differs(self):
         self.work()
         self.last()._confirm("off")

@@ -1,17 +1,19 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+import psycopg2
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models import energy_settlement_run
 from .common import START, EnergyCase
+from .planting import PropertyCase
 
 LOGGER = "odoo.addons.prepaid_energy.models.energy_settlement_run"
 
 
 @tagged("post_install", "-at_install")
-class TestSettlementParts(EnergyCase):
+class TestSettlementParts(PropertyCase, EnergyCase):
     """One account that cannot be settled holds nobody up, and costs little."""
 
     @classmethod
@@ -32,15 +34,15 @@ class TestSettlementParts(EnergyCase):
             self.read(meter, START + timedelta(hours=1), "10")
         self.batches = []
 
-    def run_with(self, *broken):
-        """Run the settlement while rating fails for some accounts; return how many were done."""
+    def run_with(self, *broken, error=None):
+        """Run the settlement while rating fails for some accounts."""
         rating = self.env.registry["energy.rating"]
         real, broken_ids = rating._rate, {account.id for account in broken}
 
         def rate(model, account_ids, queued):
             self.batches.append(len(account_ids))
             if broken_ids.intersection(account_ids):
-                raise RuntimeError("broken on purpose")
+                raise error or RuntimeError("broken on purpose")
             return real(model, account_ids, queued)
 
         with (
@@ -57,6 +59,22 @@ class TestSettlementParts(EnergyCase):
             self.assertEqual(self.entries(account), use, account.name)
         problems = self.env["energy.settlement.problem"].search([])
         self.assertEqual(set(problems.account_id.ids), {account.id for account in broken})
+
+    def test_lost_connection_is_no_accounts_fault(self):
+        """The run ends, nobody is set aside, and the next run does it all."""
+
+        def check():
+            lost = psycopg2.OperationalError("server closed the connection unexpectedly")
+            try:
+                self.run_with(self.accounts[5], error=lost)
+            except psycopg2.OperationalError:
+                self.env.invalidate_all()
+            self.assertEqual(self.env["energy.settlement.problem"].search([]).ids, [])
+            self.run_with()
+            self.assertSettledBut()
+
+        settlement = energy_settlement_run.EnergySettlement
+        self.holds(check, (settlement._settle_parts, "if is_lost(error):", "if False:"))
 
     def test_one_is_found_by_halving(self):
         broken = self.accounts[5]

@@ -1,3 +1,4 @@
+import logging
 from contextlib import closing
 from datetime import timedelta
 from itertools import product
@@ -102,6 +103,22 @@ class TestSupply(PropertyCase, EnergyCase):
         self.assertEqual([(order["number"], order["value"]) for order in taken], [(2, "on")])
         self.assertEqual(entry.command_ids.number, 2)
         self.assertEqual(entry.command_ids.cause, "payment")
+
+    def test_an_order_that_ends_unwritten_is_logged_once_that_is_committed(self):
+        self.use(1, "10")
+        self.env.cr.postcommit.clear()
+        self.top_up(self.account, 50)
+        cut, lit = self.env["energy.command"].search([("meter_id", "=", self.meter.id)], order="id")
+        logger = "odoo.addons.prepaid_energy.models.energy_command_delivery"
+        with self.assertNoLogs(logger, logging.INFO):
+            self.env["energy.command"]._take(self.meter.ids)
+        with self.assertLogs(logger, logging.INFO) as logged:
+            self.env.cr.postcommit.run()
+        self.assertEqual(
+            [record.getMessage() for record in logged.records],
+            [f"Order {cut.id}, supply off: overtaken by a later one"],
+        )
+        self.assertEqual((cut.state, lit.state), ("overtaken", "queued"))
 
     def test_forced_off_is_not_undone_by_a_payment(self):
         self.control._order_by_person("off", "Works on site")

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 
 from .. import clock
 from ..bulk import values
-from ..models.energy_wallet import CONFLICTS
+from ..models.energy_wallet_turn import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 

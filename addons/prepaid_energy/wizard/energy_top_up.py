@@ -187,11 +187,15 @@ class EnergyTopUp(models.TransientModel):
             "views": [(False, "form")],
             "view_mode": "form",
             "target": "new",
-            "context": {"default_account_id": account.id} if account else {},
+            "context": {
+                **({"default_account_id": account.id} if account else {}),
+                # The context of the form before goes on, and what it has printed with it.
+                "energy_print": [],
+            },
         }
 
-    def _reopen(self, **context):
-        return dict(self._open(), res_id=self.id, context=context)
+    def _reopen(self, urls=()):
+        return dict(self._open(), res_id=self.id, context={"energy_print": list(urls)})
 
     def action_confirm(self):
         """Take the money, or ask first; a second press finds what the first one did."""
@@ -234,7 +238,7 @@ class EnergyTopUp(models.TransientModel):
         urls = []
         if receipt and self.paper != "none":
             urls = [self.env["energy.receipt"]._url(receipt["id"], self.paper)]
-        return self._reopen(energy_print=urls)
+        return self._reopen(urls)
 
     def _check_may_take(self):
         """Refuse what cannot be taken, whoever calls.

@@ -1,13 +1,11 @@
 import json
-import optparse
 import sys
-from contextlib import closing
 from pathlib import Path
 
-import odoo.tools.config
-from odoo import SUPERUSER_ID, api
 from odoo.cli import Command
-from odoo.modules.registry import Registry
+from odoo.modules import load_script
+
+command_line = load_script("prepaid_energy/command_line.py", "prepaid_energy_command_line")
 
 DEFAULT_SPEED = 60
 
@@ -18,24 +16,21 @@ class EnergyDemoSite(Command):
     name = "energy_demo_site"
 
     def run(self, args):
-        parser = odoo.tools.config.parser
-        parser.prog = self.prog
-        group = optparse.OptionGroup(parser, "Demo site")
-        group.add_option("--output", dest="output", help="The site file to be written")
-        group.add_option(
-            "--speed",
-            dest="speed",
-            type="float",
-            default=DEFAULT_SPEED,
-            help="Project seconds per real second (%default)",
+        speed = {
+            "type": "float",
+            "help": f"Project seconds per real second ({DEFAULT_SPEED})",
+        }
+        options, database = command_line.parse(
+            self,
+            args,
+            "Demo site",
+            ("--output", {"help": "The site file to be written"}),
+            ("--speed", speed),
         )
-        parser.add_option_group(group)
-        options = odoo.tools.config.parse_config(args, setup_logging=True)
-        names = odoo.tools.config["db_name"]
-        if len(names) != 1 or not options.output:
-            sys.exit("Give one database with -d and the site file with --output")
-        with closing(Registry(names[0]).cursor()) as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            site = env["energy.demo"]._start_demo(options.speed)
-            cr.commit()
+        if not options.output:
+            sys.exit("Give the site file with --output")
+        chosen = DEFAULT_SPEED if options.speed is None else options.speed
+        with command_line.environment(database) as env:
+            site = env["energy.demo"]._start_demo(chosen)
+            env.cr.commit()
         Path(options.output).write_text(json.dumps(site, indent=1), encoding="utf-8")

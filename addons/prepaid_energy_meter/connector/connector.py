@@ -14,7 +14,7 @@ from ..modbus.addresses import Allowed
 from ..modbus.bus import Events
 from ..modbus.loop import new_event_loop
 from ..modbus.tally import Tally
-from . import store
+from . import field, store
 from .collector import Collector
 from .database import Database
 from .due import Schedule
@@ -278,11 +278,11 @@ class Connector:
         """Load gateways, meters and profiles anew; buses that stay go on."""
         self._reload.clear()
         async with self._changing:
-            networks = await self.database.run(store.allowed_networks)
+            networks = await self.database.run(field.allowed_networks)
             if networks[1] and networks != self._networks:
                 _logger.warning("No gateway is connected to: %s", networks[1])
             self._networks = networks
-            gateways, faults = await self.database.run(store.load_field)
+            gateways, faults = await self.database.run(field.load_field)
             self._gateways = {
                 key: gateway
                 for key, gateway in gateways.items()

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import psycopg2
 from odoo import SUPERUSER_ID, api
+from odoo.addons.prepaid_energy.lost_connection import is_lost
 from odoo.modules.registry import Registry
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ PAUSE = 1.0
 #: More than can be busy with readings, settling and leases: an order never waits for one.
 THREADS = 8
 THREAD_NAME = "energy"
+
+
+def _is_of_database(error):
+    return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
 
 
 class _ConflictFilter(logging.Filter):
@@ -69,24 +74,32 @@ class Database:
         :param around_commit: called with "before_commit" and "after_commit"
         :return: what the function returns
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                return await loop.run_in_executor(
-                    self._threads, self._transaction, function, args, around_commit
-                )
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                _logger.info("Trying again on database %s: %s", self.name, error)
-                await asyncio.sleep(PAUSE)
+        return await self._until_there(
+            self._transaction, function, args, around_commit, may_repeat=_is_of_database
+        )
 
     async def refresh(self):
         """Load the registry anew if the add-ons changed meanwhile."""
         await self.call(lambda: Registry(self.name).check_signaling())
 
     async def call(self, function, *args):
-        """Run a function that looks after its transactions itself, in a thread."""
+        """Run a function that looks after its transactions itself, in a thread.
+
+        It runs again where the connection to the database was lost.
+        """
+        return await self._until_there(function, *args, may_repeat=is_lost)
+
+    async def _until_there(self, function, *args, may_repeat):
+        """Run a function in a thread, again and again while the database is away."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, function, *args)
+        while True:
+            try:
+                return await loop.run_in_executor(self._threads, function, *args)
+            except psycopg2.Error as error:
+                if not may_repeat(error):
+                    raise
+                _logger.info("Trying again on database %s: %s", self.name, error)
+                await asyncio.sleep(PAUSE)
 
     def _transaction(self, function, args, around_commit):
         registry = Registry(self.name)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from ..modbus.driver import Outcome
-from . import store
+from . import outbox
 
 _logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class JobDesk:
             if progress and progress != row[2]:
                 news[key] = row[2] = progress
         orders, unwanted = await self.database.run(
-            store.take_jobs, gateways, list(self._under_way), news
+            outbox.take_jobs, gateways, list(self._under_way), news
         )
         for key in unwanted:
             self._drop(key)
@@ -86,7 +86,7 @@ class JobDesk:
     def give(self, gateway, order):
         """Have an order carried out on a gateway's bus, unless it is under way.
 
-        :param order: a dict as :func:`.store.take_jobs` returns them
+        :param order: a dict as :func:`.outbox.take_jobs` returns them
         """
         bus, key = self.bus_of(gateway), order["id"]
         if bus is None or key in self._under_way:
@@ -94,7 +94,7 @@ class JobDesk:
         try:
             job = self.make(order)
         except ValueError as error:
-            self._spawn(key, self._note(store.fail, key, Outcome("failed", error=str(error))))
+            self._spawn(key, self._note(outbox.fail, key, Outcome("failed", error=str(error))))
             return
         self._under_way[key] = [gateway, job, None]
         bus.give_job(job)
@@ -111,7 +111,7 @@ class JobDesk:
 
     async def _fetch(self, order):
         try:
-            self.give(*await self.database.run(store.take_meter_job, order))
+            self.give(*await self.database.run(outbox.take_meter_job, order))
         except Exception:
             _logger.exception("Order %s could not be taken", order["id"])
         finally:
@@ -123,7 +123,7 @@ class JobDesk:
             return
         if result.state != "confirmed":
             _logger.info("Order %s, %s: %s: %s", job.key, job.kind, result.state, result.error)
-        self._spawn(job.key, self._note(store.finish_job, job.key, result))
+        self._spawn(job.key, self._note(outbox.finish_job, job.key, result))
 
     def _note(self, function, key, what):
         return self.database.run(function, key, what, self.holder)

@@ -7,7 +7,7 @@ from odoo.addons.prepaid_energy.clock import monotonic
 from odoo.addons.prepaid_energy.crash_points import reached
 
 from ..modbus.driver import OrderHooks, Outcome, SupplyOrder
-from . import store
+from . import outbox
 
 _logger = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class OrderDesk:
         self._reads: dict[int, int] = {}
         self._waits: dict[int, tuple[float, float]] = {}
         self._hinted: set[int] = set()
+        # When orders of all meters are looked for again; between, those that are announced.
+        self._sweep_at = 0.0
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self._is_looking = False
@@ -58,7 +60,9 @@ class OrderDesk:
 
     def announce(self, meter=None):
         """Look for orders of a meter, or of all, now."""
-        if meter is not None:
+        if meter is None:
+            self._sweep_at = 0.0
+        else:
             self._hinted.add(meter)
         self._wake.set()
 
@@ -81,18 +85,19 @@ class OrderDesk:
             self._wake.clear()
             hinted, self._hinted = self._hinted, set()
             now = monotonic()
-            waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
+            if now >= self._sweep_at:
+                self._sweep_at = now + SWEEP_SECONDS
+                waiting = {meter for meter, (until, _wait) in self._waits.items() if until > now}
+                hinted |= set(self.my_meters()) - waiting
             meters = [
-                meter
-                for meter in self.my_meters()
-                if meter not in self._under_way and (meter in hinted or meter not in waiting)
+                meter for meter in hinted if self.bus_of(meter) and meter not in self._under_way
             ]
             if meters:
-                for order in await self.database.run(store.take_orders, meters):
+                for order in await self.database.run(outbox.take_orders, meters):
                     self._give(order)
             self._is_looking = False
             try:
-                async with asyncio.timeout(SWEEP_SECONDS):
+                async with asyncio.timeout(max(self._sweep_at - monotonic(), 0)):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -122,16 +127,16 @@ class OrderDesk:
             self.jobs.take_over(order)
 
     async def _may_write(self, order, request):
-        return await self._note(store.may_write, order.key, request)
+        return await self._note(outbox.may_write, order.key, request)
 
     async def _moving(self, order):
         # A reading that began before does not show it.
         self._count += 1
         self._state_changes[order.meter] = self._count
-        await self.database.run(store.show_moving, order.meter)
+        await self.database.run(outbox.show_moving, order.meter)
 
     def _note(self, function, key, what):
-        """Return the transaction of one of the store's functions about an order."""
+        """Return the transaction of one of the outbox's functions about an order."""
         return self.database.run(function, key, what, self.holder)
 
     # --- what the buses tell ------------------------------------------------------------------
@@ -152,11 +157,11 @@ class OrderDesk:
             self._next(meter, key)
         elif outcome.state == "untouched":
             self._wait(meter)
-            self._spawn(meter, key, self._note(store.put_off, key, outcome))
+            self._spawn(meter, key, self._note(outbox.put_off, key, outcome))
         elif outcome.state == "unknown":
-            self._spawn(meter, key, self._note(store.put_off, key, outcome))
+            self._spawn(meter, key, self._note(outbox.put_off, key, outcome))
         else:
-            self._spawn(meter, key, self._note(store.fail, key, outcome))
+            self._spawn(meter, key, self._note(outbox.fail, key, outcome))
 
     def stored(self, snapshots):
         """These readings are committed: whoever ordered them has them."""
@@ -166,7 +171,7 @@ class OrderDesk:
                 came = " | ".join(
                     f"{place} {data.hex(' ', 2)}" for place, data in snapshot.raw.items()
                 )
-                self._spawn(snapshot.meter, command, self._note(store.confirm_read, command, came))
+                self._spawn(snapshot.meter, command, self._note(outbox.confirm_read, command, came))
 
     def missed(self, meter, error):
         """A reading failed; if it was ordered, the order waits."""
@@ -174,7 +179,7 @@ class OrderDesk:
         if command is not None:
             self._wait(meter)
             missed = Outcome("untouched", error=error)
-            self._spawn(meter, command, self._note(store.put_off, command, missed))
+            self._spawn(meter, command, self._note(outbox.put_off, command, missed))
 
     def mark(self):
         """Return a number that grows with every confirmed switching."""
@@ -187,9 +192,9 @@ class OrderDesk:
     # --- bringing it to the database ------------------------------------------------------------
 
     async def _confirm(self, order, outcome):
-        await self._note(store.confirm, order.key, outcome)
+        await self._note(outbox.confirm, order.key, outcome)
+        _logger.info("Order %s, supply %s: confirmed", order.key, order.wanted)
         reached("order_confirmed")
-        _logger.info("Order %s: supply %s confirmed", order.key, order.wanted)
 
     def _spawn(self, meter, command, coroutine):
         task = asyncio.create_task(self._bring(meter, command, coroutine))

@@ -18,7 +18,7 @@ SAFETY_SECONDS = 1.0
 class Worker:
     """Keeps one gateway busy while it is held.
 
-    :param gateway: a :class:`.store.FieldGateway`
+    :param gateway: a :class:`.field.FieldGateway`
     :param allowed: a :class:`modbus.addresses.Allowed`
     :param events: see :class:`modbus.bus.Events`
     """

@@ -10,18 +10,20 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .errors import NotAllowed
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: Only a network of the list that lies within one of these opens an address of it: a list of
 #: "everything" does not.
 _OWN = {
-    "this very server": ("127.0.0.0/8", "::1/128"),
-    "the cloud's metadata service": ("169.254.169.254/32", "fd00:ec2::254/128"),
-    "link-local": ("169.254.0.0/16", "fe80::/10"),
+    "server": ("127.0.0.0/8", "::1/128"),
+    "metadata": ("169.254.169.254/32", "fd00:ec2::254/128"),
+    "link_local": ("169.254.0.0/16", "fe80::/10"),
 }
 _OWN_NETWORKS = tuple(
-    (ipaddress.ip_network(network), name) for name, texts in _OWN.items() for network in texts
+    (ipaddress.ip_network(network), code) for code, texts in _OWN.items() for network in texts
 )
 #: Nothing opens these: they are no single device's address.
 _NEVER = tuple(
@@ -86,55 +88,58 @@ def numbered(host: str) -> Address | None:
 
 
 def refusal(address: Address, networks: Iterable[Network]) -> str:
-    """Why the server must not connect to an address; "" where it may."""
+    """Why the server must not connect to an address, of `NotAllowed.REASONS`; "" where it may."""
     networks = tuple(networks)
-    reason = own_refusal(address, networks)
-    if not reason and not any(_inner(address) in listed for listed in networks):
-        reason = "is not among the addresses that the administrator allowed"
-    return reason
+    code = own_refusal(address, networks)
+    if not code and not any(_inner(address) in listed for listed in networks):
+        code = "not_listed"
+    return code
 
 
 def own_refusal(address: Address, networks: Iterable[Network]) -> str:
-    """Why an address is none of a gateway, whatever wide network of the list it lies in."""
+    """Why an address is none of a gateway, whatever wide network of the list it lies in: of
+    `NotAllowed.REASONS`, or ""."""
     networks = tuple(networks)
     address = _inner(address)
     if any(address in network for network in _NEVER):
-        return "is no device's address"
-    for network, name in _special(address):
+        return "no_device"
+    for network, code in _special(address):
         if any(_within(listed, network) and address in listed for listed in networks):
             return ""
-        return f"is {name}; the administrator would have to list it by itself"
+        return code
     return ""
 
 
-def choose(host: str, found: Sequence[str], networks: Iterable[Network]) -> tuple[str, str]:
+def choose(
+    host: str, found: Sequence[str], networks: Iterable[Network]
+) -> tuple[str, NotAllowed | None]:
     """The address to connect to, of those that a name resolved to.
 
     One address within the server itself refuses the whole name.
 
-    :return: (address, "") or ("", why none)
+    :return: (address, None) or ("", why none)
     """
     networks = tuple(networks)
-    chosen, reason = "", f"{host} has no address"
+    chosen, refused = "", NotAllowed("nowhere", host)
     for text in found:
         address = ipaddress.ip_address(text.split("%")[0])
-        why = refusal(address, networks)
-        if not why:
+        code = refusal(address, networks)
+        if not code:
             chosen = chosen or text
             continue
-        reason = f"{host} ({text}) {why}"
+        refused = NotAllowed(code, f"{host} ({text})")
         if any(True for _found in _special(_inner(address))):
-            return "", reason
-    return (chosen, "") if chosen else ("", reason)
+            return "", refused
+    return (chosen, None) if chosen else ("", refused)
 
 
 def _special(address: Address) -> Iterable[tuple[Network, str]]:
     """The part of the server's own network that an address lies in, the narrowest first."""
-    for network, name in _OWN_NETWORKS:
+    for network, code in _OWN_NETWORKS:
         if address in network:
-            yield network, name
+            yield network, code
     if _is_own(address):
-        yield ipaddress.ip_network(address), "one of this server's own addresses"
+        yield ipaddress.ip_network(address), "interface"
 
 
 def _is_own(address: Address) -> bool:

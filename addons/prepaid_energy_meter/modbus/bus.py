@@ -426,7 +426,7 @@ class Bus:
         health.misses += 1
         if health.misses == 1:
             _logger.info("Gateway %s: %s", self.name, error)
-        health.error = str(error)
+        health.error = error.noted
         health.wait_until = self.now() + self.limits.gateway_wait(health.misses)
         if health.misses >= self.limits.offline_after:
             health.online = False

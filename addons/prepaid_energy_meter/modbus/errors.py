@@ -6,6 +6,11 @@ from typing import ClassVar
 class FieldError(Exception):
     """Base of every documented failure of this package."""
 
+    @property
+    def noted(self) -> str:
+        """As it is kept, where whoever shows it may say it in another language."""
+        return str(self)
+
 
 class CodecError(FieldError):
     """Registers do not hold a value of the declared type."""
@@ -21,6 +26,43 @@ class ProfileError(FieldError):
 
 class Refused(FieldError):
     """Not sent: the profile, the allow-list or the lease does not permit it."""
+
+
+class NotAllowed(Refused):
+    """Not connected to: the administrator has not allowed this address or device.
+
+    ``code``: why, of REASONS; ``what``: what is refused.
+    """
+
+    REASONS: ClassVar = {
+        "no_device": "is no device's address",
+        "server": "is this very server; the administrator would have to list it by itself",
+        "metadata": "is the cloud's metadata service; the administrator would have to list it by "
+        "itself",
+        "link_local": "is link-local; the administrator would have to list it by itself",
+        "interface": "is one of this server's own addresses; the administrator would have to list "
+        "it by itself",
+        "not_listed": "is not among the addresses that the administrator allowed",
+        "nowhere": "has no address",
+        "device": "is not among the serial devices that the administrator allowed",
+    }
+    _MARK = "refused"
+
+    def __init__(self, code: str, what: str):
+        self.code = code
+        self.what = what
+        super().__init__(f"{what} {self.REASONS[code]}")
+
+    @property
+    def noted(self) -> str:
+        return f"{self._MARK} {self.code} {self.what}"
+
+    @classmethod
+    def read(cls, note: str) -> "NotAllowed | None":
+        """The refusal that was noted so; None where it is another error's note."""
+        mark, _blank, rest = note.partition(" ")
+        code, _blank, what = rest.partition(" ")
+        return cls(code, what) if mark == cls._MARK and code in cls.REASONS else None
 
 
 class NotHolder(Refused):

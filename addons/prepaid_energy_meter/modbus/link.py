@@ -7,7 +7,7 @@ from typing import Protocol
 
 from .addresses import Network, choose
 from .connection import Connection
-from .errors import Refused, Unreachable
+from .errors import Unreachable
 
 
 class Link(Protocol):
@@ -18,7 +18,7 @@ class Link(Protocol):
     async def open(self, connection: Callable[[], Connection]) -> Connection:
         """Make a connection; the caller limits the time.
 
-        :raise Refused: the administrator has not allowed this address or device
+        :raise NotAllowed: the administrator has not allowed this address or device
         :raise Unreachable: nobody is there
         """
 
@@ -40,9 +40,9 @@ class TcpLink:
         try:
             found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
             addresses = list(dict.fromkeys(row[4][0] for row in found))
-            address, reason = choose(self.host, addresses, self.allowed)
-            if reason:
-                raise Refused(reason)
+            address, refused = choose(self.host, addresses, self.allowed)
+            if refused:
+                raise refused
             # The number just judged is used, so that the name cannot change in between.
             _transport, made = await loop.create_connection(connection, address, self.port)
         except OSError as error:

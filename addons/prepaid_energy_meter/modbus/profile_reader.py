@@ -1,7 +1,7 @@
 """A profile's dictionary, judged as a whole: every fault is found and named with its place."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from .codec import NUMBER_TYPES, TYPE_WORDS, WORD_ORDERS, Encoding
@@ -9,6 +9,7 @@ from .errors import ProfileError
 from .flags import ALARMS, TRIPS, FlagRule
 from .planning import LONGEST_READ
 from .profile import KEY, ClockWrite, Control, Profile, Register, StateRule, TimePlan
+from .value_reader import ValueReader
 from .vocabulary import (
     CERTAINTIES,
     COMMODITIES,
@@ -19,19 +20,17 @@ from .vocabulary import (
     unit_of,
 )
 
-#: Digits before or after the point, beyond which a factor is a slip of the pen.
-MOST_DIGITS = 18
 #: Year, month, day, weekday, hour, minute, second.
 CLOCK_BYTES = 7
 READ_FUNCTIONS = frozenset({3, 4})
 WRITE_FUNCTIONS = frozenset({6, 16})
 
 
-class ProfileReader:
+class ProfileReader(ValueReader):
     """Reads a profile's dictionary and gathers every problem before it gives up."""
 
     def __init__(self, data: Mapping[str, Any]):
-        self.problems: list[str] = []
+        super().__init__()
         self.data = self._row(data, "profile")
 
     def profile(self) -> Profile:
@@ -387,94 +386,9 @@ class ProfileReader:
             self.problems.append("read_functions: at least one is needed")
         return frozenset(functions)
 
-    def _choice(self, row: Mapping[str, Any], name: str, known: Any, place: str) -> str:
-        value = row.get(name)
-        if not isinstance(value, str) or value not in known:
-            self.problems.append(f"{place}: unknown {name} {value!r}")
-            return ""
-        return value
-
-    def _integer(
-        self,
-        row: Mapping[str, Any],
-        name: str,
-        place: str,
-        low: int,
-        high: int,
-        default: int | None = None,
-    ) -> int:
-        value = row.get(name)
-        if value is None:
-            value = default
-        if isinstance(value, str):
-            try:
-                value = int(value, 0)
-            except ValueError:
-                value = None
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self.problems.append(f"{place}: {name} {row.get(name)!r} is not within {low}..{high}")
-            return low
-        return value
-
-    def _decimal(
-        self, row: Mapping[str, Any], name: str, place: str, default: Decimal | None
-    ) -> Any:
-        value = row.get(name)
-        if value is None:
-            return default
-        try:
-            if isinstance(value, bool | float):
-                raise InvalidOperation
-            number = Decimal(value)
-            if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
-                raise InvalidOperation
-        except (InvalidOperation, TypeError, ValueError):
-            self.problems.append(f"{place}: {name} must be a number in quotes, not {value!r}")
-            return default
-        return number
-
-    def _yes_or_no(self, row: Mapping[str, Any], name: str, place: str, default: bool) -> bool:
-        value = row.get(name, default)
-        if not isinstance(value, bool):
-            self.problems.append(f"{place}: {name} must be true or false")
-            return default
-        return value
-
-    def _note(self, row: Mapping[str, Any], name: str, place: str) -> str:
-        value = row.get(name) or ""
-        if not isinstance(value, str):
-            self.problems.append(f"{place}: {name} must be a text, not {value!r}")
-            return ""
-        return value.strip()
-
-    def _list(self, row: Mapping[str, Any], name: str, place: str) -> Sequence[Any]:
-        value = row.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list | tuple):
-            self.problems.append(f"{place}: {name} must be a list, not {value!r}")
-            return ()
-        return value
-
-    def _rows(self, row: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, Any]]:
-        return [
-            self._row(value, f"{place}: {name} {number}")
-            for number, value in enumerate(self._list(row, name, place), start=1)
-        ]
-
-    def _row(self, value: Any, place: str) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            self.problems.append(f"{place} must be an object with names and values")
-            return {}
-        return value
-
     def _text(self, name: str) -> str:
         value = self.data.get(name)
         if not isinstance(value, str) or not value.strip():
             self.problems.append(f"no {name}")
             return ""
         return value
-
-    def _unknown(self, row: Mapping[str, Any], known: set[str], place: str) -> None:
-        for name in sorted(set(row) - known):
-            self.problems.append(f"{place}: unknown key {name!r}")

@@ -189,7 +189,7 @@ class ScanJob:
         if register.meaning == TYPE_CODE:
             fits = value == profile.type_code
         elif register.meaning == SERIAL:
-            fits = bool(str(value or "").strip()) and str(value).isprintable()
+            fits = _serial(value) is not None
         else:
             fits = isinstance(value, Decimal) and 0 <= value < MOST_TOTAL
         return SURENESS[register.meaning] if fits else 0
@@ -208,7 +208,7 @@ class ScanJob:
                 value = _value(register, answer)
                 if value is not None:
                     seen.append(value)
-        found.serial = str(serials[0]).strip() or None if serials else None
+        found.serial = _serial(serials[0]) if serials else None
         found.total = f"{totals[0]:f}" if totals else None
         for meaning, name in (("ct_ratio", "ct"), ("pt_ratio", "pt")):
             register = profile.named(meaning)
@@ -226,6 +226,13 @@ def _value(register: Register, answer: _Answer) -> Value:
         return decode(answer.words, register.encoding)
     except CodecError:
         return None
+
+
+def _serial(value: Value) -> str | None:
+    """A serial number as text; None where it is none. Registers that a device does not use are
+    zero, and read as digits they are no number that a plate has."""
+    text = str(value or "").strip()
+    return text if text.strip("0") and text.isprintable() else None
 
 
 def _doubled(serials: list, totals: list, garbled: int, silent: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 import serial
 
 from .connection import Connection
-from .errors import Refused, Unreachable
+from .errors import NotAllowed, Unreachable
 
 #: Longer than any frame.
 _MOST_BYTES = 4096
@@ -33,9 +33,7 @@ class SerialLink:
 
     async def open(self, connection: Callable[[], Connection]) -> Connection:
         if self.name not in self.allowed:
-            raise Refused(
-                f"{self.name} is not among the serial devices that the administrator allowed"
-            )
+            raise NotAllowed("device", self.name)
         try:
             if not stat.S_ISCHR(os.stat(self.name).st_mode):
                 raise Unreachable(f"{self.name} is no device")

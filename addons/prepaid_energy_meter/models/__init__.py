@@ -1,3 +1,6 @@
+# What other models build on comes first.
+# ruff: noqa: I001
+from . import energy_meter_profile_part
 from . import (
     energy_command,
     energy_command_identity,
@@ -10,20 +13,25 @@ from . import (
     energy_gateway_line,
     energy_gateway_offline,
     energy_gateway_order,
+    energy_gateway_refusal,
     energy_gateway_scan,
     energy_gateway_scan_line,
     energy_gateway_status,
+    energy_gateway_to_do,
     energy_meter,
     energy_meter_clock,
     energy_meter_commissioned,
     energy_meter_commissioning,
     energy_meter_commissioning_check,
+    energy_meter_commissioning_moved,
     energy_meter_day,
     energy_meter_finding,
     energy_meter_import,
     energy_meter_profile,
     energy_meter_profile_file,
+    energy_meter_profile_map,
     energy_meter_profile_scan,
+    energy_meter_profile_shipped,
     energy_meter_status,
     energy_register,
     energy_supply,

@@ -1,4 +1,5 @@
-from odoo import api, fields, models
+from odoo import _, api, fields, models
+from odoo.addons.prepaid_energy.models.energy_command import WAITING
 from odoo.addons.prepaid_energy.models.energy_command_delivery import UNKNOWN
 from odoo.tools import SQL
 from psycopg2.extras import Json
@@ -14,6 +15,9 @@ class EnergyCommand(models.Model):
     kind = fields.Selection(
         selection_add=[("probe", "Probe"), ("scan", "Scan"), ("clock", "Set clock")],
         ondelete={"probe": "cascade", "scan": "cascade", "clock": "cascade"},
+    )
+    state = fields.Selection(
+        selection_add=[("stopped", "Stopped")], ondelete={"stopped": "cascade"}
     )
     gateway_id = fields.Many2one(
         "energy.gateway", readonly=True, index="btree_not_null", ondelete="cascade"
@@ -57,8 +61,7 @@ class EnergyCommand(models.Model):
     def _command(self, orders):
         """Override of `prepaid_energy`: gateways hear of their orders, too."""
         ids = super()._command(orders)
-        for gateway in {order["gateway_id"] for order in orders if order.get("gateway_id")}:
-            self.env.cr.execute(SQL("SELECT pg_notify('energy_command', %s)", f"gateway:{gateway}"))
+        self.browse(ids)._announce()
         return ids
 
     @api.model
@@ -113,11 +116,13 @@ class EnergyCommand(models.Model):
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.gateway_id = ANY(%s) AND c.state IN ('queued', 'sent')
                AND c.expires_at <= energy_now() AND NOT c.id = ANY(%s)
+            RETURNING c.gateway_id
             """,
                 list(gateway_ids),
                 list(under_way),
             )
         )
+        self._sync_to_do([row[0] for row in self.env.cr.fetchall()], "gateway_id")
         self.env.cr.execute(
             SQL(
                 """
@@ -159,6 +164,19 @@ class EnergyCommand(models.Model):
         )
         self.invalidate_recordset(["result"], flush=False)
 
+    def _stop(self):
+        """End orders to gateways at the wish of this user; what was found so far stays."""
+        for command in self.filtered(lambda command: command.state in WAITING):
+            command._set("stopped", error=_("Stopped by %s.", self.env.user.name), done=True)
+            # The connector drops what is not waiting any more: one exchange is under way at most.
+            command._announce()
+
+    def _announce(self):
+        """Have the connector look at the orders of this gateway."""
+        for gateway in self.gateway_id:
+            payload = f"gateway:{gateway.id}"
+            self.env.cr.execute(SQL("SELECT pg_notify('energy_command', %s)", payload))
+
     def _confirm(self, response, evidence=UNKNOWN):
         """Override of `prepaid_energy`: documents that wait for the answer have it."""
         result = super()._confirm(response, evidence)
@@ -181,7 +199,12 @@ class EnergyCommand(models.Model):
         """Override of `prepaid_energy`: a probe, scan or clock order is given once more."""
         to_gateways = self.filtered("gateway_id")
         for command in to_gateways:
-            command.gateway_id._order_job(command.kind, command.arguments, command.reason)
+            scan = self.env["energy.gateway.scan"].search([("command_id", "=", command.id)])
+            if scan:
+                # Its form waits for what is found.
+                scan.action_start()
+            else:
+                command.gateway_id._order_job(command.kind, command.arguments, command.reason)
         clocks = self.filtered(lambda command: command.kind == "clock")
         clocks.meter_id._order_clock()
         others = self - to_gateways - clocks

@@ -17,14 +17,10 @@ class EnergyFlagRule(models.Model):
     """
 
     _name = "energy.flag.rule"
+    _inherit = "energy.meter.profile.part"
     _description = "Flags of a meter"
-    _order = "profile_id, sequence, id"
     _rec_name = "name"
 
-    profile_id = fields.Many2one(
-        "energy.meter.profile", required=True, index=True, ondelete="cascade"
-    )
-    sequence = fields.Integer(default=10)
     name = fields.Selection(
         [
             (f"{kind}:{name}", LABELS[kind] % name.replace("_", " "))
@@ -42,27 +38,6 @@ class EnergyFlagRule(models.Model):
     )
     mask = fields.Char(required=True, help="Flags that are looked at.")
     value = fields.Char(help="What they are where it holds. Empty: any of them is set.")
-
-    @api.constrains("name", "register", "mask", "value")
-    def _check_profile(self):
-        self.profile_id._check_map()
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        rules = super().create(vals_list)
-        rules.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return rules
-
-    def write(self, vals):
-        self.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return super().write(vals)
-
-    def unlink(self):
-        self.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return super().unlink()
 
     @api.model
     def _lists(self, rules):

@@ -48,7 +48,6 @@ class EnergyGateway(models.Model):
     is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
     misses = fields.Integer(related="status_id.misses")
-    error = fields.Char(related="status_id.error")
     reads_good = fields.Integer(related="status_id.reads_good")
     reads_bad = fields.Integer(related="status_id.reads_bad")
     lease_holder = fields.Char(related="status_id.lease_holder")

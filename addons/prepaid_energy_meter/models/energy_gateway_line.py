@@ -172,11 +172,9 @@ class EnergyGateway(models.Model):
             address = addresses.numbered(host)
             # Names are judged at every connection, by what they resolve to then; with an empty
             # list nothing is connected to.
-            reason = address and networks and addresses.own_refusal(address, networks)
-            if reason:
-                raise ValidationError(
-                    _("%(address)s %(reason)s.", address=gateway.host, reason=reason)
-                )
+            code = address and networks and addresses.own_refusal(address, networks)
+            if code:
+                raise ValidationError(self._refusal(code, gateway.host))
 
     @api.depends("host", "kind")
     def _compute_is_not_allowed(self):

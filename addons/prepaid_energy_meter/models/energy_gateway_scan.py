@@ -165,25 +165,35 @@ class EnergyGatewayScan(models.Model):
             },
         )
 
+    def action_stop(self):
+        """End the scan after the question that is under way; what was found stays."""
+        self.ensure_one()
+        self.check_access("write")
+        if not self.env.user.has_group("prepaid_energy.group_energy_engineer"):
+            raise AccessError(_("Only engineers probe and scan."))
+        self.command_id._stop()
+        if self.command_id.state == "stopped" and self.command_id.result:
+            # sudo: what was found is written by the flow only
+            self.sudo()._take_result(self.command_id.sudo())
+
     @api.model
     def _take_result(self, command):
         """Show what a scan found.
 
-        :param command: a confirmed `energy.command` of kind scan
+        :param command: an `energy.command` of kind scan that is at its end
         """
+        units = command.result["units"]
+        named = {key for row in units for key in (row["profile"], *row["also"]) if key}
+        known = set(self.env["energy.meter.profile"].browse(sorted(named)).exists().ids)
         for scan in self.search([("command_id", "=", command.id)]):
             scan.line_ids.unlink()
-            known = self.env["energy.meter.profile"].browse(
-                [row["profile"] for row in command.result["units"] if row["profile"]]
-            )
-            known = set(known.exists().ids)
             scan.line_ids = [
                 fields.Command.create(
                     {
                         "unit_id": row["unit"],
                         "profile_id": row["profile"] if row["profile"] in known else False,
                         "told_by": row["told_by"] or False,
-                        "also": len(row["also"]),
+                        "also_ids": [fields.Command.set(known.intersection(row["also"]))],
                         "serial": row["serial"],
                         "total": row["total"],
                         "ct": row["ct"],
@@ -192,7 +202,7 @@ class EnergyGatewayScan(models.Model):
                         "name": row["serial"] or f"{scan.gateway_id.name}/{row['unit']:03d}",
                     }
                 )
-                for row in command.result["units"]
+                for row in units
             ]
             scan.line_ids._judge()
             for line in scan.line_ids:

@@ -29,8 +29,11 @@ class EnergyGatewayScanLine(models.Model):
         ],
         readonly=True,
     )
-    also = fields.Integer(
-        string="As Likely", readonly=True, help="So many other types fit as well: probe it."
+    also_ids = fields.Many2many(
+        "energy.meter.profile",
+        string="As Likely",
+        readonly=True,
+        help="Types that fit as well: what answers does not tell which one it is.",
     )
     serial = fields.Char(string="Serial Number", readonly=True)
     total = fields.Char(string="Register", readonly=True)
@@ -45,6 +48,7 @@ class EnergyGatewayScanLine(models.Model):
             ("other", "Another meter is expected here"),
             ("moved", "Known at another place"),
             ("doubled", "Two meters on one number"),
+            ("doubtful", "Several types fit"),
             ("unknown", "Not recognised"),
         ],
         readonly=True,
@@ -104,6 +108,15 @@ class EnergyGatewayScanLine(models.Model):
             "moved": _("Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that."),
             "unknown": _("It answers, but as none of the chosen types: probe it."),
             "unassigned": _("Gets this address."),
+            "doubtful": _(
+                "May as well be %(types)s: choose above only the types that are on this bus and "
+                "scan again, or probe it."
+            ),
+            "also": _("Fits as well: %(types)s."),
+            "unsure_zero": _(
+                "Only its register speaks for this type, and it shows zero, as a register of "
+                "another type may: probe it before."
+            ),
             "unsure": _("Only its register speaks for this type: probe it before."),
         }
 
@@ -131,11 +144,16 @@ class EnergyGatewayScanLine(models.Model):
             return "moved", same, "moved", at
         if not self.profile_id:
             return "unknown", None, "unknown"
+        others = {"types": ", ".join(self.also_ids.mapped("name"))}
+        if self.also_ids and self.told_by == "total":
+            return "doubtful", same, "doubtful", others
         if same is not None:
             return "unassigned", same, "unassigned"
         if self.told_by == "total":
-            return "new", None, "unsure"
-        return "new", None, ""
+            # A register of another type may show zero as well.
+            is_zero = float(self.total or 0) == 0
+            return "new", None, "unsure_zero" if is_zero else "unsure"
+        return "new", None, "also" if self.also_ids else "", others
 
     def _create_meter(self):
         """Create the meter of this line, or give the known one its address."""

@@ -3,6 +3,8 @@ from odoo.exceptions import AccessError
 
 #: What makes it another meter, another place on the bus, or another way to read and switch it.
 IDENTITY = frozenset({"name", "driver", "gateway_id", "unit_id", "profile_id", "property_id"})
+#: States of a sheet that somebody has signed and that may count.
+SIGNED = ("done", "unconfirmed")
 
 
 class EnergyMeter(models.Model):
@@ -30,7 +32,7 @@ class EnergyMeter(models.Model):
         result = super().write(vals)
         if IDENTITY & vals.keys():
             # sudo: sheets follow their meter, whoever may change that
-            signed = self.sudo().commissioning_ids.filtered(lambda sheet: sheet.state == "done")
+            signed = self.sudo().commissioning_ids.filtered(lambda sheet: sheet.state in SIGNED)
             signed.filtered(lambda sheet: sheet._is_of_another())._supersede()
         return result
 

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime
 
 from ..modbus.probing import NO_VALUE, RawBlock, decoded
+from .energy_meter_commissioned import SIGNED
 from .energy_meter_commissioning_check import CHECKS
 
 
@@ -26,6 +27,7 @@ class EnergyMeterCommissioning(models.Model):
             "state",
             "done_at",
             "user_id",
+            "unconfirmed_since",
             "probe_id",
             "off_command_id",
             "on_command_id",
@@ -180,7 +182,7 @@ class EnergyMeterCommissioning(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_superseded(self):
-        if any(sheet.state == "superseded" for sheet in self):
+        if any(sheet.state in ("superseded", *SIGNED) for sheet in self):
             raise UserError(_("A document that was carried out is never deleted."))
 
     @api.model
@@ -333,7 +335,7 @@ class EnergyMeterCommissioning(models.Model):
                     "\n".join(line.display_name for line in open_lines),
                 )
             )
-        others = self.search([("meter_id", "=", self.meter_id.id), ("state", "=", "done")])
+        others = self.search([("meter_id", "=", self.meter_id.id), ("state", "in", SIGNED)])
         others._supersede()
         self._set_done()
         self.meter_id.message_post(

@@ -1,18 +1,11 @@
-import json
-from pathlib import Path
-
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 
 from ..modbus.errors import ProfileError
 from ..modbus.profile import Profile
 from .energy_register import CERTAINTIES, places
 
-FOLDER = Path(__file__).parent.parent / "profiles"
-STATES = ("on", "off", "moving")
 NO_MAP = ("id", "create_uid", "create_date", "write_uid", "write_date", "is_switch_usable")
-# In the context it lets the loader change shipped profiles; no request can carry this object.
-_LOADING = object()
 
 
 class EnergyMeterProfile(models.Model):
@@ -42,7 +35,6 @@ class EnergyMeterProfile(models.Model):
         "C: one secondary source.",
     )
     source = fields.Text(required=True, help="Where the map comes from.")
-    is_shipped = fields.Boolean(readonly=True, copy=False)
     active = fields.Boolean(default=True)
     read_functions = fields.Char(required=True, default="3", help="Function codes, with commas.")
     write_functions = fields.Char(help="Function codes, with commas; empty: nothing is written.")
@@ -146,7 +138,7 @@ class EnergyMeterProfile(models.Model):
     @api.depends("control_on", "control_off")
     def _compute_needs_control_key(self):
         for profile in self:
-            profile.needs_control_key = "key" in _numbers(
+            profile.needs_control_key = "key" in numbers(
                 f"{profile.control_on or ''} {profile.control_off or ''}"
             )
 
@@ -191,12 +183,7 @@ class EnergyMeterProfile(models.Model):
             for name, field in self._fields.items()
             if field.store and field.type != "one2many" and name not in ("active", *NO_MAP)
         ]
-        registers = self.env["energy.register"]._fields
-        return own + [
-            f"register_ids.{name}"
-            for name, field in registers.items()
-            if field.store and name not in ("profile_id", *NO_MAP)
-        ]
+        return own + [f"register_ids.{name}" for name in self.env["energy.register"]._map_fields()]
 
     @api.constrains(
         "code",
@@ -251,19 +238,8 @@ class EnergyMeterProfile(models.Model):
         return profiles
 
     def write(self, vals):
-        if vals.keys() - {"active"}:
-            self._refuse_shipped()
         self.env["energy.gateway"]._notify_field()
         return super().write(vals)
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_shipped(self):
-        self._refuse_shipped()
-
-    def _refuse_shipped(self):
-        loading = self.env.context.get("energy_loading") is _LOADING
-        if not loading and any(self.mapped("is_shipped")):
-            raise UserError(_("A shipped profile is not edited: copy it and edit the copy."))
 
     def copy_data(self, default=None):
         rows = super().copy_data(default)
@@ -296,144 +272,6 @@ class EnergyMeterProfile(models.Model):
         self.ensure_one()
         return Profile.from_dict(self._as_dict())
 
-    def _as_dict(self):
-        """Return the profile as its file would have it."""
-        self.ensure_one()
-        data = {
-            "code": self.code,
-            "name": self.name,
-            "commodity": self.commodity,
-            "certainty": self.certainty,
-            "source": self.source,
-            "read_functions": _numbers(self.read_functions),
-            "write_functions": _numbers(self.write_functions),
-            "max_block": self.max_block,
-            "max_gap": self.max_gap,
-            "values": self.figures,
-            "template": bool(self.is_template),
-            "registers": [register._as_dict() for register in self.register_ids],
-            **self.env["energy.flag.rule"]._lists(self.flag_ids),
-        }
-        if self.can_switch:
-            data["control"] = {
-                "function": self.control_function,
-                "address": self.control_address or None,
-                "on": _numbers(self.control_on),
-                "off": _numbers(self.control_off),
-                "states": [
-                    {
-                        "state": state,
-                        "mask": self[f"{state}_mask"],
-                        "value": self[f"{state}_value"] or "0",
-                    }
-                    for state in STATES
-                    if self[f"{state}_mask"]
-                ],
-                "fault_mask": self.fault_mask or 0,
-                "settle": self.settle or None,
-                "poll": self.poll or None,
-                "certainty": self.control_certainty or self.certainty,
-                "confirmed": self.control_confirmation or "",
-                "source": self.control_source or "",
-            }
-        if self.type_code:
-            data["type_code"] = self.type_code
-        if self.clock_address:
-            data["clock_write"] = {
-                "address": self.clock_address,
-                "monday": self.clock_monday,
-                "certainty": self.clock_certainty or self.certainty,
-                "confirmed": self.clock_confirmation or "",
-            }
-        if self.plan_slots:
-            data["plan"] = {
-                "slots": self.plan_slots,
-                "bands": (self.plan_bands or "").replace(",", " ").split(),
-                "certainty": self.plan_certainty or self.certainty,
-            }
-        return data
-
-    @api.model
-    def _from_dict(self, data):
-        """Return the values of a profile and of its registers from the dictionary of its file.
-
-        Whether a control was confirmed on a device is not taken over: it was somebody else's word.
-        """
-        control = data.get("control") or {}
-        values = {
-            "code": data["code"],
-            "name": data["name"],
-            "commodity": data["commodity"],
-            "certainty": data["certainty"],
-            "source": data["source"],
-            "read_functions": ", ".join(map(str, data["read_functions"])),
-            "write_functions": ", ".join(map(str, data.get("write_functions") or [])),
-            "max_block": data.get("max_block", 100),
-            "max_gap": data.get("max_gap", 0),
-            "figures": data.get("values", "secondary"),
-            "is_template": data.get("template", False),
-            "can_switch": bool(control),
-            "plan_slots": 0,
-            "type_code": data.get("type_code") or 0,
-            **_clock_values(data.get("clock_write") or {}, data["certainty"]),
-            # Registers come first: flags are judged with them.
-            "register_ids": [],
-            "flag_ids": [
-                fields.Command.clear(),
-                *map(fields.Command.create, self.env["energy.flag.rule"]._from_lists(data)),
-            ],
-        }
-        plan = data.get("plan")
-        if plan:
-            values.update(
-                plan_slots=plan["slots"],
-                plan_bands=", ".join(plan["bands"]),
-                plan_certainty=plan.get("certainty", data["certainty"]),
-            )
-        if control:
-            values.update(
-                control_function=control["function"],
-                control_address=str(control["address"]),
-                control_on=", ".join(map(str, control["on"])),
-                control_off=", ".join(map(str, control["off"])),
-                fault_mask=str(control.get("fault_mask", 0)),
-                settle=str(control.get("settle", "3")),
-                poll=str(control.get("poll", "0.2")),
-                control_certainty=control.get("certainty", data["certainty"]),
-                control_source=control.get("source", ""),
-            )
-            for rule in control["states"]:
-                values[f"{rule['state']}_mask"] = str(rule["mask"])
-                values[f"{rule['state']}_value"] = str(rule["value"])
-        registers = [
-            {
-                **self.env["energy.register"]._from_dict({"certainty": data["certainty"], **row}),
-                "sequence": 10 * number,
-            }
-            for number, row in enumerate(data["registers"], start=1)
-        ]
-        return values, registers
-
-    @api.model
-    def _load_shipped(self):
-        """Bring the shipped profiles in line with their files; doing it again changes nothing.
-
-        :raise ProfileError: a file's map contradicts itself
-        """
-        shipped = self.with_context(energy_loading=_LOADING, active_test=False)
-        for file in sorted(FOLDER.glob("*.json")):
-            data = json.loads(file.read_text(encoding="utf-8"))
-            wanted = Profile.from_dict(data)
-            known = shipped.search([("code", "=", wanted.code), ("is_shipped", "=", True)])
-            if known and known._profile() == wanted:
-                continue
-            values, registers = self._from_dict(data)
-            commands = [fields.Command.clear(), *map(fields.Command.create, registers)]
-            if known:
-                known.write(dict(values, register_ids=commands))
-            else:
-                shipped.create(dict(values, is_shipped=True, register_ids=commands))
-
 
 def _blocks(blocks):
     """Blocks as people write them: "0000-0010, 0224"; input registers marked."""
@@ -448,7 +286,7 @@ def _sentence(text):
     return text.partition(": ")[2] or text
 
 
-def _numbers(text):
+def numbers(text):
     """Turn "16, 0x10" into a list of numbers; what is no number stays a text and is judged."""
     numbers = []
     for part in (text or "").replace(",", " ").split():
@@ -457,12 +295,3 @@ def _numbers(text):
         except ValueError:
             numbers.append(part)
     return numbers
-
-
-def _clock_values(row, certainty):
-    return {
-        "clock_address": str(row["address"]) if row else False,
-        "clock_monday": row.get("monday", 1),
-        "clock_certainty": row.get("certainty", certainty),
-        "clock_confirmation": row.get("confirmed") or False,
-    }

@@ -160,3 +160,11 @@ class EnergyMeterStatus(models.Model):
             )
         )
         self.invalidate_recordset(IDENTITY, flush=False)
+
+    def _ask_again(self):
+        """Have these meters asked who they are with their next reading; what they showed before
+        is still known of them."""
+        self.env.cr.execute(
+            SQL("UPDATE energy_meter_status SET identified_at = NULL WHERE id = ANY(%s)", self.ids)
+        )
+        self.invalidate_recordset(["identified_at"], flush=False)

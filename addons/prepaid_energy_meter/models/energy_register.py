@@ -26,14 +26,10 @@ def _label(meaning: str) -> str:
 
 class EnergyRegister(models.Model):
     _name = "energy.register"
+    _inherit = "energy.meter.profile.part"
     _description = "Register"
-    _order = "profile_id, sequence, id"
     _rec_name = "meaning"
 
-    profile_id = fields.Many2one(
-        "energy.meter.profile", required=True, index=True, ondelete="cascade"
-    )
-    sequence = fields.Integer(default=10)
     meaning = fields.Selection([(name, _label(name)) for name in MEANINGS], required=True)
     function = fields.Integer(string="Function Code", required=True, default=3)
     address = fields.Char(
@@ -92,43 +88,6 @@ class EnergyRegister(models.Model):
         for register in self:
             commodity = register.profile_id.commodity
             register.unit = register.meaning and commodity and unit_of(register.meaning, commodity)
-
-    @api.constrains(
-        "meaning",
-        "function",
-        "address",
-        "type",
-        "words",
-        "word_order",
-        "scale",
-        "offset",
-        "resolution",
-        "sentinels",
-        "index",
-        "byte_count",
-        "certainty",
-        "polled",
-        "source",
-    )
-    def _check_profile(self):
-        self.profile_id._check_map()
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        registers = super().create(vals_list)
-        registers.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return registers
-
-    def write(self, vals):
-        self.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return super().write(vals)
-
-    def unlink(self):
-        self.profile_id._refuse_shipped()
-        self.env["energy.gateway"]._notify_field()
-        return super().unlink()
 
     def _as_dict(self):
         """Return this register as the profile's file would have it."""

@@ -3,7 +3,7 @@ from unittest.mock import patch
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..database_identity import database_identity
 from .common import FieldCommon
 
@@ -121,19 +121,19 @@ class TestArming(FieldCommon):
 
     def test_refused_order_fails_with_the_reason(self):
         command = self.order(self.meter, "on")
-        why = store.may_write(self.env, command.id, "01 10")
+        why = outbox.may_write(self.env, command.id, "01 10")
         self.assertIn("not armed", why)
         self.assertEqual((command.state, command.error), ("failed", why))
 
     def test_permitted_order_is_noted_as_sent(self):
         self.gateway.action_arm()
         command = self.order(self.meter, "on")
-        self.assertEqual(store.may_write(self.env, command.id, "01 10"), "")
+        self.assertEqual(outbox.may_write(self.env, command.id, "01 10"), "")
         self.assertEqual((command.state, command.request), ("sent", "01 10"))
 
     def test_overtaken_order_is_not_written(self):
         self.gateway.action_arm()
         first = self.order(self.meter, "off")
         self.order(self.meter, "on")
-        self.assertTrue(store.may_write(self.env, first.id, "01 10"))
+        self.assertTrue(outbox.may_write(self.env, first.id, "01 10"))
         self.assertEqual(first.state, "overtaken")

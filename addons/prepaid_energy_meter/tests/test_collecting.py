@@ -4,7 +4,7 @@ from decimal import Decimal
 from odoo.addons.prepaid_energy import clock
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import field, outbox, store
 from ..modbus.driver import Outcome, Snapshot
 from .common import FieldCommon
 
@@ -96,8 +96,8 @@ class TestCollecting(FieldCommon):
     def test_snapshot_from_before_a_switching_does_not_bring_the_old_state_back(self):
         command = self.order(self.meter, "off")
         self.gateway.action_arm()
-        store.may_write(self.env, command.id, "01 10")
-        store.confirm(self.env, command.id, Outcome("confirmed", "off", "01 10", "01 03"))
+        outbox.may_write(self.env, command.id, "01 10")
+        outbox.confirm(self.env, command.id, Outcome("confirmed", "off", "01 10", "01 03"))
         self.store(self.snapshot("12.34", supply_state="on"), newer=True)
         self.assertEqual(self.meter.status_id.supply_state, "off")
         self.assertEqual(command.state, "confirmed")
@@ -112,13 +112,13 @@ class TestCollecting(FieldCommon):
         self.order(self.meter, "off")
         self.order(self.valve, "on")
         orders = {
-            o["meter_id"]: o for o in store.take_orders(self.env, [self.meter.id, self.valve.id])
+            o["meter_id"]: o for o in outbox.take_orders(self.env, [self.meter.id, self.valve.id])
         }
         self.assertEqual(orders[self.meter.id]["last_total"], Decimal("500.25"))
         self.assertIsNone(orders[self.valve.id]["last_total"])
 
     def test_field_is_loaded_with_what_is_in_use(self):
-        gateways, faults = store.load_field(self.env)
+        gateways, faults = field.load_field(self.env)
         self.assertEqual(faults, {})
         loaded = gateways[self.gateway.id]
         line = loaded.line
@@ -134,7 +134,7 @@ class TestCollecting(FieldCommon):
         self.meter.active = False
         self.gateway.flush_recordset()
         self.env.flush_all()
-        gateways, _faults = store.load_field(self.env)
+        gateways, _faults = field.load_field(self.env)
         self.assertEqual([m.name for m in gateways[self.gateway.id].meters], ["FIELD-2"])
         self.gateway.active = False
-        self.assertNotIn(self.gateway.id, store.load_field(self.env)[0])
+        self.assertNotIn(self.gateway.id, field.load_field(self.env)[0])

@@ -2,6 +2,7 @@ import struct
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from odoo.addons.prepaid_energy import clock
 from odoo.addons.prepaid_energy.engine import credit
 from odoo.addons.prepaid_energy.models.energy_meter_control_situation import EnergyMeterControl
 from odoo.addons.prepaid_energy.tests.common import EnergyCase
@@ -9,11 +10,14 @@ from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
-from ..connector import store
-from ..modbus.driver import JobResult, Outcome
+from ..connector import outbox, store
+from ..modbus.driver import JobResult, Outcome, Snapshot
+from ..modbus.identity import Identity
 from ..modbus.planning import Block
 from ..modbus.probing import RawBlock
 from ..models.energy_meter_commissioned import EnergyMeter
+from ..models.energy_meter_commissioning_moved import EnergyGateway
+from ..models.energy_meter_commissioning_moved import EnergyMeterCommissioning as Moved
 from .common import judge_addresses_by_no_list
 
 #: What a DDSY1352 without transformers shows; 10:00 in Shanghai is 02:00 UTC.
@@ -81,7 +85,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
             if profile.named(meaning)
         ]
         result = JobResult("confirmed", {"blocks": blocks}, request="01", response="01")
-        store.finish_job(self.env, sheet.probe_id.id, result)
+        outbox.finish_job(self.env, sheet.probe_id.id, result)
         sheet.invalidate_recordset()
 
     def type_plate(self, sheet, **plate):
@@ -93,8 +97,8 @@ class TestCommissioning(PropertyCase, EnergyCase):
         for order, state in (("action_room_off", "off"), ("action_room_on", "on")):
             getattr(sheet, order)()
             command = sheet.off_command_id if state == "off" else sheet.on_command_id
-            store.may_write(self.env, command.id, "01 10")
-            store.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
+            outbox.may_write(self.env, command.id, "01 10")
+            outbox.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
 
     def signed(self, meter):
         sheet = self.open_sheet(meter)
@@ -206,7 +210,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
     def test_failed_reading_leaves_the_sheet_open(self):
         sheet = self.open_sheet(self.new_meter())
         sheet.action_read()
-        store.finish_job(self.env, sheet.probe_id.id, JobResult("failed", error="exception 02"))
+        outbox.finish_job(self.env, sheet.probe_id.id, JobResult("failed", error="exception 02"))
         sheet.invalidate_recordset()
         self.assertEqual((sheet.probe_state, sheet.probe_error), ("failed", "exception 02"))
         self.assertFalse(sheet.read_at)
@@ -283,6 +287,73 @@ class TestCommissioning(PropertyCase, EnergyCase):
             (EnergyMeter.write, "if IDENTITY & vals.keys():", "if False:"),
         )
 
+    def shows(self, meter, serial, later=timedelta(minutes=30)):
+        """A reading comes with which the meter says its serial number."""
+        moment = clock.now(self.env.cr) + later
+        self.env["energy.clock"]._set(moment, 0)
+        identity = Identity((), {"serial": serial})
+        snapshot = Snapshot(meter=meter.id, moment=moment, total=Decimal(100), identity=identity)
+        store.store(self.env, [snapshot], [], lambda snapshot: False)
+        self.env.invalidate_all()
+
+    def check_gateway_at_another_address(self):
+        """The sheet counts again once the meter has shown the sheet's serial number there."""
+        with self.env.cr.savepoint() as savepoint:
+            meter, water = self.new_meter("60001"), self.new_water()
+            sheet = self.signed(meter)
+            water._take_over_commissioned("test")
+            self.shows(meter, "60001")
+            self.assertTrue(meter.status_id.identified_at)
+            self.gateway.write({"name": "Riser 1b", "host": self.gateway.host, "timeout": 2})
+            self.assertEqual((meter | water).mapped("is_commissioned"), [True, True])
+            self.gateway.host = "192.0.2.77"
+            self.assertEqual((meter | water).mapped("is_commissioned"), [False, False])
+            self.assertTrue(meter.is_serial_awaited)
+            # Nothing tells a water meter of this type from another one.
+            self.assertEqual(water.commissioning_ids.state, "superseded")
+            # It is asked with its next reading, and what it showed before is still known of it.
+            self.assertFalse(meter.status_id.identified_at)
+            self.assertTrue(meter.status_id.serial_known)
+            with self.refused(UserError, "never deleted"):
+                sheet.unlink()
+            # Asked at the old address, and stored only now.
+            self.shows(meter, "60001", timedelta(0))
+            self.assertFalse(meter.is_commissioned)
+            self.shows(meter, "60002")
+            self.assertFalse(meter.is_commissioned)
+            self.assertEqual(sheet.state, "unconfirmed")
+            self.shows(meter, "0060001")
+            self.assertTrue(meter.is_commissioned)
+            self.assertEqual((sheet.state, sheet.unconfirmed_since), ("done", False))
+            self.assertFalse(water.is_commissioned)
+            # The room, too, is what it was: a change of that supersedes as ever.
+            self.gateway.port = 1502
+            meter.property_id = water.property_id
+            self.assertEqual(sheet.state, "superseded")
+            self.shows(meter, "60001")
+            self.assertFalse(meter.is_commissioned)
+            savepoint.rollback()
+        self.env.invalidate_all()
+
+    def new_water(self):
+        meter = self.make_meter("W1", commodity="water")
+        values = {"driver": "modbus", "gateway_id": self.gateway.id, "unit_id": 88}
+        meter.write({**values, "profile_id": self.valve.id})
+        return meter
+
+    def test_gateway_at_another_address(self):
+        self.holds(
+            self.check_gateway_at_another_address,
+            (EnergyGateway.write, "if moved:", "if False:"),
+            (Moved._doubt, "signed.filtered(", "signed.browse().filtered("),
+            (Moved._doubt, "(signed - shown)._supersede()", "pass"),
+            (Moved._doubt, "shown.meter_id.status_id._ask_again()", "pass"),
+            (Moved._confirm_again, "moment > sheet.unconfirmed_since", "True"),
+            (Moved._confirm_again, "same_serial(serial, sheet.serial)", "True"),
+            (store.store, "_confirm_again(", "exists() and ("),
+            (EnergyMeter.write, "sheet.state in SIGNED", 'sheet.state == "done"'),
+        )
+
     def test_new_sheet_supersedes_the_old_one(self):
         meter = self.new_meter()
         first, second = self.signed(meter), self.signed(meter)
@@ -306,8 +377,8 @@ class TestCommissioning(PropertyCase, EnergyCase):
         # A person's order is carried out.
         control._order_by_person("off", "test")
         off = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
-        self.assertEqual(store.may_write(self.env, off.id, "01 10"), "")
-        store.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
+        self.assertEqual(outbox.may_write(self.env, off.id, "01 10"), "")
+        outbox.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
         control._write_wish("prepaid", "on")
         meter._take_over_commissioned("test")
         self.read(meter, moment + timedelta(hours=2), "51")
@@ -316,7 +387,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
         # The signature is gone before the order is written: it is not.
         meter.unit_id += 100
         cut = self.env["energy.command"].search([("meter_id", "=", meter.id)], limit=1)
-        self.assertTrue(store.may_write(self.env, cut.id, "01 10"))
+        self.assertTrue(outbox.may_write(self.env, cut.id, "01 10"))
         self.assertEqual(cut.state, "overtaken")
         self.assertIn("Not commissioned", cut.error)
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from odoo.tests import BaseCase, tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..connector.orders import OrderDesk
 from ..modbus.driver import Outcome, Snapshot
 
@@ -16,7 +16,7 @@ class FakeDatabase:
         self.outbox, self.calls = [], []
 
     async def run(self, function, *args, around_commit=None):
-        if function is store.take_orders:
+        if function is outbox.take_orders:
             return [order for order in self.outbox if order["meter_id"] in args[0]]
         self.calls.append((function.__name__, *args))
         return ""

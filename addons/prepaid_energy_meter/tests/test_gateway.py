@@ -5,7 +5,8 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 from psycopg2 import IntegrityError
 
-from ..connector import store
+from ..connector import field, store
+from ..modbus.errors import NotAllowed
 from ..modbus.line import Line
 from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from .common import FieldCommon
@@ -55,7 +56,7 @@ class TestGateway(FieldCommon):
 
     def test_connector_is_told_what_is_wrong_with_the_setting(self):
         self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "everything")
-        allowed, why = store.allowed_networks(self.env)
+        allowed, why = field.allowed_networks(self.env)
         self.assertEqual(allowed.networks, ())
         self.assertIn("no list of networks", why)
 
@@ -95,6 +96,26 @@ class TestGateway(FieldCommon):
         self.allow("127.0.0.0/8")
         self.gateway.host = "127.0.0.1"
         self.assertFalse(self.gateway.is_not_allowed)
+
+    def test_refusal_is_kept_by_its_code_and_shown_as_a_sentence(self):
+        health = (self.gateway.id, False, 3)
+        for code in NotAllowed.REASONS:
+            refused = NotAllowed(code, "meters.example.com (10.0.0.5)")
+            self.env.cr.execute(
+                "UPDATE energy_gateway_status SET lease_holder = 'here' WHERE gateway_id = %s",
+                [self.gateway.id],
+            )
+            store.beat(self.env, "here", self.gateway.ids, [(*health, refused.noted, 0, 3, False)])
+            self.gateway.invalidate_recordset()
+            self.assertIn(f" {code} ", self.gateway.status_id.error)
+            self.assertEqual(self.gateway.error, str(refused))
+        # Every sentence is a term that can be translated.
+        told = self.gateway.message_ids.mapped("body")
+        self.assertTrue(any("10.0.0.5) is no device" in body for body in told), told)
+        self.gateway.status_id.sudo().error = "10.0.0.5:502: Connection refused"
+        self.assertEqual(self.gateway.error, "10.0.0.5:502: Connection refused")
+        self.gateway.status_id.sudo().error = False
+        self.assertFalse(self.gateway.error)
 
     def test_endpoint_is_unique(self):
         with (
@@ -152,7 +173,7 @@ class TestGateway(FieldCommon):
             }
         )
         serial = self.serial(baud="2400", parity="E", serial_machine="cellar-pc")
-        gateways, _faults = store.load_field(self.env)
+        gateways, _faults = field.load_field(self.env)
         self.assertEqual(
             gateways[self.gateway.id].line,
             Line(
@@ -172,7 +193,7 @@ class TestGateway(FieldCommon):
 
     def test_reads_are_cut_to_what_the_gateway_takes(self):
         self.gateway.write({"max_block": 6, "max_gap": 0})
-        meters = store.load_field(self.env)[0][self.gateway.id].meters
+        meters = field.load_field(self.env)[0][self.gateway.id].meters
         for meter in meters:
             longest = max(register.words for register in meter.profile.registers)
             for block in meter.profile.poll_blocks:

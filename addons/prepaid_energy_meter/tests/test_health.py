@@ -4,7 +4,7 @@ from odoo.addons.prepaid_energy import clock
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import field, store
 from ..modbus.tally import Tally
 from .common import FieldCommon
 
@@ -122,7 +122,7 @@ class TestHealth(FieldCommon):
         self.gateway.read_interval = 60
         self.assertEqual((self.meter.reads_every, self.valve.reads_every), (7, 60))
         self.env.flush_all()
-        gateways, _faults = store.load_field(self.env)
+        gateways, _faults = field.load_field(self.env)
         self.assertEqual(
             {due.key: due.interval for due in gateways[self.gateway.id].due},
             {self.meter.id: 7, self.valve.id: 60},

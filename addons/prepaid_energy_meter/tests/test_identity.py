@@ -7,7 +7,7 @@ from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import field, outbox, store
 from ..modbus.driver import Snapshot
 from ..modbus.errors import Encrypted
 from ..modbus.identity import Identity
@@ -80,7 +80,7 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
     def may_switch(self, meter):
         """The reason why an order of a person is not written, or ""."""
         command = self.order(meter, "off")
-        why = store.may_write(self.env, command.id, "01 10")
+        why = outbox.may_write(self.env, command.id, "01 10")
         if why:
             self.assertEqual((command.state, command.error), ("failed", why))
         return why
@@ -168,7 +168,7 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
     def test_another_address_begins_anew(self):
         meter = self.known
         self.store(self.snapshot(meter, "100", self.now, self.said("1001")))
-        loaded = {m.key: m for m in store.load_field(self.env)[0][self.gateway.id].meters}
+        loaded = {m.key: m for m in field.load_field(self.env)[0][self.gateway.id].meters}
         self.assertTrue(loaded[meter.id].serial_known)
         self.assertAsked(loaded[meter.id].identified_at, self.now)
         for change in ({"unit_id": 77}, {"name": "1003"}, {"profile_id": self.power.id}):
@@ -246,7 +246,7 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
     def test_control_key_goes_to_the_driver(self):
         self.known.control_key = "1aB2"
         self.env.flush_all()
-        loaded = {m.key: m for m in store.load_field(self.env)[0][self.gateway.id].meters}
+        loaded = {m.key: m for m in field.load_field(self.env)[0][self.gateway.id].meters}
         self.assertEqual(loaded[self.known.id].control_key, 0x1AB2)
         with self.assertRaisesRegex(ValidationError, "four hexadecimal digits"):
             self.known.control_key = "xyz"

@@ -4,7 +4,7 @@ from odoo.addons.prepaid_energy import clock
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..connector.job_kinds import make_job
 from ..modbus.driver import JobResult
 from .common import FieldCommon
@@ -69,7 +69,7 @@ class TestOrder(FieldCommon):
     def test_end_of_a_job_is_noted(self):
         command = self.probe()
         result = JobResult("confirmed", {"registers": [1]}, request="01 03", response="01 03 02")
-        store.finish_job(self.env, command.id, result)
+        outbox.finish_job(self.env, command.id, result)
         self.assertRecordValues(
             command,
             [
@@ -86,16 +86,16 @@ class TestOrder(FieldCommon):
     def test_job_that_reached_nothing_is_tried_again_and_ends(self):
         command = self.probe()
         for tries in range(1, 5):
-            store.finish_job(self.env, command.id, JobResult("untouched", error="no answer"))
+            outbox.finish_job(self.env, command.id, JobResult("untouched", error="no answer"))
             self.assertEqual((command.state, command.tries), ("queued", tries))
             self.assertEqual(self.take(), [], "it pauses")
-        store.finish_job(self.env, command.id, JobResult("untouched", error="no answer"))
+        outbox.finish_job(self.env, command.id, JobResult("untouched", error="no answer"))
         self.assertEqual((command.state, command.error), ("failed", "no answer"))
 
     def test_progress_is_noted_and_unwanted_orders_are_told(self):
         first = self.probe()
         later = self.probe()
-        orders, unwanted = store.take_jobs(
+        orders, unwanted = outbox.take_jobs(
             self.env, self.gateway.ids, first.ids, {first.id: {"done": 3}}
         )
         self.assertEqual([order["id"] for order in orders], later.ids)
@@ -105,7 +105,7 @@ class TestOrder(FieldCommon):
 
     def test_failed_order_is_given_again(self):
         command = self.probe()
-        store.finish_job(self.env, command.id, JobResult("failed", error="refused"))
+        outbox.finish_job(self.env, command.id, JobResult("failed", error="refused"))
         command.action_order_again()
         again = self.env["energy.command"].search([("gateway_id", "=", self.gateway.id)], limit=1)
         self.assertEqual((again.number, again.arguments), (2, command.arguments))
@@ -142,15 +142,20 @@ class TestOrder(FieldCommon):
         [taken] = self.env["energy.command"]._take(self.meter.ids)
         self.assertEqual(taken["id"], supply.id, "a supply order goes first")
         self.assertEqual(command.state, "queued")
-        gateway, order = store.take_meter_job(
+        gateway, order = outbox.take_meter_job(
             self.env, {"id": command.id, "meter_id": self.meter.id, "kind": "clock"}
         )
         self.assertEqual((gateway, order["meter"].unit), (self.gateway.id, 1))
         self.assertEqual(make_job({**order, "now": None}, None).kind, "clock")
         # Not armed: nothing is written.
-        self.assertIn("not armed", store.may_write(self.env, command.id, "01 10"))
+        self.assertIn("not armed", outbox.may_write(self.env, command.id, "01 10"))
         with self.assertRaises(AccessError):
             self.meter.with_user(self.user("operator"))._order_clock()
+        command._fail("after the write the clock shows another time")
+        to_do = self.env["energy.meter.finding"].search([("meter_id", "=", self.meter.id)])
+        self.assertEqual((to_do.kind, to_do.state), ("order", "open"))
+        self.meter.with_user(command.user_id)._order_clock()
+        self.assertEqual(to_do.state, "closed")
 
     def test_job_of_an_unknown_kind_cannot_be_made(self):
         with self.assertRaisesRegex(ValueError, "unknown kind"):

@@ -10,7 +10,7 @@ from odoo.addons.prepaid_energy.tests.common import START, EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..modbus.device import ModbusDriver
 from ..modbus.driver import FieldMeter, OrderHooks, Pending, SupplyOrder
 from .common import judge_addresses_by_no_list
@@ -106,7 +106,7 @@ class TestOrdersInFlight(PropertyCase, EnergyCase):
                 "UPDATE energy_command SET not_before = NULL"
                 " WHERE state IN ('queued', 'sent') AND waits_for IS NULL"
             )
-            orders = store.take_orders(self.env, self.meter.ids)
+            orders = outbox.take_orders(self.env, self.meter.ids)
             if not orders:
                 return
             self.point("taken")
@@ -114,7 +114,7 @@ class TestOrdersInFlight(PropertyCase, EnergyCase):
 
     async def carry_out(self, driver, taken):
         async def may_write(order, request):
-            why = store.may_write(self.env, order.key, request, "connector")
+            why = outbox.may_write(self.env, order.key, request, "connector")
             if not why:
                 self.point("sent")
             return why
@@ -131,7 +131,7 @@ class TestOrdersInFlight(PropertyCase, EnergyCase):
         while isinstance(result, Pending):
             result = await driver.look(self.field_meter, result, hooks)
         if result.state == "confirmed":
-            store.confirm(self.env, order.key, result, "connector")
+            outbox.confirm(self.env, order.key, result, "connector")
             self.point("order_confirmed")
         elif result.state != "dropped":
             raise AssertionError(result)

@@ -3,7 +3,7 @@ import json
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..connector.job_kinds import make_job
 from ..modbus.driver import JobResult
 from ..modbus.planning import Block
@@ -27,7 +27,7 @@ class TestProbe(FieldCommon):
 
     def answer(self, probe, *blocks, state="confirmed", error=""):
         result = {"unit": 9, "blocks": [block.as_json() for block in blocks], "left": 0}
-        store.finish_job(self.env, probe.command_id.id, JobResult(state, result, error=error))
+        outbox.finish_job(self.env, probe.command_id.id, JobResult(state, result, error=error))
         probe.invalidate_recordset()
 
     def test_order_is_given_and_the_answer_comes_to_the_same_window(self):
@@ -94,7 +94,7 @@ class TestProbe(FieldCommon):
     def test_order_becomes_a_job(self):
         probe = self.probe(profile_id=self.power.id, compare_ids=self.eastron.ids)
         probe.action_probe()
-        [order], _unwanted = store.take_jobs(self.env, self.gateway.ids, [], {})
+        [order], _unwanted = outbox.take_jobs(self.env, self.gateway.ids, [], {})
         job = make_job(order, None)
         self.assertEqual((job.key, job.unit), (probe.command_id.id, 9))
         self.assertEqual(

@@ -1,15 +1,17 @@
 import json
 
+from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
 from ..modbus.profile import Profile
-from ..models.energy_meter_profile import FOLDER
+from ..models.energy_meter_profile_part import EnergyMeterProfilePart
+from ..models.energy_meter_profile_shipped import FOLDER
 from .common import FieldCommon
 
 
 @tagged("post_install", "-at_install")
-class TestProfile(FieldCommon):
+class TestProfile(PropertyCase, FieldCommon):
     def test_shipped_profiles_are_what_their_files_say(self):
         files = sorted(FOLDER.glob("*.json"))
         self.assertTrue(files)
@@ -48,6 +50,35 @@ class TestProfile(FieldCommon):
                 profile.register_ids[0].unlink()
             with self.assertRaises(UserError):
                 profile.unlink()
+
+    def test_every_part_of_a_shipped_profile_stays(self):
+        parts = (self.power.register_ids[0], self.power.flag_ids[0])
+
+        def check():
+            for part in parts:
+                for change in (
+                    lambda part=part: part.write({"sequence": 99}),
+                    lambda part=part: part.copy(),
+                    lambda part=part: part.unlink(),
+                ):
+                    with self.assertRaises(UserError), self.env.cr.savepoint():
+                        change()
+
+        self.holds(check, (EnergyMeterProfilePart._changes, "_refuse_shipped", "exists"))
+
+    def test_a_part_is_judged_with_the_whole_map(self):
+        copy = self.power.copy()
+
+        def check():
+            for part, change in (
+                (copy.register_ids[0], {"address": "x"}),
+                (copy.flag_ids[0], {"mask": "x"}),
+            ):
+                with self.assertRaises(ValidationError), self.env.cr.savepoint():
+                    part.write(change)
+            self.env.invalidate_all()
+
+        self.holds(check, (EnergyMeterProfilePart._check_profile, "_check_map", "exists"))
 
     def test_engineer_copies_and_edits_the_copy(self):
         copy = self.power.with_user(self.user("engineer")).copy()

@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
 from ..modbus.profile import Profile
-from ..models.energy_meter_profile import FOLDER
+from ..models.energy_meter_profile_shipped import FOLDER
 from .common import FieldCommon
 
 

@@ -1,13 +1,16 @@
+from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
-from ..connector import store
+from ..connector import outbox
 from ..modbus.driver import JobResult
+from ..models.energy_gateway_scan_line import EnergyGatewayScanLine
+from ..models.energy_gateway_to_do import EnergyCommand
 from .common import FieldCommon
 
 
 @tagged("post_install", "-at_install")
-class TestScan(FieldCommon):
+class TestScan(PropertyCase, FieldCommon):
     def new_scan(self, **values):
         return self.env["energy.gateway.scan"].create(
             {"gateway_id": self.gateway.id, "units": "1-5", **values}
@@ -30,7 +33,7 @@ class TestScan(FieldCommon):
     def answer(self, scan, *units):
         scan.action_start()
         result = {"done": 5, "of": 5, "units": list(units)}
-        store.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
+        outbox.finish_job(self.env, scan.command_id.id, JobResult("confirmed", result))
         scan.invalidate_recordset()
 
     def verdicts(self, scan):
@@ -129,6 +132,113 @@ class TestScan(FieldCommon):
         again = self.new_scan()
         self.answer(again, self.unit(3), self.unit(4), self.unit(7, profile=self.water.id))
         self.assertEqual([row[1] for row in self.verdicts(again)][:2], ["known", "known"])
+
+    def test_stopped_keeps_what_was_found(self):
+        scan = self.new_scan()
+        scan.action_start()
+        command = scan.command_id
+        found = {"done": 3, "of": 5, "units": [self.unit(3)]}
+        outbox.take_jobs(self.env, self.gateway.ids, [command.id], {command.id: found})
+        for role in ("operator", "finance"):
+            with self.assertRaises(AccessError):
+                scan.with_user(self.user(role)).action_stop()
+        engineer = self.user("engineer")
+        scan.with_user(engineer).action_stop()
+        self.assertEqual((command.state, scan.is_waiting, scan.progress), ("stopped", False, 60))
+        self.assertIn(engineer.name, command.error)
+        self.assertEqual(self.verdicts(scan), [(3, "new", True)])
+        # The connector hears of it, and what its bus brings later changes nothing.
+        _orders, unwanted = outbox.take_jobs(self.env, self.gateway.ids, [command.id], {})
+        self.assertEqual(unwanted, {command.id})
+        late = {"done": 5, "of": 5, "units": [self.unit(3), self.unit(4)]}
+        outbox.finish_job(self.env, command.id, JobResult("confirmed", late))
+        self.assertEqual((command.state, len(scan.line_ids)), ("stopped", 1))
+        # It is nobody's to-do, and it can begin again; a second press does nothing.
+        self.assertFalse(self.to_do())
+        scan.action_stop()
+        scan.action_start()
+        self.assertTrue(scan.is_waiting)
+
+    def test_stopped_before_anything_was_found(self):
+        scan = self.new_scan()
+        scan.action_start()
+        scan.action_stop()
+        self.assertEqual((scan.state, len(scan.line_ids)), ("stopped", 0))
+
+    def to_do(self, state="open"):
+        return self.env["energy.meter.finding"].search(
+            [("gateway_id", "=", self.gateway.id), ("state", "=", state)]
+        )
+
+    def test_failed_scan_is_to_be_done_until_another_is_ordered(self):
+        scan = self.new_scan()
+
+        def check():
+            with self.env.cr.savepoint() as savepoint:
+                scan.action_start()
+                failed = JobResult("failed", error="no profile to look for")
+                outbox.finish_job(self.env, scan.command_id.id, failed)
+                finding = self.to_do()
+                self.assertIn("no profile to look for", finding.details or "")
+                self.assertEqual((finding.kind, finding.site_id), ("order", self.site))
+                self.assertIn("Riser 1", finding.display_name)
+                self.assertEqual(finding.with_user(self.user("viewer")).gateway_id, self.gateway)
+                finding.with_user(self.user("engineer")).action_order_again()
+                self.assertTrue(scan.is_waiting)
+                self.assertFalse(self.to_do())
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (EnergyCommand._set, 'if state == "failed":', "if False:"),
+            (
+                EnergyCommand._command,
+                'self._sync_to_do(standing.gateway_id.ids, "gateway_id")',
+                "pass",
+            ),
+        )
+
+    def test_order_to_a_gateway_that_nobody_took_is_to_be_done(self):
+        command = self.gateway._order_job("probe", {"unit": 1, "profile": self.power.id})
+        self.env.cr.execute(
+            "ALTER TABLE energy_command DISABLE TRIGGER energy_command_refuse_change;"
+            " UPDATE energy_command SET expires_at = energy_now() WHERE id = %s;"
+            " ALTER TABLE energy_command ENABLE TRIGGER energy_command_refuse_change",
+            [command.id],
+        )
+        outbox.take_jobs(self.env, self.gateway.ids, [], {})
+        self.assertEqual(self.to_do().command_id, command)
+        self.assertIn("Probe, was not carried out in time", self.to_do().details)
+        self.to_do().with_user(self.user("engineer"))._close("The unit is gone")
+        self.assertFalse(self.to_do())
+
+    def test_unit_that_several_types_fit_is_not_created(self):
+        electric = self.env["energy.meter.profile"].search([("code", "=", "acrel_adl400")])
+
+        def check():
+            with self.env.cr.savepoint() as savepoint:
+                scan = self.new_scan()
+                doubt = {"told_by": "total", "serial": None, "total": "0.00"}
+                self.answer(
+                    scan,
+                    self.unit(3, profile=electric.id, also=[self.water.id], **doubt),
+                    self.unit(4, profile=self.water.id, **doubt),
+                )
+                line, alone = scan.line_ids
+                self.assertEqual((line.verdict, line.is_chosen), ("doubtful", False))
+                self.assertIn(self.water.name, line.finding)
+                line.is_chosen = True
+                with self.assertRaises(UserError):
+                    scan.action_create_meters()
+                self.assertEqual((alone.verdict, alone.is_chosen), ("new", False))
+                self.assertIn("it shows zero", alone.finding)
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+        self.holds(
+            check, (EnergyGatewayScanLine._verdict, "if others and self", "if False and self")
+        )
 
     def test_who_may_scan(self):
         scan = self.new_scan()
