@@ -23,7 +23,7 @@ class Field:
         self.server = server
         self.time = FakeTime()
         self.snapshots, self.missed, self.finished, self.gateway = [], [], [], []
-        self.points, self.asked, self.jobs = [], [], []
+        self.points, self.asked, self.jobs, self.moving = [], [], [], []
         self.refusal = ""
         self.client = server.client(**options)
         self.bus = Bus(
@@ -37,7 +37,7 @@ class Field:
                 gateway=lambda health: self.gateway.append((health.online, health.misses)),
                 job=lambda job, result: self.jobs.append((job, result)),
             ),
-            OrderHooks(may_write=self.may_write, reached=self.reached),
+            OrderHooks(self.may_write, self.reached, self.is_moving),
             lambda: MOMENT,
             limits=LIMITS,
             now=self.time,
@@ -55,6 +55,9 @@ class Field:
 
     def reached(self, point):
         self.points.append(point)
+
+    async def is_moving(self, order):
+        self.moving.append(order.key)
 
     async def drain(self):
         while await self.bus.work():
@@ -348,10 +351,15 @@ def test_moving_valve_is_waited_for_and_holds_nobody_up():
         await field.drain()
         assert [snapshot.meter for snapshot in field.snapshots] == [2]
         assert field.bus.seconds_to_next() == 1
-        field.time.pass_(3)
+        assert field.moving == [5]
+        for _second in range(2):
+            field.time.pass_(1)
+            await field.drain()
+        field.time.pass_(1)
         server.words[1][16] = 2
         await field.drain()
         assert field.finished[0][1].state == "confirmed"
+        assert field.moving == [5], "told once"
 
     run(test)
 
@@ -365,6 +373,7 @@ def test_valve_that_moves_already_is_waited_for_before_anything_is_written():
         field.time.pass_(3)
         await field.drain()
         assert (field.finished, server.writes, field.asked) == ([], [], [])
+        assert field.moving == [5]
         server.words[1][16] = 2
         field.time.pass_(1)
         await field.drain()

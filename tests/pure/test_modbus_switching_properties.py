@@ -51,6 +51,19 @@ CASES = [
         "if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:",
         "if False:",
     ),
+    # Moving is a state that is told, once.
+    (
+        bus.test_moving_valve_is_waited_for_and_holds_nobody_up,
+        LOOK,
+        'if state == "moving" and not pending.told:',
+        "if False:",
+    ),
+    (
+        bus.test_moving_valve_is_waited_for_and_holds_nobody_up,
+        LOOK,
+        'if state == "moving" and not pending.told:',
+        'if state == "moving":',
+    ),
     # C11: a trip is told as such only while the supply is not on.
     (
         lambda: _trips(0x2010, None),

@@ -43,13 +43,13 @@ class EnergyCutBreakerLine(models.Model):
     read_at = fields.Datetime(string="Last Reading", readonly=True)
     register = fields.Float(digits=(18, 4), readonly=True)
     quantity = fields.Float(
-        string="Used",
+        string="Consumption",
         digits=(16, 3),
         readonly=True,
         help="kWh or m³ of the present and the previous day.",
     )
     amount = fields.Monetary(
-        string="Charged", readonly=True, help="For the use of the present and the previous day."
+        string="Amount", readonly=True, help="For the use of the present and the previous day."
     )
     version_id = fields.Many2one("energy.tariff.version", readonly=True, ondelete="restrict")
     price = fields.Float(

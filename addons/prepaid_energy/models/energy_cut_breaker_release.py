@@ -40,6 +40,7 @@ class EnergyCutBreaker(models.Model):
             "res_id": release.id,
             "view_mode": "form",
             "target": "new",
+            "context": {"dialog_size": "extra-large"},
         }
 
     def _decide_list(self, lines, decision, reason):

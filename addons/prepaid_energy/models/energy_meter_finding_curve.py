@@ -74,7 +74,7 @@ class EnergyMeterFinding(models.Model):
             '%(bars)s<line x1="%(x)s" x2="%(x)s" y1="0" y2="%(h)s" stroke="#212529"'
             ' stroke-dasharray="4 3"/></svg>'
             '<div class="d-flex text-muted"><span>%(from)s</span>'
-            '<span class="ms-auto">%(label)s</span><span class="ms-auto">%(to)s</span></div>'
+            '<span class="ms-auto">%(to)s</span></div><div>%(label)s</div>'
         ) % {
             "w": WIDTH,
             "h": HEIGHT,
@@ -82,12 +82,12 @@ class EnergyMeterFinding(models.Model):
             "x": across(self.since),
             "label": _(
                 "Off at %(moment)s; highest %(most)s %(unit)s",
-                moment=format_datetime(self.env, self.since),
+                moment=format_datetime(self.env, self.since, dt_format="short"),
                 most=f"{most:.3g}",
                 unit=unit,
             ),
-            "from": format_datetime(self.env, first),
-            "to": format_datetime(self.env, last),
+            "from": format_datetime(self.env, first, dt_format="short"),
+            "to": format_datetime(self.env, last, dt_format="short"),
         }
 
     def action_open_readings(self):

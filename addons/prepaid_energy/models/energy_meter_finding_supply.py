@@ -63,6 +63,8 @@ class EnergyMeterFinding(models.Model):
                 "Supply on is wanted, off is seen: turned off by hand on site, or by another "
                 "master."
             ),
+            "state_on_failed": _("Supply off is wanted, on is seen: the command failed."),
+            "state_off_failed": _("Supply on is wanted, off is seen: the command failed."),
             "flowing": _("Supply is off, yet it counted %(used)s %(unit)s since."),
             "flowing_power": _("Supply is off, yet %(power)s %(power_unit)s flow."),
             "device_fault": _("The relay or valve reports a fault."),
@@ -117,7 +119,7 @@ class EnergyMeterFinding(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT m.id, GREATEST(st.supply_since, o.done_at), st.supply_state
+            SELECT m.id, GREATEST(st.supply_since, o.done_at), st.supply_state, o.has_failed
               FROM energy_meter m
               JOIN (SELECT energy_now() AS now) n ON TRUE
               JOIN res_company company ON company.id = m.company_id
@@ -128,7 +130,9 @@ class EnergyMeterFinding(models.Model):
               LEFT JOIN %s s ON s.meter_id = m.id
               LEFT JOIN LATERAL (
                    SELECT max(done_at) AS done_at,
-                          bool_or(state IN ('queued', 'sent')) AS is_waiting
+                          bool_or(state IN ('queued', 'sent')) AS is_waiting,
+                          (array_agg(state ORDER BY number DESC))[1]
+                          IN ('failed', 'expired') AS has_failed
                      FROM energy_command WHERE meter_id = m.id AND kind = 'supply') o ON TRUE
              WHERE m.site_id = %s AND m.active AND m.can_switch
                AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END) <> st.supply_state
@@ -147,7 +151,10 @@ class EnergyMeterFinding(models.Model):
                 site.id,
             )
         )
-        return {meter: (since, f"state_{seen}", {}) for meter, since, seen in rows}
+        return {
+            meter: (since, f"state_{seen}_failed" if has_failed else f"state_{seen}", {})
+            for meter, since, seen, has_failed in rows
+        }
 
     def _flowing(self, site):
         """Find the meters that are off and through which power or water flows all the same.

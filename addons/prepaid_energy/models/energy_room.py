@@ -242,6 +242,10 @@ class EnergyRoom(models.Model):
         """Open the commands of this row's meter."""
         return self.meter_id.action_open_commands()
 
+    def action_open_findings(self):
+        """Open the findings of this row's meter."""
+        return self.meter_id.action_open_findings()
+
     def action_open_usage(self):
         """Open the consumption of this row's meter."""
         action = self.env["ir.actions.act_window"]._for_xml_id("prepaid_energy.action_energy_usage")

@@ -153,7 +153,7 @@ class EnergyServiceMode(models.Model):
                 "(%(reason)s). Nothing turns supply on before it ends.",
                 worker=service.worker,
                 place=service.property_id.display_name,
-                until=format_datetime(self.env, service.until),
+                until=format_datetime(self.env, service.until, dt_format="short"),
                 reason=service.reason,
             )
             for service in self

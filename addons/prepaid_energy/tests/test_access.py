@@ -304,6 +304,7 @@ PUBLIC = {
         "action_open_readings",
         "action_type_reading",
         "action_open_commands",
+        "action_open_findings",
         "action_open_usage",
         "action_open_entries",
     },

@@ -35,7 +35,7 @@ class OrderDesk:
         self.bus_of = bus_of
         self.my_meters = my_meters
         self.jobs = jobs
-        self.hooks = OrderHooks(may_write=self._may_write, reached=reached)
+        self.hooks = OrderHooks(may_write=self._may_write, reached=reached, moving=self._moving)
         self._under_way: dict[int, int] = {}
         self._reads: dict[int, int] = {}
         self._waits: dict[int, tuple[float, float]] = {}
@@ -128,6 +128,12 @@ class OrderDesk:
 
     async def _may_write(self, order, request):
         return await self._note(outbox.may_write, order.key, request)
+
+    async def _moving(self, order):
+        # A reading that began before does not show it.
+        self._count += 1
+        self._state_changes[order.meter] = self._count
+        await self.database.run(outbox.show_moving, order.meter)
 
     def _note(self, function, key, what):
         """Return the transaction of one of the outbox's functions about an order."""

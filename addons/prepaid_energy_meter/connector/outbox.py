@@ -107,18 +107,27 @@ def confirm(env, command_id, outcome, holder=""):
     """Note that the read-back showed what was ordered."""
     command = env["energy.command"].browse(command_id)
     command._confirm(outcome.response, Evidence(holder, outcome.frames.text()))
-    if outcome.supply_state:
-        moment, _speed = look(env)
-        env["energy.meter.status"]._report(
-            [
-                {
-                    "meter_id": command.meter_id.id,
-                    "supply_state": outcome.supply_state,
-                    "supply_seen_at": moment.replace(microsecond=0),
-                    "trip_cause": outcome.trip,
-                }
-            ]
-        )
+    _show_supply(env, command.meter_id.id, outcome)
+
+
+def _show_supply(env, meter_id, outcome):
+    """Note what the read-back of an order shows; an unclear state is left to the next reading."""
+    if outcome.supply_state in (None, "unknown"):
+        return
+    _report_supply(env, meter_id, supply_state=outcome.supply_state, trip_cause=outcome.trip)
+
+
+def _report_supply(env, meter_id, **values):
+    moment, _speed = look(env)
+    env["energy.meter.status"]._report(
+        [{"meter_id": meter_id, "supply_seen_at": moment.replace(microsecond=0), **values}]
+    )
+
+
+def show_moving(env, meter_id):
+    """Note that a valve is on its way, and have room lists on screens show it."""
+    _report_supply(env, meter_id, supply_state="moving")
+    env["energy.room"]._tell()
 
 
 def put_off(env, command_id, outcome, holder=""):
@@ -126,7 +135,9 @@ def put_off(env, command_id, outcome, holder=""):
 
     :param Outcome outcome: untouched or unknown
     """
-    env["energy.command"].browse(command_id)._retry(
+    command = env["energy.command"].browse(command_id)
+    _show_supply(env, command.meter_id.id, outcome)
+    command._retry(
         outcome.error,
         outcome.response or None,
         counts=outcome.state == "unknown",

@@ -176,9 +176,15 @@ class ModbusDriver:
                     return Outcome("confirmed", seen.state, response=seen.response, trip=seen.trip)
                 if seen.state == "moving" and not order.waited:
                     # Nothing else is written to a valve on its way: whoever sent it is waited for.
+                    await hooks.moving(order)
                     now = self.now()
                     return Pending(
-                        order, "", seen.response, now + control.poll, now + control.settle
+                        order,
+                        "",
+                        seen.response,
+                        look_at=now + control.poll,
+                        give_up_at=now + control.settle,
+                        told=True,
                     )
         except WrongMeter as error:
             return Outcome("failed", error=str(error))
@@ -238,6 +244,9 @@ class ModbusDriver:
             return Outcome(
                 "untouched", state, response=response, error=f"it was moving, and is {state} now"
             )
+        if state == "moving" and not pending.told:
+            await hooks.moving(pending.order)
+            pending = replace(pending, told=True)
         look_at = self.now() + control.poll
         if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:
             return replace(pending, response=response, look_at=look_at, silent=silent)

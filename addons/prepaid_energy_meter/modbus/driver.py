@@ -115,7 +115,8 @@ class Pending:
     """An order that waits for its read-back, due at ``look_at`` (monotonic seconds).
 
     ``request``: "" where nothing was written, because a valve was moving already. ``silent``: how
-    often in a row the look was not answered. ``frames``: what was exchanged.
+    often in a row the look was not answered. ``frames``: what was exchanged. ``told``: whether the
+    hook has been told that the valve moves.
     """
 
     order: SupplyOrder
@@ -125,6 +126,11 @@ class Pending:
     give_up_at: float
     silent: int = 0
     frames: Frames = NO_FRAMES
+    told: bool = False
+
+
+async def _nobody_asks(order: SupplyOrder) -> None:
+    """The hook of those who do not want to know."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +138,13 @@ class OrderHooks:
     """What the caller does around a write.
 
     ``may_write(order, request)`` checks the order once more and records it as sent;
-    a text is the reason why not, "" means go. ``reached(point)`` marks crash points.
+    a text is the reason why not, "" means go. ``moving(order)`` is told once when a read-back
+    shows the valve on its way. ``reached(point)`` marks crash points.
     """
 
     may_write: Callable[[SupplyOrder, str], Awaitable[str]]
     reached: Callable[[str], None] = lambda point: None
+    moving: Callable[[SupplyOrder], Awaitable[None]] = _nobody_asks
 
 
 @dataclass(frozen=True)

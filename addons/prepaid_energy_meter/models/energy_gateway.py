@@ -1,6 +1,7 @@
 from odoo import _, api, fields, models
 from odoo.addons.prepaid_energy.models.energy_meter import HALF_HOURLY
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..database_identity import database_identity
@@ -70,6 +71,7 @@ class EnergyGateway(models.Model):
             ("other", "Armed on another database: reads only"),
         ],
         compute="_compute_armed",
+        search="_search_armed",
         string="May Write",
     )
 
@@ -100,6 +102,22 @@ class EnergyGateway(models.Model):
                 gateway.armed = "on_only"
             else:
                 gateway.armed = "all"
+
+    def _search_armed(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        identity = database_identity(self.env.cr)
+        mine = Domain("armed_identity", "=", identity)
+        released = Domain("cut_release_identity", "=", identity)
+        states = {
+            "no": Domain("armed_identity", "=", False),
+            "on_only": mine & ~released,
+            "all": mine & released,
+            "other": Domain("armed_identity", "not in", (False, identity)),
+        }
+        found = Domain.OR(states[state] for state in value if state)
+        # sudo: everybody may search for what everybody may see, not read the identities behind it
+        return Domain("id", "in", self.sudo()._search(found))
 
     @api.model_create_multi
     def create(self, vals_list):

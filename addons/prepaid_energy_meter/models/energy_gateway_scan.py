@@ -207,6 +207,8 @@ class EnergyGatewayScan(models.Model):
             scan.line_ids._judge()
             for line in scan.line_ids:
                 line.is_chosen = line.verdict in ("new", "unassigned") and line.told_by != "total"
+                if not line.serial and line.meter_id:
+                    line.name = line.meter_id.name
 
     def action_create_meters(self):
         """Create the chosen meters that are not here yet, and open them."""

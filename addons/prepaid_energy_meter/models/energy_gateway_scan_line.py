@@ -53,7 +53,9 @@ class EnergyGatewayScanLine(models.Model):
         ],
         readonly=True,
     )
-    finding = fields.Char(string="What It Means", readonly=True)
+    finding = fields.Char(string="What It Means", compute="_compute_finding")
+    finding_code = fields.Char(readonly=True)
+    figures = fields.Json(readonly=True)
     meter_id = fields.Many2one(
         "energy.meter", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -84,74 +86,74 @@ class EnergyGatewayScanLine(models.Model):
         for line in self:
             here = by_unit.get((line.scan_id.gateway_id.id, line.unit_id))
             same = by_serial.get(bare_serial(line.serial or "") or None)
-            verdict, meter, finding = line._verdict(here, same)
-            line.write({"verdict": verdict, "meter_id": meter and meter.id, "finding": finding})
+            verdict, meter, code, *figures = line._verdict(here, same)
+            line.write(
+                {
+                    "verdict": verdict,
+                    "meter_id": meter and meter.id,
+                    "finding_code": code or False,
+                    "figures": figures[0] if figures else False,
+                }
+            )
+
+    @api.model
+    def _sentences(self):
+        """Return the sentence of each code, with the names of its figures."""
+        return {
+            "doubled": _(
+                "Two meters with one number, or a bad line: %(doubled)s. Give one of them another "
+                "number before anything is created."
+            ),
+            "other": _("%(expected)s is expected here, %(found)s answers."),
+            "moved": _("Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that."),
+            "unknown": _("It answers, but as none of the chosen types: probe it."),
+            "unassigned": _("Gets this address."),
+            "doubtful": _(
+                "May as well be %(types)s: choose above only the types that are on this bus and "
+                "scan again, or probe it."
+            ),
+            "also": _("Fits as well: %(types)s."),
+            "unsure_zero": _(
+                "Only its register speaks for this type, and it shows zero, as a register of "
+                "another type may: probe it before."
+            ),
+            "unsure": _("Only its register speaks for this type: probe it before."),
+        }
+
+    @api.depends("finding_code", "figures")
+    @api.depends_context("lang")
+    def _compute_finding(self):
+        sentences = self._sentences()
+        for line in self:
+            line.finding = sentences.get(line.finding_code, "") % (line.figures or {})
 
     def _verdict(self, here, same):
-        """Return the verdict, the meter it speaks of (or None), and a sentence.
+        """Return the verdict, its meter (or None), the code of a sentence and its figures.
 
         :param here: the meter that is expected at this number, or None
         :param same: the meter with the serial number that was read, or None
         """
         if self.doubled:
-            return (
-                "doubled",
-                here,
-                _(
-                    "Two meters with one number, or a bad line: %s. Give one of them another "
-                    "number before anything is created.",
-                    self.doubled,
-                ),
-            )
+            return "doubled", here, "doubled", {"doubled": self.doubled}
         if here is not None:
             if self.serial and bare_serial(self.serial) != bare_serial(here.name):
-                return (
-                    "other",
-                    here,
-                    _(
-                        "%(expected)s is expected here, %(found)s answers.",
-                        expected=here.name,
-                        found=self.serial,
-                    ),
-                )
+                return "other", here, "other", {"expected": here.name, "found": self.serial}
             return "known", here, ""
         if same is not None and same.driver == "modbus":
-            return (
-                "moved",
-                same,
-                _(
-                    "Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that.",
-                    gateway=same.gateway_id.name,
-                    unit=same.unit_id,
-                ),
-            )
+            at = {"gateway": same.gateway_id.name, "unit": same.unit_id}
+            return "moved", same, "moved", at
         if not self.profile_id:
-            return "unknown", None, _("It answers, but as none of the chosen types: probe it.")
-        others = ", ".join(self.also_ids.mapped("name"))
-        if others and self.told_by == "total":
-            return (
-                "doubtful",
-                same,
-                _(
-                    "May as well be %s: choose above only the types that are on this bus and scan "
-                    "again, or probe it.",
-                    others,
-                ),
-            )
+            return "unknown", None, "unknown"
+        others = {"types": ", ".join(self.also_ids.mapped("name"))}
+        if self.also_ids and self.told_by == "total":
+            return "doubtful", same, "doubtful", others
         if same is not None:
-            return "unassigned", same, _("Gets this address.")
+            return "unassigned", same, "unassigned"
         if self.told_by == "total":
-            return "new", None, self._why_unsure()
-        return "new", None, others and _("Fits as well: %s.", others)
-
-    def _why_unsure(self):
-        """Return what is to be said of a unit that only its register speaks for."""
-        if float(self.total or 0) == 0:
-            return _(
-                "Only its register speaks for this type, and it shows zero, as a register of "
-                "another type may: probe it before."
-            )
-        return _("Only its register speaks for this type: probe it before.")
+            # A register of another type may show zero as well.
+            is_zero = float(self.total or 0) == 0
+            return "new", None, "unsure_zero" if is_zero else "unsure"
+        return "new", None, "also" if self.also_ids else "", others
 
     def _create_meter(self):
         """Create the meter of this line, or give the known one its address."""

@@ -51,6 +51,7 @@ class EnergyMeter(models.Model):
     )
     needs_control_key = fields.Boolean(related="profile_id.needs_control_key")
 
+    armed = fields.Selection(related="gateway_id.armed")
     latency_ms = fields.Integer(related="status_id.latency_ms")
 
     _unit_uniq = models.UniqueIndex(

@@ -342,7 +342,7 @@ class EnergyMeterCommissioning(models.Model):
             body=_(
                 "Commissioned by %(sheet)s at %(moment)s.",
                 sheet=self.name,
-                moment=format_datetime(self.env, self.done_at),
+                moment=format_datetime(self.env, self.done_at, tz=self.site_id.tz),
             )
         )
 

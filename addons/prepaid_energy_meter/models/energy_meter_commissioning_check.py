@@ -50,14 +50,52 @@ class EnergyMeterCommissioningCheck(models.Model):
         readonly=True,
         default="open",
     )
-    finding = fields.Char(string="What It Means", readonly=True)
+    finding = fields.Char(string="What It Means", compute="_compute_finding")
+    finding_code = fields.Char(readonly=True)
+    figures = fields.Json(readonly=True)
     reason = fields.Char(help="Why it is signed although it is open or differs.")
     site_id = fields.Many2one(related="sheet_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="sheet_id.company_id", store=True, index=True)
 
     _check_uniq = models.UniqueIndex('(sheet_id, "check")', "A sheet has each check once.")
 
+    @api.model
+    def _sentences(self):
+        """Return the sentence of each code, with the names of its figures."""
+        return {
+            "no_serial": _(
+                "This meter type does not show its serial number: nothing but its address and its "
+                "register tells it from another meter."
+            ),
+            "type_serial": _("Read the meter and type what is on its plate."),
+            "other_name": _("The meter is known as %(name)s here."),
+            "other_meter": _("Another meter answers at this address."),
+            "type_ratio": _("This meter type does not show it: type it, 1 without one."),
+            "read_ratio": _("Read the meter and type what is on the plate; 1 without one."),
+            "no_account": _("The meter serves no account yet."),
+            "type_both": _("Type CT and PT."),
+            "multipliers": _("The account is charged × %(charged)s, the plate says × %(plate)s."),
+            "type_display": _("Read the meter and type what its display shows."),
+            "product": _("%(read)s × %(times)s = %(shown)s"),
+            "read": _("Read the meter."),
+            "voltages": _("Each phase should have 180 to 260 V."),
+            "clock": _("Ahead of the platform, at most 5 minutes."),
+            "own_money": _("No money of its own: it is forced on or off by the platform only."),
+            "no_switch": _("This meter cannot be switched."),
+            "turn_off": _("Turn off and on with somebody in the room."),
+            "under_way": _("The orders are under way."),
+            "failed": "%(error)s",
+        }
+
+    @api.depends("finding_code", "figures")
+    @api.depends_context("lang")
+    def _compute_finding(self):
+        sentences = self._sentences()
+        for line in self:
+            line.finding = sentences.get(line.finding_code, "") % (line.figures or {})
+
     @api.depends("check", "finding")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         labels = dict(self._fields["check"]._description_selection(self.env))
         for line in self:
@@ -139,28 +177,27 @@ class EnergyMeterCommissioningCheck(models.Model):
         """Say of each line whether what was read agrees with what was typed and is known."""
         for line in self.sudo():
             # sudo: what it means is written by the flow only
-            state, finding = getattr(line, f"_judge_{line.check}")()
-            if (line.state, line.finding or "") != (state, finding):
-                line.write({"state": state, "finding": finding})
+            state, code, *figures = getattr(line, f"_judge_{line.check}")()
+            values = {
+                "state": state,
+                "finding_code": code or False,
+                "figures": figures[0] if figures else False,
+            }
+            if any((line[name] or False) != value for name, value in values.items()):
+                line.write(values)
 
-    def _compare(self, same, finding=""):
-        return ("ok", finding) if same else ("mismatch", finding)
+    def _compare(self, same, code="", figures=False):
+        return ("ok" if same else "mismatch"), code, figures
 
     def _judge_serial(self):
         typed, meter = bare_serial(self.typed_value), bare_serial(self.sheet_id.meter_id.name)
-        if not self.sheet_id.has_serial:
-            note = _(
-                "This meter type does not show its serial number: nothing but its address and its "
-                "register tells it from another meter."
-            )
-        else:
-            note = ""
+        note = "" if self.sheet_id.has_serial else "no_serial"
         if not typed or (self.sheet_id.has_serial and not self.read_value):
-            return "open", note or _("Read the meter and type what is on its plate.")
+            return "open", note or "type_serial"
         if typed != meter:
-            return "mismatch", _("The meter is known as %s here.", self.sheet_id.meter_id.name)
+            return "mismatch", "other_name", {"name": self.sheet_id.meter_id.name}
         if self.read_value and bare_serial(self.read_value) != typed:
-            return "mismatch", _("Another meter answers at this address.")
+            return "mismatch", "other_meter"
         return "ok", note
 
     def _judge_ct(self):
@@ -175,11 +212,11 @@ class EnergyMeterCommissioningCheck(models.Model):
             if self.sheet_id.commodity == "water":
                 return "none", ""
             if _number(self.typed_value) is None:
-                return "open", _("This meter type does not show it: type it, 1 without one.")
+                return "open", "type_ratio"
             return "ok", ""
         read, typed = _number(self.read_value), _number(self.typed_value)
         if read is None or typed is None:
-            return "open", _("Read the meter and type what is on the plate; 1 without one.")
+            return "open", "read_ratio"
         return self._compare(read == typed)
 
     def _plate_multiplier(self):
@@ -193,16 +230,11 @@ class EnergyMeterCommissioningCheck(models.Model):
     def _judge_multiplier(self):
         charged, plate = self.sheet_id._multiplier(), self._plate_multiplier()
         if charged is None:
-            return "none", _("The meter serves no account yet.")
+            return "none", "no_account"
         if plate is None:
-            return "open", _("Type CT and PT.")
+            return "open", "type_both"
         return self._compare(
-            charged == plate,
-            _(
-                "The account is charged × %(charged)s, the plate says × %(plate)s.",
-                charged=f"{charged:f}",
-                plate=f"{plate:f}",
-            ),
+            charged == plate, "multipliers", {"charged": f"{charged:f}", "plate": f"{plate:f}"}
         )
 
     def _judge_display(self):
@@ -212,15 +244,11 @@ class EnergyMeterCommissioningCheck(models.Model):
             self._plate_multiplier(),
         )
         if read is None or typed is None or times is None:
-            return "open", _("Read the meter and type what its display shows.")
+            return "open", "type_display"
         return self._compare(
             abs(read * times - typed) <= DISPLAY_TOLERANCE * times,
-            _(
-                "%(read)s × %(times)s = %(shown)s",
-                read=f"{read:f}",
-                times=f"{times:f}",
-                shown=f"{read * times:f}",
-            ),
+            "product",
+            {"read": f"{read:f}", "times": f"{times:f}", "shown": f"{read * times:f}"},
         )
 
     def _judge_phases(self):
@@ -228,52 +256,46 @@ class EnergyMeterCommissioningCheck(models.Model):
         if "voltage" not in known:
             return "none", ""
         if not self.read_value:
-            return "open", _("Read the meter.")
+            return "open", "read"
         shown = [_number(part) for part in self.read_value.replace("V", "").split("/")]
         return self._compare(
-            all(LOWEST_VOLTAGE <= voltage <= HIGHEST_VOLTAGE for voltage in shown),
-            _("Each phase should have 180 to 260 V."),
+            all(LOWEST_VOLTAGE <= voltage <= HIGHEST_VOLTAGE for voltage in shown), "voltages"
         )
 
     def _judge_clock(self):
         if "clock" not in self.sheet_id.profile_id.register_ids.mapped("meaning"):
             return "none", ""
         if not self.read_value:
-            return "open", _("Read the meter.")
+            return "open", "read"
         ahead = timedelta(seconds=int(self.read_value.split()[0]))
-        return self._compare(
-            abs(ahead) <= CLOCK_TOLERANCE, _("Ahead of the platform, at most 5 minutes.")
-        )
+        return self._compare(abs(ahead) <= CLOCK_TOLERANCE, "clock")
 
     def _judge_own_prepaid(self):
         known = self.sheet_id.profile_id.register_ids.mapped("meaning")
         if not set(OWN_MONEY) & set(known):
             return "none", ""
         if not self.read_value:
-            return "open", _("Read the meter.")
+            return "open", "read"
         amounts = [_number(part.rpartition("=")[2]) for part in self.read_value.split(",")]
-        return self._compare(
-            not any(amounts),
-            _("No money of its own: it is forced on or off by the platform only."),
-        )
+        return self._compare(not any(amounts), "own_money")
 
     def _judge_opening(self):
         if _number(self.read_value) is None:
-            return "open", _("Read the meter.")
+            return "open", "read"
         return "ok", ""
 
     def _judge_room(self):
         sheet = self.sheet_id
         if not sheet.can_switch:
-            return "none", _("This meter cannot be switched.")
+            return "none", "no_switch"
         off, on = sheet.off_command_id, sheet.on_command_id
         if not sheet.room_person or not off or not on:
-            return "open", _("Turn off and on with somebody in the room.")
+            return "open", "turn_off"
         failed = (off | on).filtered(lambda c: c.state in ("failed", "expired", "overtaken"))
         if failed:
-            return "mismatch", failed[0].error or failed[0].state
+            return "mismatch", "failed", {"error": failed[0].error or failed[0].state}
         if (off | on).filtered(lambda command: command.state != "confirmed"):
-            return "open", _("The orders are under way.")
+            return "open", "under_way"
         return self._compare(on.number > off.number)
 
 

@@ -58,6 +58,29 @@ class TestArming(FieldCommon):
         self.gateway.action_disarm()
         self.assertEqual(self.refusals(), [True] * 4)
 
+    def test_what_may_be_written_is_searched_for(self):
+        engineer = self.user("engineer")
+        viewer = self.user("viewer")
+
+        def found(user):
+            return [
+                state
+                for state in ("no", "on_only", "all", "other")
+                if self.gateway
+                in self.env["energy.gateway"].with_user(user).search([("armed", "=", state)])
+            ]
+
+        self.assertEqual(found(viewer), ["no"])
+        self.gateway.with_user(engineer).action_arm()
+        self.assertEqual(found(viewer), ["on_only"])
+        self.gateway.action_release_cuts()
+        self.assertEqual(found(viewer), ["all"])
+        meters = self.env["energy.meter"].with_user(viewer)
+        self.assertIn(self.meter, meters.search([("armed", "=", "all")]))
+        self.assertNotIn(self.meter, meters.search([("armed", "!=", "all")]))
+        with patch(GATEWAY, return_value="a copy"):
+            self.assertEqual(found(viewer), ["other"])
+
     def test_identity_changes_with_the_uuid(self):
         before = database_identity(self.env.cr)
         self.env["ir.config_parameter"].set_param("database.uuid", "restored")
