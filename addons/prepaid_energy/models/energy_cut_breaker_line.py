@@ -48,9 +48,7 @@ class EnergyCutBreakerLine(models.Model):
         readonly=True,
         help="kWh or m³ of the present and the previous day.",
     )
-    amount = fields.Monetary(
-        string="Amount", readonly=True, help="For the use of the present and the previous day."
-    )
+    amount = fields.Monetary(readonly=True, help="For the use of the present and the previous day.")
     version_id = fields.Many2one("energy.tariff.version", readonly=True, ondelete="restrict")
     price = fields.Float(
         string="Price Now",
