@@ -1,7 +1,6 @@
 """Databases: one template with Odoo's own modules installed, and copies of it."""
 
 import shutil
-import subprocess
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -89,15 +88,7 @@ def install(name: str, modules: tuple[str, ...], log: Path, *, demo: bool = True
         # Odoo gives a new module its demo data wherever the modules below it have theirs.
         with closing(postgres.connect(name)) as connection, connection.cursor() as cursor:
             cursor.execute("UPDATE ir_module_module SET demo = FALSE")
-    with log.open("w") as output:
-        done = subprocess.run(
-            odoo_command.command(*arguments),
-            env=odoo_command.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+    done = odoo_command.run_logged(log, *arguments)
     if complaints := log_gate.complaints(log.read_text(errors="replace").splitlines()):
         listed = textwrap.indent("\n".join(complaints[:20]), "    ")
         raise Refusal(

@@ -5,6 +5,7 @@ The file is named by `ODOO_RC`, not by `-c`: Odoo looks for the commands of add-
 """
 
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,3 +63,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **(extra or {}),
     }
+
+
+def run_logged(log: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run `odoo` with these arguments to its end, with all that it prints in a file."""
+    with log.open("w") as output:
+        return subprocess.run(
+            command(*arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )

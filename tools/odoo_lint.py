@@ -1,7 +1,6 @@
 """Odoo's own lint (the add-on `test_lint`), as far as it fits an add-on of its own."""
 
 import re
-import subprocess
 import textwrap
 
 from . import databases, folders, log_gate, odoo_command
@@ -29,15 +28,7 @@ def run(template: str) -> None:
         "--test-tags=" + ",".join(f"/test_lint:{name}" for name in TESTS),
     ]  # fmt: skip
     try:
-        with log.open("w") as output:
-            subprocess.run(
-                odoo_command.command(*arguments),
-                env=odoo_command.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
+        odoo_command.run_logged(log, *arguments)
     finally:
         databases.drop(DATABASE)
     text = log.read_text(errors="replace")

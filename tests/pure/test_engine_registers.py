@@ -144,6 +144,28 @@ def test_nothing_is_lost_or_doubled(zone, times, cuts, data):
     assert whole == pieces
 
 
+def test_registers_of_which_one_fell_say_nothing():
+    """A person believed the reading: its use goes by the plan, over the total's step."""
+    start = datetime(2025, 5, 21)
+    points = [Point(start, Decimal(0)), Point(start + timedelta(hours=1), Decimal(10))]
+    read = {
+        points[0].moment: {"day": Decimal(600), "night": Decimal(400)},
+        points[1].moment: {"day": Decimal(3), "night": Decimal(400)},
+    }
+    spans = [Span(datetime(1900, 1, 1), None, ONE, VERSION)]
+    cells = split_by_registers(points, read, spans, ZoneInfo("UTC"), "rest")
+    assert cells == split(points, spans, ZoneInfo("UTC"))
+    # Nor where the width is known: over a rollover it would be far more than the total's step.
+    width = {"modulus": Decimal(1000)}
+    cells = split_by_registers(points, read, spans, ZoneInfo("UTC"), "rest", **width)
+    assert cells == split(points, spans, ZoneInfo("UTC"))
+    read[points[0].moment]["day"] = Decimal(995)
+    use = defaultdict(Decimal)
+    for cell in split_by_registers(points, read, spans, ZoneInfo("UTC"), "rest", **width):
+        use[cell.band] += cell.quantity
+    assert (use["day"], use["night"], use["rest"]) == (8, 0, 2)
+
+
 # -- whether they are believed ---------------------------------------------------------------------
 
 LIMITS = Limits(modulus=Decimal(1_000_000), multiplier=Decimal(40), max_power=None)

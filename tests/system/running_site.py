@@ -9,16 +9,16 @@ import json
 import os
 import re
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import site_plan
 from database_identity import database_identity
+from lost_connections import CONNECTION_LOST
 from web_client import Refused, WebClient
 
 from simulator.control import Control
@@ -27,11 +27,6 @@ from tools.processes import Process
 
 SECONDS_TO_SETTLE = 90
 HALF_HOUR = timedelta(minutes=30)
-#: What is said when PostgreSQL ends a connection.
-CONNECTION_LOST = (
-    r"terminating connection|server closed the connection|connection already closed"
-    r"|cursor already closed"
-)
 
 
 class RunningSite:
@@ -202,37 +197,6 @@ class RunningSite:
                 self._start_server()
         if not self.has_connector:
             self._let_minutes_pass()
-
-    @contextmanager
-    def losing_connections(self) -> Iterator[list[int]]:
-        """While the block lasts, have PostgreSQL end all connections of the other processes every
-        second or so, always within a transaction; yield how many it was each time."""
-        lost: list[int] = []
-        is_over = threading.Event()
-        own = self.value("SELECT pg_backend_pid()")
-
-        def end_connections() -> None:
-            with closing(postgres.connect()) as connection, connection.cursor() as cursor:
-                while not is_over.wait(0.002):
-                    cursor.execute(
-                        "WITH others AS (SELECT pid, xact_start FROM pg_stat_activity"
-                        "                 WHERE datname = %s AND pid <> %s)"
-                        " SELECT count(pg_terminate_backend(pid)) FROM others"
-                        "  WHERE EXISTS (SELECT 1 FROM others WHERE xact_start IS NOT NULL)",
-                        [self.database, own],
-                    )
-                    [count] = cursor.fetchone()
-                    if count:
-                        lost.append(count)
-                        is_over.wait(1)
-
-        thread = threading.Thread(target=end_connections)
-        thread.start()
-        try:
-            yield lost
-        finally:
-            is_over.set()
-            thread.join()
 
     def let_crash(self) -> None:
         """From now on, and once, the victim may die at its crash point."""

@@ -8,7 +8,7 @@ import runpy
 from datetime import timedelta
 
 import pytest
-from running_site import CONNECTION_LOST
+from lost_connections import CONNECTION_LOST, losing_connections
 from tenancy import Tenancy
 
 from tools import folders
@@ -102,7 +102,8 @@ def test_database_connections_are_lost(undisturbed, run_site):
     with run_site("lost") as site:
         site.declared = CONNECTION_LOST
         site.start(cron_threads=0)
-        with site.losing_connections() as lost:
+        own = site.value("SELECT pg_backend_pid()")
+        with losing_connections(site.database, own) as lost:
             end = play(site)
         assert len(lost) >= 5
         assert end == undisturbed

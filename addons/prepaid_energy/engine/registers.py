@@ -76,7 +76,8 @@ def split_by_registers(
     negative and more than the band's own step, the bands with the largest steps give it. A band's
     use is linear over the time in which the version's plan has it in force, over all time where
     it has it nowhere; a span gets the total's part. Where a reading has no band registers, what it
-    bounds is split by the plan alone.
+    bounds is split by the plan alone; so is a step in which a band fell and not by a rollover: a
+    person believed the reading, and nobody knows what that band counted.
 
     Raises ValueError as ``split`` and ``band_steps`` do.
     """
@@ -85,7 +86,12 @@ def split_by_registers(
     with localcontext(EXACT):
         for before, read_after in pairwise(points):
             low, high = registers.get(before.moment), registers.get(read_after.moment)
-            if low is None or high is None or read_after.baseline:
+            if (
+                low is None
+                or high is None
+                or read_after.baseline
+                or _fell(low, high, before, read_after, modulus)
+            ):
                 cells = split(
                     (before, read_after), ordered, zone, modulus=modulus, marked_gap=marked_gap
                 )
@@ -101,6 +107,17 @@ def split_by_registers(
                 if start < end:
                     _cut(found, before, after, start, end, span, zone, uses, marked)
     return [Cell(*place, *figures) for place, figures in sorted(found.items())]
+
+
+def _fell(
+    low: Registers, high: Registers, before: Point, after: Point, modulus: Decimal | None
+) -> bool:
+    """Tell whether a band fell, by more than the total's step over a rollover explains."""
+    fallen = [band for band in high.keys() & low.keys() if high[band] < low[band]]
+    if not fallen or modulus is None:
+        return bool(fallen)
+    rise = risen(before, after, modulus).register - before.register
+    return any(high[band] - low[band] + modulus > rise for band in fallen)
 
 
 def _uses(

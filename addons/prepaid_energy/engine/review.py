@@ -14,10 +14,11 @@ from decimal import Decimal
 from itertools import pairwise
 
 from .acceptance import Limits, Verdict, judge
+from .registers import Registers
 from .splitting import Point
 
 # Reasons of held readings that may hold no longer once a neighbour is another one.
-OF_NEIGHBOURS = frozenset({"fell", "too_fast", "between"})
+OF_NEIGHBOURS = frozenset({"fell", "too_fast", "between", "bands"})
 SECOND = timedelta(seconds=1)
 
 
@@ -26,7 +27,8 @@ class Row:
     """A stored reading. ``number`` is None where it is yet to be stored.
 
     ``decided``: a person decided about it. ``stated``: a document states it (opening or closing
-    register), so that it is neither rejected nor judged anew.
+    register), so that it is neither rejected nor judged anew. ``bands``: the band registers read,
+    where the meter's use goes by them.
     """
 
     number: int | None
@@ -39,6 +41,7 @@ class Row:
     decided: bool = False
     stated: bool = False
     origin: int | None = None
+    bands: Registers | None = None
 
     @property
     def point(self) -> Point:
@@ -302,6 +305,8 @@ class History:
             None,
             self.limits,
             self.now,
+            bands=row.bands,
+            previous_bands=previous.bands if previous is not None else None,
         )
 
     def _before(self, row: Row) -> Row | None:

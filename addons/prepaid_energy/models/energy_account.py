@@ -197,10 +197,7 @@ class EnergyAccount(models.Model):
 
     def action_open_entries(self):
         """Open the balance entries of these accounts."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("account_id", "in", self.ids)])
+        return self.env["energy.wallet.entry"]._open([("account_id", "in", self.ids)])
 
     def action_open_usage(self):
         """Open the use of these accounts."""

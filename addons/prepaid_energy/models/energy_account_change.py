@@ -197,8 +197,7 @@ class EnergyAccountChange(models.Model):
     def _check_possible(self):
         """Refuse what cannot be carried out, before anything is done."""
         account = self.account_id
-        if self.state != "draft":
-            raise UserError(_("%s was carried out or cancelled already.", self.display_name))
+        self._check_not_done()
         if account.state not in POSSIBLE.get(self.kind, OPEN):
             states = dict(account._fields["state"]._description_selection(self.env))
             raise UserError(
@@ -208,8 +207,7 @@ class EnergyAccountChange(models.Model):
                     state=states[account.state],
                 )
             )
-        if self.moment > clock.now(self.env.cr):
-            raise UserError(_("The moment lies in the future: confirm the document when it comes."))
+        self._check_has_come(self.moment)
         begin = account.closed_at if self.kind == "reopen" else account.opened_at
         if self.moment < begin:
             raise UserError(

@@ -102,9 +102,6 @@ class EnergyAdvanceMonth(models.Model):
     def action_open_entries(self):
         """Open the balance entries of this account and month."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
         days = self.env["energy.finance.day"].search(
             [("account_id", "=", self.account_id.id), ("month", "=", self.month)]
         )
@@ -112,4 +109,4 @@ class EnergyAdvanceMonth(models.Model):
         domain = [("account_id", "=", self.account_id.id)]
         if dates:
             domain += [("local_date", ">=", min(dates)), ("local_date", "<=", max(dates))]
-        return dict(action, domain=domain)
+        return self.env["energy.wallet.entry"]._open(domain)

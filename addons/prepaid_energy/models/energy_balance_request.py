@@ -308,10 +308,7 @@ class EnergyBalanceRequest(models.Model):
 
     def action_open_entries(self):
         """Open the balance entries that this request posted."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("key", "in", self._keys())])
+        return self.env["energy.wallet.entry"]._open([("key", "in", self._keys())])
 
     def action_print_receipt(self):
         """Print the receipt of what was paid out."""

@@ -182,7 +182,4 @@ class EnergyBillingPeriod(models.Model):
 
     def action_open_entries(self):
         """Open the balance entries of these periods."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("period_id", "in", self.ids)])
+        return self.env["energy.wallet.entry"]._open([("period_id", "in", self.ids)])

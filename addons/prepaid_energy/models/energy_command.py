@@ -237,7 +237,4 @@ class EnergyCommand(models.Model):
     def action_open_entry(self):
         """Open the balance entry that caused this command."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("key", "=", self.entry_key)])
+        return self.env["energy.wallet.entry"]._open([("key", "=", self.entry_key)])

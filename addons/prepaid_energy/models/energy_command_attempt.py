@@ -2,6 +2,8 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..kept_rows import refuse_changes
+
 OUTCOMES = [
     ("written", "About to be written"),
     ("confirmed", "Read back as ordered"),
@@ -59,15 +61,8 @@ class EnergyCommandAttempt(models.Model):
                 RAISE EXCEPTION 'Attempts of commands are never changed or deleted.'
                       USING ERRCODE = 'restrict_violation';
             END $$;
-
-            CREATE OR REPLACE TRIGGER energy_attempt_refuse_change
-            BEFORE UPDATE OR DELETE ON energy_command_attempt
-            FOR EACH ROW EXECUTE FUNCTION energy_attempt_refuse_change();
-
-            CREATE OR REPLACE TRIGGER energy_attempt_refuse_truncate
-            BEFORE TRUNCATE ON energy_command_attempt
-            FOR EACH STATEMENT EXECUTE FUNCTION energy_attempt_refuse_change();
         """)
+        refuse_changes(self.env.cr, "energy_command_attempt", "energy_attempt_refuse_change")
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -200,7 +200,12 @@ class EnergyCommand(models.Model):
         self._note("written", evidence)
 
     def _confirm(self, response, evidence=UNKNOWN):
-        """The step *confirm*: the read-back shows what was ordered."""
+        """The step *confirm*: the read-back shows what was ordered.
+
+        Again it does nothing: who lost the connection while committing cannot know.
+        """
+        if self.state == "confirmed":
+            return
         self._set("confirmed", response=response, error=None, done=True)
         self._note("confirmed", evidence)
 
@@ -239,8 +244,13 @@ class EnergyCommand(models.Model):
         )
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
-        """Give up; somebody sees it under *Today*. What was wanted is decided anew."""
+        """Give up; somebody sees it under *Today*. What was wanted is decided anew.
+
+        Again it does nothing, as `_confirm`.
+        """
         self.ensure_one()
+        if self.state == "failed":
+            return
         self._note("failed", evidence, error)
         self._set("failed", error=error, response=response, tries=self.tries + 1, done=True)
         if self.kind == "supply" and self.cause == "arrears":

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..kept_rows import refuse_changes
+
 # What the delivery of an order writes while it waits; everything else stays as it was ordered.
 DELIVERY_COLUMNS = (
     "state",
@@ -51,15 +53,8 @@ class EnergyCommand(models.Model):
                 RAISE EXCEPTION 'Commands are never deleted.'
                       USING ERRCODE = 'restrict_violation';
             END $$;
-
-            CREATE OR REPLACE TRIGGER energy_command_refuse_change
-            BEFORE UPDATE OR DELETE ON energy_command
-            FOR EACH ROW EXECUTE FUNCTION energy_command_refuse_change();
-
-            CREATE OR REPLACE TRIGGER energy_command_refuse_truncate
-            BEFORE TRUNCATE ON energy_command
-            FOR EACH STATEMENT EXECUTE FUNCTION energy_command_refuse_change();
         """)
+        refuse_changes(self.env.cr, "energy_command", "energy_command_refuse_change")
         return result
 
     def _note_unreached(self, evidence, error):

@@ -63,6 +63,16 @@ class EnergyDocument(models.AbstractModel):
         if any(document.state != "draft" for document in self):
             raise UserError(_("A document that is done or cancelled stays as it is."))
 
+    def _check_not_done(self):
+        """:raise UserError: it was carried out or cancelled; said to who confirms it again"""
+        if self.state != "draft":
+            raise UserError(_("%s was carried out or cancelled already.", self.display_name))
+
+    def _check_has_come(self, moment):
+        """:raise UserError: the moment (naive UTC) from which it counts lies in the future"""
+        if moment > clock.now(self.env.cr):
+            raise UserError(_("The moment lies in the future: confirm the document when it comes."))
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_done(self):
         if any(document.state == "done" for document in self):

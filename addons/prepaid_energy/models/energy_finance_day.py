@@ -76,17 +76,13 @@ class EnergyFinanceDay(models.Model):
     def action_open_entries(self):
         """Open the balance entries that these figures sum up."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(
-            action,
-            domain=[
+        return self.env["energy.wallet.entry"]._open(
+            [
                 ("wallet_id", "=", self.wallet_id.id),
                 ("local_date", "=", self.local_date),
                 ("kind", "=", self.kind),
                 ("category", "=", self.category),
                 ("method_id", "=", self.method_id.id),
                 ("user_id", "=", self.user_id.id),
-            ],
+            ]
         )

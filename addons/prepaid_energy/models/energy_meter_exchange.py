@@ -114,12 +114,10 @@ class EnergyMeterExchange(models.Model):
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     def _check_possible(self):
-        if self.state != "draft":
-            raise UserError(_("%s was carried out or cancelled already.", self.display_name))
+        self._check_not_done()
         if self.account_id.state not in ("active", "suspended"):
             raise UserError(_("%s is not open.", self.account_id.display_name))
-        if self.moment > clock.now(self.env.cr):
-            raise UserError(_("The moment lies in the future: confirm the document when it comes."))
+        self._check_has_come(self.moment)
         new = self.new_meter_id
         if new.commodity != self.commodity or new.site_id != self.site_id:
             raise UserError(_("The new meter measures something else, or stands on another site."))

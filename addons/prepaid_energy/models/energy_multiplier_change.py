@@ -228,12 +228,10 @@ class EnergyMultiplierChange(models.Model):
 
     def _check_possible(self):
         supply = self.supply_id
-        if self.state != "draft":
-            raise UserError(_("%s was carried out or cancelled already.", self.display_name))
+        self._check_not_done()
         if self.account_id.state not in ("active", "suspended"):
             raise UserError(_("%s is not open.", self.account_id.display_name))
-        if self.moment > clock.now(self.env.cr):
-            raise UserError(_("The moment lies in the future: confirm the document when it comes."))
+        self._check_has_come(self.moment)
         if self.moment < supply.start_at or (supply.end_at and self.moment >= supply.end_at):
             raise UserError(
                 _(
@@ -330,14 +328,10 @@ class EnergyMultiplierChange(models.Model):
     def action_open_entries(self):
         """Open the use entries of the months that this document changed."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(
-            action,
-            domain=[
+        return self.env["energy.wallet.entry"]._open(
+            [
                 ("account_id", "=", self.account_id.id),
                 ("kind", "=", "use"),
                 ("note", "in", [month[:7] for month, _amount in self.consequence or []]),
-            ],
+            ]
         )

@@ -294,10 +294,7 @@ class EnergyReading(models.Model):
         """Open the balance entries that charged the use around this reading."""
         self.ensure_one()
         usage = self._usage()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("unit_id", "in", usage.unit_id.ids)])
+        return self.env["energy.wallet.entry"]._open([("unit_id", "in", usage.unit_id.ids)])
 
     def action_open_usage(self):
         """Open the use of the day of this reading."""

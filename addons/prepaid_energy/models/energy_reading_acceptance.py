@@ -33,6 +33,18 @@ STRANGER = Verdict("held", "stranger")
 BY_HAND = frozenset({"typed", "import"})
 
 
+def by_band(bands):
+    """Return the band registers that were read, by column.
+
+    :param bands: the values of BANDS from the first on, as Decimal, text or None
+    """
+    return {
+        band: Decimal(register)
+        for band, register in zip(BANDS, bands, strict=False)
+        if register is not None
+    }
+
+
 class EnergyReading(models.Model):
     """The steps *accept* and store: each reading is judged against its neighbours, and kept."""
 
@@ -61,6 +73,7 @@ class EnergyReading(models.Model):
         first, last = min(moments), max(moments)
         latest, neighbours, estimated = self._neighbours(rows, list(facts), first, max(last, now))
         set_aside = self._set_aside(list(facts), first, last)
+        registers = self._registers_before(rows, latest, neighbours)
         multipliers = multipliers or {}
         stored, queue, overtaken, differing = [], [], set(), {}
         current = site = company = limits = newest = known = None
@@ -83,6 +96,10 @@ class EnergyReading(models.Model):
                     same = known
                 elif previous is None or known.moment > previous.moment:
                     previous = known
+            counted = before = None
+            if bands and meter in registers:
+                counted = by_band(bands)
+                before = registers[meter].get(previous and previous.moment)
             verdict = judge(
                 total,
                 moment,
@@ -92,6 +109,8 @@ class EnergyReading(models.Model):
                 limits,
                 now,
                 multiplier=multipliers.get((meter, moment)) if multipliers else None,
+                bands=counted,
+                previous_bands=before,
             )
             if meter in strangers and verdict.state != "duplicate":
                 verdict = STRANGER
@@ -105,6 +124,8 @@ class EnergyReading(models.Model):
                     # What changes for the meter begins at its first new reading's neighbour.
                     queue.append((meter, previous.moment if previous else moment))
                 known = moment, total
+                if meter in registers:
+                    registers[meter][moment] = counted
                 if following is None and meter in estimated:
                     overtaken.add(meter)
             elif verdict.state == "duplicate":
@@ -137,6 +158,62 @@ class EnergyReading(models.Model):
             # sudo: findings belong to the flow, whoever delivers readings
             self.env["energy.meter.finding"].sudo()._sync_multipliers(multipliers, differing)
         return counts
+
+    def _registers_before(self, rows, latest, neighbours):
+        """Look up the band registers that those of the rows are compared with.
+
+        :param latest, neighbours: as `_neighbours` returns them
+        :return: dict of meter id to a dict of moment to the registers as `by_band` returns them,
+            for the meters whose use goes by them
+        """
+        registers = {
+            meter: {}
+            for meter in self._by_meter({meter for meter, *_rest, bands, _ in rows if bands})
+        }
+        if not registers:
+            return registers
+        places = set()
+        for meter, moment, *_rest in rows:
+            if meter in registers:
+                newest = latest.get(meter)
+                if newest is None or newest.moment > moment:
+                    newest = neighbours[meter, moment][0]
+                if newest is not None:
+                    places.add((meter, newest.moment))
+        if places:
+            for meter, moment, *bands in self.env.execute_query(
+                SQL(
+                    """
+                SELECT r.meter_id, r.moment, %s
+                  FROM %s
+                  JOIN energy_reading_data r ON r.meter_id = v.meter AND r.moment = v.moment
+                       AND r.state = 'accepted'
+                """,
+                    SQL(", ").join(SQL(f"r.{band}::text") for band in BANDS),
+                    values(sorted(places), meter="int", moment="timestamp"),
+                )
+            ):
+                registers[meter][moment] = by_band(bands)
+        return registers
+
+    def _by_meter(self, meter_ids):
+        """Return the meters whose use goes, or went, into rate periods by their own registers.
+
+        :rtype: set of int
+        """
+        if not meter_ids:
+            return set()
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT DISTINCT s.meter_id FROM energy_supply s
+              JOIN energy_supply_term t ON t.supply_id = s.id AND t.band_source = 'meter'
+             WHERE s.meter_id = ANY(%s::int[])
+            """,
+                array(meter_ids),
+            )
+        )
+        return {meter for (meter,) in rows}
 
     def _set_aside(self, meters, first, last):
         """Return which readings of these meters came before and were not accepted.

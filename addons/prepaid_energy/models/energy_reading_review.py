@@ -9,7 +9,7 @@ from odoo.tools import SQL, format_datetime
 from .. import clock
 from ..bulk import copy_rows, values
 from ..engine import History, Refusal, Row, judge
-from .energy_reading_acceptance import STORED
+from .energy_reading_acceptance import BANDS, STORED, by_band
 
 DECIDED = ("is_baseline", "origin", "note", "decided_by_id", "decided_at")
 # So many accepted readings after the last one that is decided about are looked at first.
@@ -209,7 +209,7 @@ class EnergyReading(models.Model):
             SQL(
                 """
             SELECT v.meter, h.moment IS NULL, r.id, r.moment, r.total::text, r.state, r.reason,
-                   r.expected, r.is_baseline, r.decided_by_id, s.id IS NOT NULL, r.origin
+                   r.expected, r.is_baseline, r.decided_by_id, s.id IS NOT NULL, r.origin, %s
               FROM %s
               LEFT JOIN LATERAL (
                    SELECT moment FROM energy_reading_data
@@ -230,15 +230,17 @@ class EnergyReading(models.Model):
                       AND r.moment IN (s.start_at, s.end_at) LIMIT 1) s ON r.state = 'accepted'
              ORDER BY v.meter, r.moment, r.id
             """,
+                SQL(", ").join(SQL(f"r.{band}::text") for band in BANDS),
                 values(spans, meter="int", low="timestamp", high="timestamp"),
                 ACCEPTED_AFTER - 1,
                 everything,
             )
         )
+        by_meter = self._by_meter(set(chosen))
         found = defaultdict(list)
         complete = {}
         for meter, is_all, number, moment, total, state, reason, expected, *rest in rows:
-            is_baseline, decided_by, is_stated, origin = rest
+            is_baseline, decided_by, is_stated, origin, *bands = rest
             complete[meter] = is_all
             found[meter].append(
                 Row(
@@ -252,6 +254,7 @@ class EnergyReading(models.Model):
                     decided=decided_by is not None,
                     stated=is_stated,
                     origin=origin,
+                    bands=by_band(bands) if meter in by_meter else None,
                 )
             )
         return {

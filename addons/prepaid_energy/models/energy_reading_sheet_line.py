@@ -303,8 +303,7 @@ class EnergyReadingSheetLine(models.Model):
         self._check_draft()
 
     def _check_draft(self):
-        if any(line.sheet_id.state != "draft" for line in self):
-            raise UserError(_("A document that is done or cancelled stays as it is."))
+        self.sheet_id._check_draft()
 
     @api.model
     def get_import_templates(self):

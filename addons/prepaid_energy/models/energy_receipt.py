@@ -7,6 +7,7 @@ from odoo.tools import SQL, format_datetime
 
 from .. import clock
 from ..engine import chinese_amount
+from ..kept_rows import refuse_changes
 
 # First key of the advisory locks ("rece"); numbers are drawn one transaction after the other.
 QUEUE = 0x72656365
@@ -93,15 +94,8 @@ class EnergyReceipt(models.Model):
                 RAISE EXCEPTION 'Receipts are never changed or deleted.'
                       USING ERRCODE = 'restrict_violation';
             END $$;
-
-            CREATE OR REPLACE TRIGGER energy_receipt_refuse_change
-            BEFORE UPDATE OR DELETE ON energy_receipt
-            FOR EACH ROW EXECUTE FUNCTION energy_receipt_refuse_change();
-
-            CREATE OR REPLACE TRIGGER energy_receipt_refuse_truncate
-            BEFORE TRUNCATE ON energy_receipt
-            FOR EACH STATEMENT EXECUTE FUNCTION energy_receipt_refuse_change();
         """)
+        refuse_changes(self.env.cr, "energy_receipt", "energy_receipt_refuse_change")
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -334,7 +328,4 @@ class EnergyReceipt(models.Model):
     def action_open_entry(self):
         """Open the balance entry that this receipt is for."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("key", "=", self.entry_key)])
+        return self.env["energy.wallet.entry"]._open([("key", "=", self.entry_key)])

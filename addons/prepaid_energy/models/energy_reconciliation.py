@@ -177,11 +177,9 @@ class EnergyReconciliation(models.Model):
 
     def action_open_not_booked(self):
         """Open the balance entries of these accounts that are not in the books."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
+        return self.env["energy.wallet.entry"]._open(
+            [("account_id", "in", self.ids), ("is_booked", "=", False)]
         )
-        domain = [("account_id", "in", self.ids), ("is_booked", "=", False)]
-        return dict(action, domain=domain)
 
     def action_open_entries(self):
         """Open the balance entries of these accounts."""

@@ -119,7 +119,4 @@ class EnergyShift(models.Model):
 
     def action_open_entries(self):
         """Open the balance entries of these shifts."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("shift_id", "in", self.ids)])
+        return self.env["energy.wallet.entry"]._open([("shift_id", "in", self.ids)])

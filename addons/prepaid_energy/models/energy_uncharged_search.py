@@ -1,9 +1,8 @@
-from datetime import timedelta
-
 from odoo import models
 from odoo.tools import SQL
 
 from .. import clock
+from .energy_reading_acceptance import RECENT
 from .energy_uncharged import RESPONSIBLE
 
 # What each cause is numbered by in the ids of rows; ids of one cause are those of its supplies or
@@ -11,8 +10,6 @@ from .energy_uncharged import RESPONSIBLE
 STEP = 16
 # Hours without a reading after which a meter counts as silent, where the company has no own figure.
 SILENT_HOURS = 24
-# How far back a meter's latest reading is looked for first.
-RECENT = timedelta(days=31)
 
 
 class EnergyUncharged(models.Model):

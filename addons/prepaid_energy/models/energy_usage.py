@@ -105,10 +105,7 @@ class EnergyUsage(models.Model):
 
     def action_open_entries(self):
         """Open the balance entries that charge this use."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("unit_id", "in", self.unit_id.ids)])
+        return self.env["energy.wallet.entry"]._open([("unit_id", "in", self.unit_id.ids)])
 
     def action_open_readings(self):
         """Open the readings of the days of this use."""

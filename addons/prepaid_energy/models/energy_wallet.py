@@ -238,10 +238,7 @@ class EnergyWallet(models.Model):
 
     def action_open_entries(self):
         """Open the entries of these balances."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
-        )
-        return dict(action, domain=[("wallet_id", "in", self.ids)])
+        return self.env["energy.wallet.entry"]._open([("wallet_id", "in", self.ids)])
 
     def action_verify(self):
         """Check the chains of these balances' entries, and say what was found."""

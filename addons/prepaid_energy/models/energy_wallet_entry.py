@@ -2,6 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..kept_rows import refuse_changes
 from .energy_wallet import ENTRY_COLUMNS, entry_hash
 
 KINDS = [
@@ -109,15 +110,8 @@ class EnergyWalletEntry(models.Model):
                                 'post a reversal or an adjustment instead.'
                       USING ERRCODE = 'restrict_violation';
             END $$;
-
-            CREATE OR REPLACE TRIGGER energy_entry_refuse_change
-            BEFORE UPDATE OR DELETE ON energy_wallet_entry
-            FOR EACH ROW EXECUTE FUNCTION energy_entry_refuse_change();
-
-            CREATE OR REPLACE TRIGGER energy_entry_refuse_truncate
-            BEFORE TRUNCATE ON energy_wallet_entry
-            FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change();
         """)
+        refuse_changes(self.env.cr, "energy_wallet_entry", "energy_entry_refuse_change")
 
     @api.depends("account_id.name", "kind", "number")
     @api.depends_context("lang")
@@ -143,6 +137,14 @@ class EnergyWalletEntry(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):
         raise UserError(_("Balance entries are never deleted. Post a reversal instead."))
+
+    @api.model
+    def _open(self, domain):
+        """Return the action that lists the entries of a domain."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.action_energy_wallet_entry"
+        )
+        return dict(action, domain=domain)
 
     @api.model
     def _broken_links(self, wallet_ids=None):

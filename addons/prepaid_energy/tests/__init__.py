@@ -4,6 +4,7 @@ from . import (
     test_accounting,
     test_agreement,
     test_balance_request,
+    test_band_registers,
     test_book_properties,
     test_booking,
     test_bulk,

@@ -1,9 +1,11 @@
 from datetime import timedelta
+from functools import partial
 
 import psycopg2
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..kept_rows import refuse_changes
 from ..models.energy_command_attempt import EnergyCommandAttempt
 from ..models.energy_command_delivery import EnergyCommand as Delivery
 from ..models.energy_command_delivery import Evidence
@@ -52,6 +54,27 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
         command._confirm("01 03", HERE)
         self.env["energy.command"]._take(self.meter.ids)
         return self.env["energy.command"].search([("meter_id", "=", self.meter.id)], order="id")
+
+    def test_an_end_is_noted_once(self):
+        """Who lost the connection while committing does it again."""
+
+        def check(end):
+            order = self.cut()
+            order._sent("01 10", HERE)
+            for _time in range(2):
+                getattr(order, end)("as it came", evidence=HERE)
+            outcomes = order.attempt_ids.mapped("outcome")
+            self.assertEqual(outcomes, ["written", order.state])
+            self.assertEqual(order.state, {"_confirm": "confirmed", "_fail": "failed"}[end])
+
+        for end in ("_confirm", "_fail"):
+            with self.subTest(end=end), self.env.cr.savepoint(flush=False) as savepoint:
+                self.holds(
+                    partial(check, end),
+                    (getattr(Delivery, end), "if self.state ==", "if 0 and self.state =="),
+                )
+                savepoint.rollback()
+            self.env.invalidate_all()
 
     def assertTold(self):
         orders = self.live_through_orders()
@@ -187,9 +210,8 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
                 "AND to_jsonb(NEW) - ARRAY[{columns}] = to_jsonb(OLD) - ARRAY[{columns}]",
                 "AND {bool(columns)}",
             ),
-            (EnergyCommand.init, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
-            (EnergyCommandAttempt.init, "BEFORE UPDATE OR DELETE ON", "BEFORE DELETE ON"),
-            (EnergyCommandAttempt.init, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
+            (refuse_changes, "BEFORE UPDATE OR DELETE ON", "BEFORE DELETE ON"),
+            (refuse_changes, "BEFORE UPDATE OR DELETE ON", "BEFORE UPDATE ON"),
         )
 
     def test_orm_is_refused_too(self):

@@ -19,6 +19,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .. import rating_work
+from ..kept_rows import refuse_changes
 from ..models import (
     energy_balance_request_posting,
     energy_billing_invoice,
@@ -136,12 +137,12 @@ class TestLedgerProperties(LedgerCase):
         trigger = "BEFORE UPDATE OR DELETE ON"
         self.holds(
             check,
-            (entries.init, trigger, "BEFORE DELETE ON"),
-            (entries.init, trigger, "BEFORE UPDATE ON"),
+            (refuse_changes, trigger, "BEFORE DELETE ON"),
+            (refuse_changes, trigger, "BEFORE UPDATE ON"),
             (
-                entries.init,
-                "FOR EACH STATEMENT EXECUTE FUNCTION energy_entry_refuse_change()",
-                "FOR EACH STATEMENT WHEN (FALSE) EXECUTE FUNCTION energy_entry_refuse_change()",
+                refuse_changes,
+                "FOR EACH STATEMENT EXECUTE",
+                "FOR EACH STATEMENT WHEN (FALSE) EXECUTE",
             ),
         )
 

@@ -359,7 +359,6 @@ class EnergyTopUp(models.TransientModel):
 
     def action_open_entry(self):
         """Open the entry that was posted."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "prepaid_energy.action_energy_wallet_entry"
+        return dict(
+            self.env["energy.wallet.entry"]._open([("key", "=", self.entry_key)]), target="current"
         )
-        return dict(action, domain=[("key", "=", self.entry_key)], target="current")

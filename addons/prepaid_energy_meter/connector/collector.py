@@ -17,6 +17,10 @@ SETTLE_SECONDS = 5.0
 SETTLE_EVERY_SECONDS = 30.0
 #: Real seconds of rest after a settling that failed as a whole.
 REST_SECONDS = 5.0
+#: After storing and after settling it rests for so many times as long as that took, in real seconds
+#: at most: what comes meanwhile costs little more in one batch than each in its own, and orders
+#: find Python and the database free.
+REST_SHARE, LONGEST_REST = 2, 0.5
 
 
 class Collector:
@@ -59,7 +63,12 @@ class Collector:
         """Store until cancelled."""
         while True:
             await self._has_some.wait()
+            started = monotonic()
             await self.flush()
+            await self._rest_since(started)
+
+    async def _rest_since(self, started):
+        await asyncio.sleep(min(REST_SHARE * (monotonic() - started), LONGEST_REST))
 
     async def flush(self):
         """Store what has been gathered so far."""
@@ -96,8 +105,9 @@ class Collector:
         while True:
             self._is_settling = True
             self._to_settle.clear()
+            started = monotonic()
+            until = started + SETTLE_SECONDS
             try:
-                until = monotonic() + SETTLE_SECONDS
                 await self.database.call(store.settle, self.database.name, until)
                 if monotonic() >= until:
                     self._to_settle.set()
@@ -106,6 +116,7 @@ class Collector:
                 await asyncio.sleep(REST_SECONDS)
                 self._to_settle.set()
             self._is_settling = False
+            await self._rest_since(started)
             try:
                 async with asyncio.timeout(SETTLE_EVERY_SECONDS):
                     await self._to_settle.wait()
