@@ -61,7 +61,8 @@ def trip_sign(page, serial):
 
 
 def finding(page, serial, kind):
-    return page.locator("tr.o_data_row", has_text=serial).filter(has_text=kind)
+    kinds = page.locator("td[name=kind]", has_text=kind)
+    return page.locator("tr.o_data_row", has_text=serial).filter(has=kinds)
 
 
 def pay(page, serial, amount):
@@ -132,9 +133,9 @@ def test_what_is_wrong_at_a_meter_is_on_screen(demo, visit):
         (TRIPPED, "Tripped by the meter itself", "overload. No payment turns it on again"),
         (TRIPPED, "Command failed", "the meter itself turned supply off (Overload)"),
         (STUCK_RELAY, "Command failed", "it did not move"),
-        (STUCK_RELAY, "State differs", "Supply off is wanted, on is seen"),
+        (STUCK_RELAY, "State differs", "on is seen: the command failed"),
         (STUCK_VALVE, "Command failed", "reports a fault"),
-        (STUCK_VALVE, "State differs", "Supply off is wanted, on is seen"),
+        (STUCK_VALVE, "State differs", "on is seen: the command failed"),
         (STUCK_VALVE, "Device reports a fault", "The relay or valve reports a fault"),
         (SLOW_VALVE, "Off, but flowing", "0.4 m³"),
     ):

@@ -237,7 +237,8 @@ class TestScan(PropertyCase, FieldCommon):
             self.env.invalidate_all()
 
         self.holds(
-            check, (EnergyGatewayScanLine._verdict, "if others and self", "if False and self")
+            check,
+            (EnergyGatewayScanLine._verdict, "if self.also_ids and self", "if False and self"),
         )
 
     def test_who_may_scan(self):
