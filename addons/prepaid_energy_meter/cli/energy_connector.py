@@ -8,9 +8,6 @@ from odoo.modules.registry import Registry
 
 command_line = load_script("prepaid_energy/command_line.py", "prepaid_energy_command_line")
 _logger = logging.getLogger(__name__)
-# Threads that store and settle let the event loop in at least so often (seconds): an order passes
-# through it several times, and each time waited for Python's 5 ms.
-SWITCH_INTERVAL = 0.0005
 
 
 class EnergyConnector(Command):
@@ -27,7 +24,6 @@ class EnergyConnector(Command):
         options, database = command_line.parse(
             self, args, "Connector", ("--until-idle", until_idle)
         )
-        sys.setswitchinterval(SWITCH_INTERVAL)
         if "energy.gateway" not in Registry(database):
             sys.exit(f"The add-on prepaid_energy_meter is not installed on {database}")
         # Loaded only now: before, the add-ons' path is not known.

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import uuid
 
@@ -30,6 +31,9 @@ _logger = logging.getLogger(__name__)
 BEAT_SECONDS = 2.0
 #: Real seconds between two times at which it is kept how readings went.
 HEALTH_SECONDS = 60.0
+#: Threads that store and settle let the event loop in at least so often (seconds): an order passes
+#: through it several times, and each time would wait for Python's 5 ms.
+SWITCH_INTERVAL = 0.0005
 CHANNELS = ("energy_command", "energy_clock", "energy_field")
 
 
@@ -58,10 +62,13 @@ class Connector:
         thread = threading.current_thread()
         before = getattr(thread, "dbname", None)
         thread.dbname = self.dbname
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(self._main())
         finally:
+            sys.setswitchinterval(interval)
             thread.dbname = before
 
     async def _main(self):
