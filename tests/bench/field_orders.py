@@ -55,6 +55,8 @@ class Field:
         profile = profiles.create(
             {**values, "register_ids": [(0, 0, register) for register in registers]}
         )
+        # The entries name no journal: there is nothing to book.
+        env.ref("prepaid_energy.ir_cron_book_entries").active = False
         identity = database_identity(env.cr)
         site = env["energy.meter"].browse(population.meters[0]).site_id
         # Neither pace nor breaker: what is measured is the way, not the rules on it.
