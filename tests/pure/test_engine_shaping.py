@@ -7,7 +7,17 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine_cases import LAW, ZONES, decimals, every_day, tariff, tariffs, utc
+from engine_cases import (
+    ALL_DAYS,
+    ALL_MONTHS,
+    LAW,
+    ZONES,
+    decimals,
+    every_day,
+    tariff,
+    tariffs,
+    utc,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +25,7 @@ from engine import (
     Calendar,
     Point,
     Span,
+    Window,
     estimate,
     interpolate,
     local_date,
@@ -287,11 +298,31 @@ def test_shaping_moves_use_and_loses_none(zone, moment, hours, data):
     virtual = {point.moment for point in points}
     cells = split(whole, spans, zone, virtual=virtual)
     assert sum(cell.quantity for cell in cells) == rise
-    # A cell is marked where one of its bounds was not read: the same as on the straight line.
+    # A cell with use is marked where one of its bounds was not read, as on the straight line.
     straight = split([before, after], spans, zone)
-    assert [(c.date, c.band, c.interpolated) for c in cells] == [
-        (c.date, c.band, c.interpolated) for c in straight
-    ]
+    for cell, line in zip(cells, straight, strict=True):
+        assert (cell.date, cell.band) == (line.date, line.band)
+        if cell.quantity and line.quantity:
+            assert cell.interpolated == line.interpolated
+        assert cell.quantity or not cell.interpolated
+
+
+def test_a_cell_without_use_is_not_marked_on_either_line():
+    # One minute at peak in a day: 0.0005 kWh leave nothing for it, straight or shaped.
+    history = hourly(utc("Asia/Shanghai", 2025, 5, 19), 48, lambda _moment: Decimal(1))
+    before = history[-1]
+    after = Point(before.moment + timedelta(days=1), before.register + Decimal("0.0005"))
+    minute = Window("peak", ALL_MONTHS, ALL_DAYS, 12 * 60, 12 * 60 + 1)
+    prices = tariff({"peak": ["1"], "flat": ["1"]}, windows=(minute,), rest="flat")
+    spans = [Span(datetime(1900, 1, 1), None, Decimal(1), prices)]
+    points = shaped(before, after, history, SHANGHAI, PLAIN)
+    virtual = {point.moment for point in points}
+    for cells in (
+        split([before, after], spans, SHANGHAI),
+        split([before, *points, after], spans, SHANGHAI, virtual=virtual),
+    ):
+        [peak] = [cell for cell in cells if cell.band == "peak"]
+        assert (peak.quantity, peak.interpolated) == (0, False)
 
 
 @LAW

@@ -53,7 +53,7 @@ class Cell(NamedTuple):
     """The use of one local date in one band of one tariff version.
 
     ``interpolated`` tells that a register that bounds the cell was not read and lies in a gap
-    between readings longer than the marked gap.
+    between readings longer than the marked gap; where nothing was used nothing was interpolated.
     """
 
     date: date
@@ -136,7 +136,7 @@ def split(
                     if unread:
                         _mark(found, unread, outer, start, end, span, zone)
     return [
-        Cell(day, version, band, quantity, interpolated)
+        Cell(day, version, band, quantity, interpolated and quantity != 0)
         for (day, version, band), (quantity, interpolated) in found.items()
     ]
 
