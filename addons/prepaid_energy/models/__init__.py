@@ -57,6 +57,7 @@ from . import energy_supply_term
 from . import energy_supply_mark
 from . import energy_wallet
 from . import energy_wallet_turn
+from . import energy_task
 from . import energy_wallet_top_up
 from . import energy_billing_period
 from . import energy_billing_product

@@ -65,5 +65,6 @@ from . import (
     test_tariff_life,
     test_tariff_properties,
     test_tariff_templates,
+    test_task,
     test_uncharged,
 )
