@@ -147,6 +147,7 @@ from . import energy_tariff_version_consequence
 from . import energy_billing_line_explanation
 from . import energy_tariff_version_explanation
 from . import energy_checker
+from . import energy_checker_usage
 from . import energy_checker_invoices
 from . import energy_checker_books
 from . import energy_arrears
@@ -154,6 +155,7 @@ from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
 from . import energy_checker_estimates
+from . import energy_checker_nightly
 from . import energy_demo
 from . import energy_demo_tariffs
 from . import energy_demo_office

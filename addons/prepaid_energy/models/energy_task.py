@@ -36,8 +36,8 @@ class EnergyTask(models.AbstractModel):
         :param str task: what the pieces are remembered by
         :param list pieces: ids or names
         :param work: function of a piece; returns whether there is more of it to do
-        :param timedelta rest: pieces done within it, of real time, belong to the same round; nothing
-            is remembered if None
+        :param timedelta rest: real time within which what was done belongs to the same round;
+            nothing is remembered if None
         :param failed: function of a piece and the error that it raised, which is logged already
         :return: whether all pieces are done, and not only as many as there was time for
         """

@@ -11,6 +11,7 @@ from . import (
     test_chart,
     test_checker,
     test_checker_invoices,
+    test_checker_nightly,
     test_clock_bands,
     test_closing,
     test_command_evidence,
