@@ -34,6 +34,31 @@ class TestRoomList(EnergyCase):
         self.assertFalse(room.is_in_arrears)
         self.assertFalse(room.is_driven)
 
+    def test_what_was_just_written_is_read(self):
+        """Without a flush in between."""
+        rooms = self.env["energy.room"]
+        status = self.env["energy.meter.status"].search([("meter_id", "=", self.meter.id)])
+        for record, values, name, expected in (
+            (self.policy, {"overdraft": 60}, "is_in_arrears", False),
+            (status, {"power": 1.5}, "power", 1.5),
+            (status, {"supply_state": "off"}, "fee_state", "off"),
+            (self.meter.control_id, {"mode": "held_on"}, "fee_state", "held_on"),
+            (self.meter, {"active": False}, "active", False),
+            (
+                self.company,
+                {"currency_id": self.env.ref("base.EUR").id},
+                "currency_id.id",
+                self.env.ref("base.EUR").id,
+            ),
+        ):
+            self.env.flush_all()
+            with self.subTest(values), self.env.cr.savepoint() as savepoint:
+                rooms.browse(self.meter.id).mapped(name)
+                record.sudo().write(values)
+                rooms.invalidate_model(flush=False)
+                self.assertEqual(rooms.browse(self.meter.id).mapped(name), [expected])
+                savepoint.rollback()
+
     def test_row_in_arrears_is_found_whatever_its_mode(self):
         self.read(self.meter, START + timedelta(hours=5), "1")
         self.settle()
