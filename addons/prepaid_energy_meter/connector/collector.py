@@ -103,6 +103,11 @@ class Collector:
         self._is_storing = True
         try:
             kept, failed = await self._storing.do(keep, meters)
+        except Exception:
+            # Nothing can be stored: all of it is tried again.
+            self._snapshots, self._misses = batch + self._snapshots, misses + self._misses
+            self._has_some.set()
+            raise
         finally:
             self._is_storing = False
         for meter in failed:

@@ -109,11 +109,11 @@ class Connector:
             await self._work()
         finally:
             await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
-            await self.jobs.drain()
-            await self.desk.drain()
-            await self.collector.flush()
-            await self.desk.drain()
             try:
+                await self.jobs.drain()
+                await self.desk.drain()
+                await self.collector.flush()
+                await self.desk.drain()
                 await self._keep_health()
             finally:
                 await self.database.run(store.release, self.holder)

@@ -69,6 +69,7 @@ class Parts:
         """Do ``await work(list of items)``.
 
         :return: list of what ``work`` returned for each part; the items that failed, with the error
+        :raise Exception: nothing works, which is none of theirs
         """
         items = list(items)
         apart = [item for item in items if item in self._apart] if self._apart else []
@@ -77,17 +78,19 @@ class Parts:
         for part in (together, *([item] for item in apart)):
             if part:
                 await self._halve(work, part, results, failed)
+        if failed and not results and len(items) > 1:
+            raise next(iter(failed.values()))
+        for item, error in failed.items():
+            self._apart.add(item)
+            self.troubles.note(self.what % item, error)
         return results, failed
 
     async def _halve(self, work, items, results, failed):
         try:
             results.append(await work(items))
-        except Exception as error:  # noqa: BLE001 - told by `note`
+        except Exception as error:  # noqa: BLE001 - told by `do`
             if len(items) == 1:
-                [item] = items
-                failed[item] = error
-                self._apart.add(item)
-                self.troubles.note(self.what % item, error)
+                failed[items[0]] = error
                 return
         else:
             for item in self._apart.intersection(items):

@@ -95,8 +95,29 @@ class TestConnectorFaults(PropertyCase, FieldCommon):
         self.holds(
             self.check_deleted_meter,
             (Parts._halve, "results.append(await work(items))", "await work(items); return"),
-            (Parts._halve, "self._apart.add(item)", "raise"),
+            (Parts._halve, "failed[items[0]] = error", "raise"),
         )
+
+    def test_nothing_is_lost_where_nothing_can_be_stored(self):
+        broken = [True]
+
+        class Broken(OneTransaction):
+            async def run(self, function, *args, around_commit=None):
+                if broken:
+                    raise ValueError("bad")
+                return await super().run(function, *args)
+
+        desk = ToldDesk()
+        collector = Collector(Broken(self.env), desk)
+        now = clock.now(self.env.cr)
+        for meter in (self.meter.id, self.valve.id):
+            collector.snapshot(Snapshot(meter, now, Decimal(10)))
+        with self.assertRaisesRegex(ValueError, "bad"):
+            run(collector.flush())
+        self.assertFalse(collector.is_idle)
+        broken.clear()
+        run(collector.flush())
+        self.assertEqual((desk.has, desk.has_not), ([self.meter.id, self.valve.id], []))
 
     def test_deleted_meter_is_announced(self):
         gone = self.create_meter("FIELD-3", 3)
