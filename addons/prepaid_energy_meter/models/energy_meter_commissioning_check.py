@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..modbus.identity import bare_serial, same_serial
+
 CHECKS = [
     ("serial", "Serial number"),
     ("ct", "Current transformer (CT)"),
@@ -196,7 +198,7 @@ class EnergyMeterCommissioningCheck(models.Model):
             return "open", note or "type_serial"
         if typed != meter:
             return "mismatch", "other_name", {"name": self.sheet_id.meter_id.name}
-        if self.read_value and bare_serial(self.read_value) != typed:
+        if self.read_value and not same_serial(self.read_value, typed):
             return "mismatch", "other_meter"
         return "ok", note
 
@@ -305,8 +307,3 @@ def _number(text):
     except InvalidOperation:
         return None
     return value if value.is_finite() else None
-
-
-def bare_serial(serial):
-    """A serial number without what does not tell meters apart."""
-    return "".join((serial or "").split()).lstrip("0").upper()
