@@ -84,6 +84,12 @@ class EnergyMeterCommissioningCheck(models.Model):
             "no_switch": _("This meter cannot be switched."),
             "turn_off": _("Turn off and on with somebody in the room."),
             "under_way": _("The orders are under way."),
+            "turn_on": _("Turn the supply on again."),
+            "not_seen": _("Ask who is in the room what went off and came back, and press it."),
+            "elsewhere": _(
+                "Not this room went off, or not only: the address is another meter's, or the wires "
+                "are. Find out which, put it right, read again. Nothing is signed before."
+            ),
             "failed": "%(error)s",
         }
 
@@ -289,14 +295,18 @@ class EnergyMeterCommissioningCheck(models.Model):
         if not sheet.can_switch:
             return "none", "no_switch"
         off, on = sheet.off_command_id, sheet.on_command_id
-        if not sheet.room_person or not off or not on:
+        if sheet.room_seen == "no":
+            return "mismatch", "elsewhere"
+        if not sheet.room_person or not off:
             return "open", "turn_off"
         failed = (off | on).filtered(lambda c: c.state in ("failed", "expired", "overtaken"))
         if failed:
             return "mismatch", "failed", {"error": failed[0].error or failed[0].state}
         if (off | on).filtered(lambda command: command.state != "confirmed"):
             return "open", "under_way"
-        return self._compare(on.number > off.number)
+        if not on or on.number < off.number:
+            return "open", "turn_on"
+        return ("ok", "") if sheet.room_seen else ("open", "not_seen")
 
 
 def _number(text):
