@@ -32,6 +32,7 @@ from . import (
     energy_meter_profile_map,
     energy_meter_profile_scan,
     energy_meter_profile_shipped,
+    energy_meter_profile_signed,
     energy_meter_status,
     energy_register,
     energy_supply,
