@@ -34,6 +34,7 @@ from . import (
     energy_meter_profile_shipped,
     energy_meter_profile_signed,
     energy_meter_status,
+    energy_property,
     energy_register,
     energy_supply,
     res_config_settings,

@@ -20,7 +20,10 @@ CHECKS = [
 #: Typed from the plate or the display by whoever stands before the meter.
 TYPED = ("serial", "ct", "pt", "display")
 VOLTAGES = ("voltage", "voltage_l2", "voltage_l3")
-LOWEST_VOLTAGE, HIGHEST_VOLTAGE = Decimal(180), Decimal(260)
+#: What a phase may have of what it should.
+VOLTAGE_BAND = Decimal("0.80"), Decimal("1.15")
+#: What a phase should have behind a voltage transformer: 100 V / √3, up to 120 V between phases.
+BEHIND_TRANSFORMER = Decimal("57.7"), Decimal(120)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 #: kWh or m³ at the meter itself that may pass between the look at the display and the reading.
 DISPLAY_TOLERANCE = Decimal(2)
@@ -78,7 +81,13 @@ class EnergyMeterCommissioningCheck(models.Model):
             "type_display": _("Read the meter and type what its display shows."),
             "product": _("%(read)s × %(times)s = %(shown)s"),
             "read": _("Read the meter."),
-            "voltages": _("Each phase should have 180 to 260 V."),
+            "site_voltage": _(
+                "Each phase should have %(lowest)s to %(highest)s V, the site's %(nominal)s V."
+            ),
+            "transformer_voltage": _(
+                "Behind its voltage transformer (PT %(pt)s) each phase should have %(lowest)s to "
+                "%(highest)s V."
+            ),
             "clock": _("Ahead of the platform, at most 5 minutes."),
             "own_money": _("No money of its own: it is forced on or off by the platform only."),
             "no_switch": _("This meter cannot be switched."),
@@ -264,9 +273,26 @@ class EnergyMeterCommissioningCheck(models.Model):
         if not self.read_value:
             return "open", "read"
         shown = [_number(part) for part in self.read_value.replace("V", "").split("/")]
+        code, figures, least, most = self._expected_voltage()
+        lowest, highest = least * VOLTAGE_BAND[0], most * VOLTAGE_BAND[1]
         return self._compare(
-            all(LOWEST_VOLTAGE <= voltage <= HIGHEST_VOLTAGE for voltage in shown), "voltages"
+            all(lowest <= voltage <= highest for voltage in shown),
+            code,
+            {"lowest": f"{lowest:.0f}", "highest": f"{highest:.0f}", **figures},
         )
+
+    def _expected_voltage(self):
+        """Return how it is said, with its figures, and the least and most that is nominal (V)."""
+        sheet = self.sheet_id
+        line = sheet._line("pt")
+        pt = _number(line.typed_value) or _number(line.read_value) or Decimal(1)
+        if pt <= 1:
+            nominal = sheet.site_id.nominal_voltage
+            return "site_voltage", {"nominal": nominal}, Decimal(nominal), Decimal(nominal)
+        # Figures with the ratio included show the other side of the transformer.
+        times = pt if sheet.profile_id.figures == "primary" else 1
+        least, most = (voltage * times for voltage in BEHIND_TRANSFORMER)
+        return "transformer_voltage", {"pt": f"{pt:f}"}, least, most
 
     def _judge_clock(self):
         if "clock" not in self.sheet_id.profile_id.register_ids.mapped("meaning"):

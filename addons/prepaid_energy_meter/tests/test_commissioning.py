@@ -200,6 +200,34 @@ class TestCommissioning(PropertyCase, EnergyCase):
         self.assertIn("charged × 1, the plate says × 20", sheet._line("multiplier").finding)
         self.assertEqual(account.supply_ids.multiplier, 1)
 
+    def test_voltages(self):
+        """The site's voltage, or what a transformer leaves: 57.7 to 120 V, by its other side."""
+        primary = self.profile.copy({"figures": "primary"})
+        for mains, profile, pt, voltage, state, expected in (
+            # 184 to 264.5 V
+            (230, self.profile, "1", "184.0", "ok", "184 to 264 V, the site's 230 V"),
+            (230, self.profile, "1", "183.9", "mismatch", "184 to 264 V"),
+            (230, self.profile, "1", "264.6", "mismatch", "184 to 264 V"),
+            # 96 to 138 V
+            (120, self.profile, "1", "127.0", "ok", "96 to 138 V, the site's 120 V"),
+            (120, self.profile, "1", "231.0", "mismatch", "96 to 138 V"),
+            (230, self.profile, "100", "57.7", "ok", "(PT 100) each phase should have 46 to 138 V"),
+            (230, self.profile, "100", "231.0", "mismatch", "46 to 138 V"),
+            # 10 kV / 100 V: 5773 V between a phase and earth
+            (230, primary, "100", "5773.0", "ok", "4616 to 13800 V"),
+            (230, primary, "100", "57.7", "mismatch", "4616 to 13800 V"),
+        ):
+            with self.subTest(mains=mains, pt=pt, voltage=voltage):
+                self.site.nominal_voltage = mains
+                sheet = self.open_sheet(self.new_meter(self.number()))
+                sheet.meter_id.profile_id = profile
+                sheet.action_read()
+                self.type_plate(sheet, pt=pt)
+                sheet._fill({**FOUND, "voltage": voltage}, clock.now(self.env.cr))
+                line = sheet._line("phases")
+                self.assertEqual(line.state, state)
+                self.assertIn(expected, line.finding)
+
     def test_type_without_a_serial_register_says_so(self):
         water = self.make_meter(
             "W-1",

@@ -97,7 +97,7 @@ class TestProfileSigned(PropertyCase, FieldCommon):
         self.meter._take_over_commissioned("test")
         for column in ("source = 'x'", "control_on = '0x1111'"):
             self.env.cr.execute(
-                f"UPDATE energy_meter_profile SET {column} WHERE id = %s",  # noqa: S608
+                f"UPDATE energy_meter_profile SET {column} WHERE id = %s",
                 [self.power.id],
             )
             self.env.invalidate_all()
