@@ -576,6 +576,24 @@ def test_register_below_the_last_one_means_another_meter():
     run(test)
 
 
+@pytest.mark.parametrize(("shown", "state"), [(11600, "confirmed"), (11601, "failed")])
+def test_register_far_above_the_last_one_means_another_meter(shown, state):
+    async def test(field, server):
+        obey(server)
+        server.put_u32(1, 0, shown)
+        last, most = Decimal(100), Decimal(116)
+        field.bus.give_order(SupplyOrder(5, 1, "off", last_total=last, most_total=most))
+        await field.drain()
+        outcome = field.finished[0][1]
+        assert outcome.state == state, outcome.error
+        if state == "failed":
+            assert "more than can have passed since, up to 116.000" in outcome.error
+            assert "perhaps another meter" in outcome.error
+            assert server.writes == []
+
+    run(test)
+
+
 SERIAL = {"meaning": "serial", "address": 40, "type": "bcd_text", "words": 3, "polled": False}
 
 

@@ -122,6 +122,7 @@ class OrderDesk:
                     wanted=order["value"],
                     maybe_sent=order["state"] == "sent" or order["tries"] > 0,
                     last_total=order["last_total"],
+                    most_total=order["most_total"],
                     waited=order["tries"] > 0,
                 )
             )

@@ -6,6 +6,7 @@ may find the order carried out by another one.
 """
 
 import logging
+from datetime import timedelta
 from decimal import Decimal
 
 from odoo.addons.prepaid_energy.models.energy_command import WAITING
@@ -16,6 +17,13 @@ from .field import usable_profiles
 from .project_clock import look
 
 _logger = logging.getLogger(__name__)
+
+#: A register that goes on may have counted so many times the most per hour of its meter ...
+GENEROUS = 2
+#: ... since its last reading, or so long ago where that is later, ...
+AT_LEAST = timedelta(hours=1)
+#: ... and this beside, kWh or m³ at the meter itself: a coarse register's step.
+STEP = Decimal(1)
 
 
 def _mine(env, command_id, holder):
@@ -40,24 +48,44 @@ def _mine(env, command_id, holder):
 
 
 def take_orders(env, meter_ids):
-    """Return the next order of each of these meters, with the meter's last believed register."""
+    """Return the next order of each of these meters, with the meter's last believed register and
+    the most that it can show by now (None: no limit of the meter is known)."""
     orders = env["energy.command"]._take(meter_ids)
     if orders:
+        meters = {order["meter_id"] for order in orders}
         env.cr.execute(
             """
-            SELECT m.id, (SELECT r.total::text FROM energy_reading_data r
-                           WHERE r.meter_id = m.id AND r.state = 'accepted'
-                             AND r.source <> 'estimate'
-                           ORDER BY r.moment DESC LIMIT 1)
-              FROM energy_meter m WHERE m.id = ANY(%s)
+            SELECT m.id, r.total::text, energy_now() - r.moment
+              FROM energy_meter m
+              JOIN LATERAL (SELECT total, moment FROM energy_reading_data
+                             WHERE meter_id = m.id AND state = 'accepted' AND source <> 'estimate'
+                             ORDER BY moment DESC LIMIT 1) r ON TRUE
+             WHERE m.id = ANY(%s)
             """,
-            [[order["meter_id"] for order in orders]],
+            [list(meters)],
         )
-        totals = dict(env.cr.fetchall())
+        last = {meter: (Decimal(total), passed) for meter, total, passed in env.cr.fetchall()}
+        facts = env["energy.reading"]._meter_facts(last.keys()) if last else {}
         for order in orders:
-            total = totals.get(order["meter_id"])
-            order["last_total"] = None if total is None else Decimal(total)
+            total, passed = last.get(order["meter_id"], (None, None))
+            most = None
+            if total is not None:
+                _site, _company, limits = facts[order["meter_id"]]
+                most = _most(total, passed, limits)
+            order.update(last_total=total, most_total=most)
     return orders
+
+
+def _most(total, passed, limits):
+    """Return the most that a register can show so long after it showed ``total``.
+
+    :param Limits limits: of the meter, see :mod:`engine.acceptance`
+    :return: None where no limit is known
+    """
+    if limits.max_power is None:
+        return None
+    hours = Decimal(max(passed, AT_LEAST) / timedelta(hours=1))
+    return total + GENEROUS * limits.max_power * hours / limits.multiplier + STEP
 
 
 def take_jobs(env, gateway_ids, under_way, news, holder=""):

@@ -303,6 +303,11 @@ class ModbusDriver:
                 f"its register {value} lies below the last one {order.last_total}: "
                 "perhaps another meter answers"
             )
+        elif order.most_total is not None and value > order.most_total:
+            raise WrongMeter(
+                f"its register {value} lies above the last one {order.last_total} by more than can "
+                f"have passed since, up to {order.most_total:.3f}: perhaps another meter answers"
+            )
 
     async def _supply_state(self, meter: FieldMeter) -> "_Seen":
         """Read the state back, with the flags that lie in the same block."""

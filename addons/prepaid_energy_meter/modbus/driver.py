@@ -75,7 +75,8 @@ class SupplyOrder:
 
     ``maybe_sent``: an earlier attempt may have reached the device, so look first and write
     only when it is not in the wanted state. ``last_total``: the last believed register, where
-    one is known; a meter without a serial number to compare must not show less.
+    one is known; a meter without a serial number to compare must not show less. ``most_total``:
+    what it can show at most by now, where a limit of the meter is known.
     ``waited``: an earlier attempt waited as long as a valve may take; one that still seems to move
     stopped on its way.
     """
@@ -85,6 +86,7 @@ class SupplyOrder:
     wanted: Literal["on", "off"]
     maybe_sent: bool = False
     last_total: Decimal | None = None
+    most_total: Decimal | None = None
     waited: bool = False
 
 

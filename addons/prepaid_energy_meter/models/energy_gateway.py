@@ -117,6 +117,23 @@ class EnergyGateway(models.Model):
         # sudo: everybody may search for what everybody may see, not read the identities behind it
         return Domain("id", "in", self.sudo()._search(found))
 
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        """Override: by what the gateways may write, which no column holds."""
+        if groupby_spec != "armed":
+            return super()._read_group_groupby(alias, groupby_spec, query)
+        # Everybody sees what `_compute_armed` says, not the identities: no access is asked for.
+        armed, released = (
+            SQL.identifier(alias, name, to_flush=self._fields[name])
+            for name in ("armed_identity", "cut_release_identity")
+        )
+        return SQL(
+            "CASE WHEN COALESCE(%(armed)s, '') = '' THEN 'no' WHEN %(armed)s <> %(mine)s THEN"
+            " 'other' WHEN %(released)s IS DISTINCT FROM %(mine)s THEN 'on_only' ELSE 'all' END",
+            armed=armed,
+            released=released,
+            mine=database_identity(self.env.cr),
+        )
+
     @api.model_create_multi
     def create(self, vals_list):
         gateways = super().create(

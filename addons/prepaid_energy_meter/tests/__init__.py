@@ -21,6 +21,7 @@ from . import (
     test_probe,
     test_profile,
     test_profile_file,
+    test_profile_signed,
     test_scan,
     test_tariff_plan,
 )
