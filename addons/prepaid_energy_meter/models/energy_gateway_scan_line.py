@@ -9,6 +9,7 @@ class EnergyGatewayScanLine(models.Model):
 
     _name = "energy.gateway.scan.line"
     _description = "Unit found by a scan"
+    _inherit = ["energy.guarded"]
     _order = "scan_id, unit_id"
     _rec_name = "unit_id"
 

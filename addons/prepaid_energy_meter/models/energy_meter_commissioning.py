@@ -38,6 +38,7 @@ class EnergyMeterCommissioning(models.Model):
             "profile_id",
         }
     )
+    _given_fields = frozenset({"name", "serial", "gateway_id", "unit_id", "profile_id"})
 
     state = fields.Selection(
         selection_add=[("done", "Signed"), ("superseded", "Superseded"), ("cancelled",)],
@@ -144,11 +145,6 @@ class EnergyMeterCommissioning(models.Model):
     @api.model
     def _company_of(self, vals):
         return self.env["energy.meter"].browse(vals.get("meter_id")).company_id
-
-    def _has_flow_values(self):
-        return super()._has_flow_values() or bool(
-            self.probe_id or self.off_command_id or self.on_command_id or self.read_at
-        )
 
     @api.model_create_multi
     def create(self, vals_list):
