@@ -3,8 +3,6 @@ from odoo.addons.prepaid_energy.models.energy_command import WAITING
 from odoo.tools import SQL
 from psycopg2.extras import Json
 
-GATEWAY_KINDS = ("probe", "scan")
-
 
 class EnergyCommand(models.Model):
     """Orders that only a bus can carry out: to a gateway, and to set a meter's clock."""
@@ -44,17 +42,6 @@ class EnergyCommand(models.Model):
                 f"{command.gateway_id.name} #{command.number} {labels[command.kind]}"
             )
         return result
-
-    def _search_is_last(self, operator, value):
-        """Override of `prepaid_energy`: of a gateway's orders the last one of kind and unit."""
-        if operator != "in":
-            return NotImplemented
-        query = SQL(
-            "(SELECT max(id) FROM energy_command"
-            " GROUP BY meter_id, gateway_id, kind, arguments ->> 'unit')"
-        )
-        domain = [("id", "in", query)]
-        return domain if set(value) == {True} else ["!", *domain]
 
     @api.model
     def _command(self, orders):
