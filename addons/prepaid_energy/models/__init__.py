@@ -1,6 +1,7 @@
 # In the order in which the models build on each other.
 # ruff: noqa: I001
 from . import energy_clock
+from . import energy_guarded
 from . import res_company
 from . import res_company_invoicing
 from . import res_company_books

@@ -20,9 +20,10 @@ class EnergyGateway(models.Model):
 
     _name = "energy.gateway"
     _description = "Gateway"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "site_id, name"
     _check_company_auto = True
+    _flow_fields = frozenset({"armed_identity", "cut_release_identity", "last_number"})
 
     name = fields.Char(required=True, tracking=True)
     site_id = fields.Many2one(
@@ -136,16 +137,7 @@ class EnergyGateway(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        gateways = super().create(
-            [
-                {
-                    key: value
-                    for key, value in vals.items()
-                    if key not in ("armed_identity", "cut_release_identity")
-                }
-                for vals in vals_list
-            ]
-        )
+        gateways = super().create(vals_list)
         # sudo: the status row belongs to the connector, no user creates it
         self.env["energy.gateway.status"].sudo().create(
             [{"gateway_id": gateway.id} for gateway in gateways]
@@ -153,9 +145,14 @@ class EnergyGateway(models.Model):
         self._notify_field()
         return gateways
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if {"armed_identity", "cut_release_identity"}.intersection(names):
+            return _("A gateway is armed with its button.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
-        if not self.env.su and {"armed_identity", "cut_release_identity"} & vals.keys():
-            raise AccessError(_("A gateway is armed with its button."))
         result = super().write(vals)
         self._notify_field()
         return result

@@ -37,7 +37,9 @@ class EnergyMeterCommissioningCheck(models.Model):
 
     _name = "energy.meter.commissioning.check"
     _description = "Commissioning check"
+    _inherit = ["energy.guarded"]
     _order = "sheet_id, sequence, id"
+    _flow_fields = frozenset({"read_value", "state", "finding_code", "figures"})
 
     sheet_id = fields.Many2one(
         "energy.meter.commissioning", required=True, index=True, ondelete="cascade"

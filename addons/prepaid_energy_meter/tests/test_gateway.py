@@ -184,6 +184,33 @@ class TestGateway(PropertyCase, FieldCommon):
         ):
             self.gateway.copy()
 
+    def test_one_bus_has_one_gateway_however_its_address_is_spelled(self):
+        self.allow("192.0.2.0/24, 2001:db8::/32")
+        values = {"site_id": self.site.id, "port": 1502}
+        for first, second in (
+            ("192.0.2.77", " 192.0.2.77 "),
+            ("192.0.2.78", "::ffff:192.0.2.78"),
+            ("2001:db8::1", "[2001:0DB8:0:0::0001]"),
+            ("riser.example.com", "Riser.Example.COM. "),
+        ):
+            gateways = self.env["energy.gateway"]
+            gateway = gateways.create({**values, "name": "One", "host": first})
+            with (
+                self.subTest(host=second),
+                self.assertRaises(IntegrityError),
+                mute_logger("odoo.sql_db"),
+                self.env.cr.savepoint(),
+            ):
+                gateways.create({**values, "name": "Two", "host": second})
+            gateway.host = second
+            self.assertEqual((gateway.host, gateway._line().host), (first, first))
+
+    def test_gateway_shows_where_the_list_of_addresses_cannot_be_read(self):
+        self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "meters")
+        self.assertTrue(self.gateway.is_not_allowed)
+        with self.assertRaisesRegex(UserError, "no list of networks"):
+            self.gateway.host = "192.0.2.77"
+
     def test_serial_device_must_be_listed(self):
         with self.assertRaisesRegex(ValidationError, "has not listed"), self.env.cr.savepoint():
             self.serial()

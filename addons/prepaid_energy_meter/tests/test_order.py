@@ -110,8 +110,6 @@ class TestOrder(FieldCommon):
         command.action_order_again()
         again = self.env["energy.command"].search([("gateway_id", "=", self.gateway.id)], limit=1)
         self.assertEqual((again.number, again.arguments), (2, command.arguments))
-        self.assertTrue(again.is_last)
-        self.assertFalse(command.is_last)
 
     def test_only_engineers_order(self):
         for role in ("viewer", "cashier", "operator", "finance"):

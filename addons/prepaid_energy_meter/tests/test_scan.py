@@ -141,6 +141,27 @@ class TestScan(PropertyCase, FieldCommon):
         self.assertIn("not looked for", verdict(eastron.ids, **nothing)[1])
         self.assertEqual(verdict(three_phase.ids, profile=three_phase.id, serial=None)[0], "other")
 
+    def test_archived_meter_is_no_new_one(self):
+        meters = self.env["energy.meter"]
+        gone = meters.create({"name": "000 sn3", "property_id": self.room.id, "active": False})
+        former = meters.create({"name": "SN4", "property_id": self.room.id, "active": False})
+        present = meters.create({"name": "SN4", "property_id": self.room.id})
+        # Nobody is expected where a meter was.
+        self.create_meter("SN9", 5).active = False
+        scan = self.new_scan()
+        self.answer(scan, self.unit(3), self.unit(4), self.unit(5))
+        self.assertEqual(
+            self.verdicts(scan),
+            [(3, "archived", False), (4, "unassigned", True), (5, "new", True)],
+        )
+        self.assertEqual(scan.line_ids.mapped("meter_id"), gone | present)
+        self.assertNotIn(former, scan.line_ids.meter_id)
+        self.assertIn("000 sn3 has this serial number", scan.line_ids[0].finding)
+        scan.line_ids[0].is_chosen = True
+        scan.action_create_meters()
+        self.assertFalse(gone.active)
+        self.assertEqual(meters.search_count([("name", "ilike", "SN3")]), 0)
+
     def test_one_click_creates_what_is_new_and_nothing_twice(self):
         typed = self.env["energy.meter"].create({"name": "SN4", "property_id": self.room.id})
         scan = self.new_scan()
