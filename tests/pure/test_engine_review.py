@@ -62,6 +62,21 @@ def test_reset_is_accepted_with_what_follows_it():
     assert history.since == history.rows[1].moment
 
 
+@pytest.mark.parametrize(
+    ("meaning", "use"),
+    [("", 25), ("rollover", 25), ("anew", 0)],  # 1000 - 980 + 5; nothing is known
+)
+def test_a_fall_that_the_width_explains_may_be_none(meaning, use):
+    """A meter with three digits was replaced at 980; a person held what the new one shows."""
+    rows = [
+        Row(1, NOON, Decimal(980), "accepted"),
+        Row(2, NOON + timedelta(hours=1), Decimal(5), "held", "fell"),
+    ]
+    history = History(rows, WIDE, NOW, complete=True)
+    history.accept(rows[1], meaning=meaning)
+    assert history.use() == use
+
+
 def test_last_register_lies_after_the_one_before():
     history = collected(["100", "102", "1"])
     row = history.rows[2]

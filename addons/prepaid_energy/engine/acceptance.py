@@ -12,8 +12,9 @@ from .registers import Registers, band_steps
 from .rounding import CUTTING
 from .splitting import Point
 
-# A fall may be a rollover without a known maximum power only while the wrapped use stays below
-# this part of the register's range.
+# A fall is believed to be a rollover unasked only while the wrapped use stays within this part of
+# the register's range, whatever the power allows: a meter that was replaced or reset falls as well,
+# and given time enough any fall could be use.
 ROLLOVER_PART = Decimal("0.1")
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR = 3_600_000_000  # in microseconds
@@ -168,11 +169,11 @@ def _judge_step(
         if limits.modulus is None:
             return Verdict("held", fall, expected(one, other, limits))
         wrapped = _use(one, other, limits)
-        if limits.max_power is not None:
-            plausible = not _too_fast(wrapped, one.moment, other.moment, limits)
-        else:
-            plausible = wrapped <= limits.modulus * ROLLOVER_PART
-        return ACCEPTED if plausible else Verdict("held", fall, expected(one, other, limits))
+        if wrapped <= limits.modulus * ROLLOVER_PART and not _too_fast(
+            wrapped, one.moment, other.moment, limits
+        ):
+            return ACCEPTED
+        return Verdict("held", fall, expected(one, other, limits))
     if _too_fast(_use(one, other, limits), one.moment, other.moment, limits):
         return Verdict("held", "too_fast", expected(one, other, limits))
     return ACCEPTED
@@ -210,11 +211,12 @@ def _reach_after(previous: Point, reading: Point, limits: Limits) -> str:
     if most is None:
         return _at_least(previous.register)
     highest = previous.register + _floor(most)
-    if limits.modulus is not None and highest >= limits.modulus:
-        if most >= limits.modulus:
-            return f"0 - {_figure(limits.modulus)}"
-        return f"≥ {_figure(previous.register)} / ≤ {_figure(highest - limits.modulus)}"
-    return f"{_figure(previous.register)} - {_figure(highest)}"
+    if limits.modulus is None or highest < limits.modulus:
+        return f"{_figure(previous.register)} - {_figure(highest)}"
+    wrapped = min(highest, previous.register + limits.modulus * ROLLOVER_PART) - limits.modulus
+    if wrapped < 0:
+        return _at_least(previous.register)
+    return f"≥ {_figure(previous.register)} / ≤ {_figure(wrapped)}"
 
 
 def _reach_before(reading: Point, following: Point, limits: Limits) -> str:

@@ -104,14 +104,15 @@ class History:
             raise Refusal("accepted")
         self._check(row)
         before = self._before(row)
-        is_fall = self._is_fall(before, row)
-        baseline = row.baseline
-        if is_fall and not row.baseline:
-            if meaning == "anew":
-                baseline = True
-            elif meaning != "rollover":
+        # What the width explains, a person may know better.
+        is_lower = before is not None and row.point.register < before.point.register
+        begins_anew = is_lower and meaning == "anew"
+        is_fall = begins_anew or self._is_fall(before, row)
+        baseline = row.baseline or begins_anew
+        if is_fall and not baseline:
+            if meaning != "rollover":
                 raise Refusal("fell", before)
-            elif self.limits.modulus is None:
+            if self.limits.modulus is None:
                 raise Refusal("width", before)
         last = self._last_before(row, before, last_register) if baseline else None
         self._check_next(row, baseline, overrule, is_fall)
