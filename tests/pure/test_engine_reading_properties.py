@@ -83,6 +83,38 @@ def another_ratio_is_held():
     assert seen("110", "100", ratio=Decimal(100), multiplier=Decimal(200)) == "held multiplier"
 
 
+def the_multiplier_is_that_of_its_time():
+    """CT 10 became 50 at noon; 100 kW are 10 units an hour before and 2 after."""
+
+    def read(register, hour, previous, following=None, said=None):
+        limits = Limits(
+            None,
+            Decimal(50),
+            Decimal(100),
+            multipliers=((NOON - 100 * HOUR, Decimal(10)), (NOON, Decimal(50))),
+        )
+        points = [
+            point and Point(NOON + point[0] * HOUR, Decimal(point[1]))
+            for point in (previous, following, None)
+        ]
+        now = NOON + 9 * HOUR
+        verdict = judge(
+            Decimal(register), NOON + hour * HOUR, *points, limits, now, multiplier=said
+        )
+        return f"{verdict.state} {verdict.reason}".strip()
+
+    # Late: 50 kWh in each hour.
+    assert read("105", -2, (-3, "100"), (-1, "110")) == "accepted"
+    assert read("105", -2, (-3, "100"), (-1, "110"), Decimal(10)) == "accepted"
+    assert read("105", -2, (-3, "100"), (-1, "110"), Decimal(50)) == "held multiplier"
+    assert read("112", -2, (-3, "100"), (-1, "112")) == "held too_fast"
+    # An hour on either side of the change: 100 and 100 kWh.
+    assert read("122", 1, (-1, "110")) == "accepted"
+    # After it: 100 kWh, and 150.
+    assert read("124", 2, (1, "122"), None, Decimal(50)) == "accepted"
+    assert read("125", 2, (1, "122")) == "held too_fast"
+
+
 def the_time_of_the_server_rules():
     """R9: ten minutes, three hours, 2099, 1970."""
     assert seen("5", now=NOON - timedelta(minutes=4)) == "accepted"
@@ -243,7 +275,24 @@ DEFECTS = [
         "False",
     ),
     (a_spike_is_held_and_charged_across, acceptance._judge_between, "if not on_the_way", "if 0"),
-    (another_ratio_is_held, acceptance.judge, "multiplier != limits.multiplier", "False"),
+    (
+        another_ratio_is_held,
+        acceptance.judge,
+        "multiplier != limits.multiplier_at(moment)",
+        "False",
+    ),
+    (
+        the_multiplier_is_that_of_its_time,
+        Limits.multiplier_at,
+        "if since > moment:",
+        "if False:",
+    ),
+    (
+        the_multiplier_is_that_of_its_time,
+        Limits.least_multiplier,
+        "min([self.multiplier_at(start), *later])",
+        "self.multiplier_at(end)",
+    ),
     (the_time_of_the_server_rules, acceptance.judge, "moment > now +", "moment < now -"),
     (
         two_values_for_one_moment_leave_the_accepted_one,

@@ -168,16 +168,31 @@ class History:
         self._follow(new, strict=True)
         return new
 
+    def judge_anew(self, row: Row) -> None:
+        """Believe a held reading if it fits, now that why it was held is no longer so.
+
+        Otherwise it is held for what is still wrong with it.
+        """
+        if row.state != "held" or row.total is None:
+            return
+        verdict = self._verdict(row, self._before(row), self._after(row))
+        if verdict.state == "accepted":
+            row.state = "accepted"
+            self._follow(row, strict=False)
+        elif verdict.state == "held":
+            row.reason, row.expected = verdict.reason, verdict.expected
+
     def use(self) -> Decimal:
-        """Return the use between the accepted readings, before the multiplier."""
+        """Return the use between the accepted readings, by the multipliers of their time."""
         points = [row.point for row in self.rows if row.state == "accepted"]
         use = Decimal(0)
         for before, after in pairwise(points):
             if after.baseline:
                 continue
-            use += after.register - before.register
-            if after.register < before.register and self.limits.modulus is not None:
-                use += self.limits.modulus
+            step = after.register - before.register
+            if step < 0 and self.limits.modulus is not None:
+                step += self.limits.modulus
+            use += self.limits.used(step, before.moment, after.moment)
         return use
 
     # --- what a register cannot show -------------------------------------------------------
