@@ -152,8 +152,8 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
             self.check_another_multiplier_ends_it,
             (
                 EnergyMultiplierChange._set_terms,
-                "                break\n",
-                "                continue\n",
+                "break",
+                "continue",
             ),
         )
 
