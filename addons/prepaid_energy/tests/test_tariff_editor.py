@@ -297,6 +297,25 @@ class TestTariffMeters(TariffCase):
         self.assertEqual(version.action_open_meters()["domain"], [("id", "in", meter.ids)])
         self.assertFalse(meter.plan_capacity)
 
+    def test_meters_follow_hours_that_are_typed(self):
+        windows = [{"key": "peak", "hour_from": 0, "hour_to": 12}]
+        version = self.draft({"flat": [1], "peak": [2]}, windows=windows)
+        version.action_approve()
+        self.open_account(self.make_meter("H1"), tariff=version.tariff_id)
+        version.action_draft()
+        limits = PlanLimits(2, frozenset({"flat", "peak"}))
+        self.patch(
+            type(self.env["energy.meter"]),
+            "_plan_limits",
+            lambda meters: dict.fromkeys(meters.ids, limits),
+        )
+        with Form(version) as form:
+            self.assertEqual(form.holder_count, 1)
+            with form.window_ids.edit(0) as window:
+                window.month_to = "6"
+            # Two seasons; the meter holds one plan a year.
+            self.assertEqual(form.holder_count, 0)
+
     def test_what_a_meter_cannot_hold_is_named(self):
         version = self.draft(
             {"flat": [0.5], "peak": [1], "other_1": [2]},
