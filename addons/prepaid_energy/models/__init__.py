@@ -1,6 +1,7 @@
 # In the order in which the models build on each other.
 # ruff: noqa: I001
 from . import energy_clock
+from . import energy_guarded
 from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
@@ -55,6 +56,7 @@ from . import energy_account_change_closing
 from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_mark
+from . import energy_supply_tariff
 from . import energy_wallet
 from . import energy_wallet_turn
 from . import energy_task

@@ -39,6 +39,7 @@ from . import (
     test_partial,
     test_price_consequence,
     test_rating_charges,
+    test_rating_counter,
     test_rating_preview,
     test_rating_properties,
     test_rating_recount,

@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
 from ..models import energy_meter_finding, energy_meter_finding_search
+from ..models.energy_multiplier_change import EnergyMultiplierChange as Change
 from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from .planting import PropertyCase
 from .test_gap import DAY, HOUR, MARCH_2, GapCase
@@ -279,7 +280,12 @@ class TestFinding(GapCase, PropertyCase):
             }
         )
         change.action_show_consequence()
+        # 1 kWh twice, held until now
+        self.assertEqual(change.consequence, [["2026-03-01", "-0.20"]])
         change.action_confirm()
+        held.invalidate_recordset()
+        self.assertEqual((held.state, held.decided_by_id.id), ("accepted", False))
+        self.assertEqual(f"{account.balance:.2f}", "-0.30")
         self.assertEqual(read(3, "3", "2"), {"accepted": 1})
         self.settle()
         self.assertEqual(self.found(meter), [])
@@ -291,6 +297,7 @@ class TestFinding(GapCase, PropertyCase):
             self.check_multiplier,
             (Acceptance._ingest, "multiplier=multipliers.get((meter, moment))", "multiplier=None"),
             (Acceptance._ingest, 'if verdict.reason == "multiplier":', "if False:"),
+            (Change._apply, "if self._is_said():", "if False:"),
         )
 
     # --- closing by hand ----------------------------------------------------------------------
