@@ -137,11 +137,11 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
 
     def test_use_is_added_to_what_was_verified(self):
         checker = self.env["energy.checker"]
-        self.meter.write({"register_digits": 2, "max_power": 1000})
+        self.meter.write({"register_digits": 3, "max_power": 1000})
         self.assertEqual(self.night(), {})
         supply = self.account.supply_ids.id
         # On, past zero, and months later
-        for hour, total in ((40, "95"), (41, "20"), (24 * 80, "90")):
+        for hour, total in ((40, "995"), (41, "20"), (24 * 80, "90")):
             self.read(self.meter, START + hour * HOUR, total)
             self.settle()
             self.assertIn(supply, checker._still_fitting(), total)
@@ -151,8 +151,8 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
             [supply],
         )
         day, quantity, before = self.env.cr.fetchone()
-        # 70 up to the end of March's second day, and 25 + 25 + 70 later
-        self.assertEqual((str(day), quantity), ("2026-04-09", 190))
+        # 995 up to 2 March, 25 past zero, 70 later
+        self.assertEqual((str(day), quantity), ("2026-04-09", 1090))
         self.assertTrue(70 < before < quantity)
         # A correction of what is long verified does not fit: all is added up, and right.
         self.read(self.meter, START + 3 * HOUR, "40")
