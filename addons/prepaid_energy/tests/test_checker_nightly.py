@@ -2,7 +2,7 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..models import energy_checker_nightly, energy_wallet_entry
 from .common import START, EnergyCase
@@ -29,13 +29,7 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
             cls.settle()
         cls.wallet = cls.account.wallet_ids
         cls.first = cls.wallet._top_up(100, "till/1", cls.method)
-        cls.manager = new_test_user(
-            cls.env,
-            "night-manager",
-            "prepaid_energy.group_energy_manager",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
+        cls.manager = cls.new_user("manager", "night-manager")
 
     def plant(self, statement, *args, table="energy_wallet_entry"):
         self.env.flush_all()
@@ -228,20 +222,10 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
 
     def test_told_to_the_managers_of_the_company(self):
         other = self.env["res.company"].create({"name": "Other"})
-        values = {"company_id": self.company.id, "company_ids": [Command.set(self.company.ids)]}
-        group = "prepaid_energy.group_energy_manager"
-        limited = new_test_user(
-            self.env, "night-site", group, energy_site_ids=[Command.set(self.site.ids)], **values
-        )
-        gone = new_test_user(self.env, "night-gone", group, **values)
-        gone.active = False
-        new_test_user(
-            self.env,
-            "night-other",
-            group,
-            company_id=other.id,
-            company_ids=[Command.set(other.ids)],
-        )
+        bound = [Command.set(self.site.ids)]
+        limited = self.new_user("manager", "night-site", energy_site_ids=bound)
+        self.new_user("manager", "night-gone").active = False
+        self.new_user("manager", "night-other", other)
         self.break_register(self.meter)
         self.nightly()
         self.assertEqual(self.activities().user_id, self.manager)

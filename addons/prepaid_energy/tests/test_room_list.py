@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START, EnergyCase
 
@@ -11,13 +11,7 @@ class TestRoomList(EnergyCase):
         super().setUp()
         self.meter = self.make_meter("RL-1", driver="none")
         self.account = self.open_account(self.meter)
-        self.viewer = new_test_user(
-            self.env,
-            "room_list_viewer",
-            groups="prepaid_energy.group_energy_viewer",
-            company_id=self.company.id,
-            company_ids=self.company.ids,
-        )
+        self.viewer = self.new_user("viewer", "room_list_viewer")
 
     def room(self):
         self.env.invalidate_all()
