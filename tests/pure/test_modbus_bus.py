@@ -287,6 +287,28 @@ def test_dead_gateway_is_one_fault_and_no_meter_s():
     run(test)
 
 
+def test_order_that_finds_the_gateway_away_has_its_return_noticed():
+    """Nothing is due for hours: all the same the gateway is known to be back within its wait."""
+
+    async def test(field, server):
+        port = server.port
+        await server.__aexit__()
+        field.bus.give_order(SupplyOrder(7, 1, "off"))
+        await field.drain()
+        [(key, outcome)] = field.finished
+        assert (key, outcome.state, outcome.gateway_away) == (7, "untouched", True)
+        assert field.gateway == [(None, 1)]
+        assert field.bus.is_idle
+        server._server = await asyncio.start_server(server._serve, "127.0.0.1", port)
+        assert field.bus.seconds_to_next() <= LIMITS.gateway_wait(1) * 1.25
+        field.time.pass_(field.bus.seconds_to_next())
+        await field.drain()
+        assert field.gateway == [(None, 1), (True, 0)]
+        assert [snapshot.meter for snapshot in field.snapshots] == [1]
+
+    run(test)
+
+
 def test_half_open_gateway_is_noticed_when_no_meter_answers():
     async def test(field, server):
         silent(server, 1, 2, 3)

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import _, api, fields, models
 from odoo.tools import SQL
 
@@ -138,10 +140,7 @@ class EnergyMeterFinding(models.Model):
     @api.model
     def _cron_watch(self):
         """Scheduled action: compare supplies with what is wanted, and look for flow behind off."""
-        sites = self.env["energy.property"].search([("kind", "=", "site")])
-        for position, site in enumerate(sites):
-            self._watch(site)
-            self.env["ir.cron"]._commit_progress(1, remaining=len(sites) - position - 1)
+        self._each_site("watch", self._watch, timedelta(minutes=2))
 
     @api.model
     def _watch(self, site):

@@ -17,6 +17,7 @@ from .errors import (
     NoAnswer,
     NotHolder,
     Refused,
+    Unreachable,
     WrongAnswer,
 )
 from .identity import Identity, clock_of, multiplier_of, same_serial
@@ -193,7 +194,8 @@ class ModbusDriver:
             named = await self._named(meter, error)
             return Outcome("untouched" if passing else "failed", error=str(named))
         except FieldError as error:
-            return Outcome("untouched", error=str(error))
+            away = isinstance(error, Unreachable)
+            return Outcome("untouched", error=str(error), gateway_away=away)
         request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
         reason = await hooks.may_write(order, request)
         if reason:

@@ -101,6 +101,7 @@ class Outcome:
     - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
 
     ``frames``: what was exchanged. ``trip``: see ``Snapshot``, as the read-back shows it.
+    ``gateway_away``: it is the gateway that was not reached.
     """
 
     state: Literal["confirmed", "dropped", "untouched", "unknown", "failed"]
@@ -110,6 +111,7 @@ class Outcome:
     error: str = ""
     frames: Frames = NO_FRAMES
     trip: str | None = None
+    gateway_away: bool = False
 
 
 @dataclass(frozen=True)

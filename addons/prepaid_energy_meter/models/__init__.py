@@ -8,6 +8,7 @@ from . import (
     energy_field_health,
     energy_flag_rule,
     energy_gateway,
+    energy_gateway_attended,
     energy_gateway_commissioning,
     energy_gateway_hour,
     energy_gateway_line,

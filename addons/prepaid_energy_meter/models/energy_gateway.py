@@ -20,9 +20,10 @@ class EnergyGateway(models.Model):
 
     _name = "energy.gateway"
     _description = "Gateway"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "site_id, name"
     _check_company_auto = True
+    _flow_fields = frozenset({"armed_identity", "cut_release_identity", "last_number"})
 
     name = fields.Char(required=True, tracking=True)
     site_id = fields.Many2one(
@@ -45,12 +46,10 @@ class EnergyGateway(models.Model):
     meter_ids = fields.One2many("energy.meter", "gateway_id")
     meter_count = fields.Integer(compute="_compute_meter_count")
     status_id = fields.One2many("energy.gateway.status", "gateway_id")
-    is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
     misses = fields.Integer(related="status_id.misses")
     reads_good = fields.Integer(related="status_id.reads_good")
     reads_bad = fields.Integer(related="status_id.reads_bad")
-    lease_holder = fields.Char(related="status_id.lease_holder")
     armed_identity = fields.Char(
         readonly=True,
         copy=False,
@@ -138,16 +137,7 @@ class EnergyGateway(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        gateways = super().create(
-            [
-                {
-                    key: value
-                    for key, value in vals.items()
-                    if key not in ("armed_identity", "cut_release_identity")
-                }
-                for vals in vals_list
-            ]
-        )
+        gateways = super().create(vals_list)
         # sudo: the status row belongs to the connector, no user creates it
         self.env["energy.gateway.status"].sudo().create(
             [{"gateway_id": gateway.id} for gateway in gateways]
@@ -155,9 +145,14 @@ class EnergyGateway(models.Model):
         self._notify_field()
         return gateways
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if {"armed_identity", "cut_release_identity"}.intersection(names):
+            return _("A gateway is armed with its button.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
-        if not self.env.su and {"armed_identity", "cut_release_identity"} & vals.keys():
-            raise AccessError(_("A gateway is armed with its button."))
         result = super().write(vals)
         self._notify_field()
         return result
@@ -165,6 +160,20 @@ class EnergyGateway(models.Model):
     def unlink(self):
         self._notify_field()
         return super().unlink()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_without_orders_only(self):
+        # sudo: orders on sites that the user does not see are kept as well
+        with_orders = self.env["energy.command"].sudo().search([("gateway_id", "in", self.ids)])
+        if with_orders:
+            names = ", ".join(with_orders.gateway_id.mapped("name"))
+            raise UserError(
+                _(
+                    "What %s was ordered to do (probes, scans) is never deleted: archive the "
+                    "gateway instead.",
+                    names,
+                )
+            )
 
     @api.model
     def _notify_field(self):

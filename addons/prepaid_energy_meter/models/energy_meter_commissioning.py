@@ -44,6 +44,7 @@ class EnergyMeterCommissioning(models.Model):
             "room_seen_at",
         }
     )
+    _given_fields = frozenset({"name", "serial", "gateway_id", "unit_id", "profile_id"})
 
     state = fields.Selection(
         selection_add=[("done", "Signed"), ("superseded", "Superseded"), ("cancelled",)],
@@ -170,11 +171,6 @@ class EnergyMeterCommissioning(models.Model):
     @api.model
     def _company_of(self, vals):
         return self.env["energy.meter"].browse(vals.get("meter_id")).company_id
-
-    def _has_flow_values(self):
-        return super()._has_flow_values() or bool(
-            self.probe_id or self.off_command_id or self.on_command_id or self.read_at
-        )
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..modbus.identity import bare_serial, same_serial
+
 CHECKS = [
     ("serial", "Serial number"),
     ("ct", "Current transformer (CT)"),
@@ -35,7 +37,9 @@ class EnergyMeterCommissioningCheck(models.Model):
 
     _name = "energy.meter.commissioning.check"
     _description = "Commissioning check"
+    _inherit = ["energy.guarded"]
     _order = "sheet_id, sequence, id"
+    _flow_fields = frozenset({"read_value", "state", "finding_code", "figures"})
 
     sheet_id = fields.Many2one(
         "energy.meter.commissioning", required=True, index=True, ondelete="cascade"
@@ -211,7 +215,7 @@ class EnergyMeterCommissioningCheck(models.Model):
             return "open", note or "type_serial"
         if typed != meter:
             return "mismatch", "other_name", {"name": self.sheet_id.meter_id.name}
-        if self.read_value and bare_serial(self.read_value) != typed:
+        if self.read_value and not same_serial(self.read_value, typed):
             return "mismatch", "other_meter"
         return "ok", note
 
@@ -341,8 +345,3 @@ def _number(text):
     except InvalidOperation:
         return None
     return value if value.is_finite() else None
-
-
-def bare_serial(serial):
-    """A serial number without what does not tell meters apart."""
-    return "".join((serial or "").split()).lstrip("0").upper()

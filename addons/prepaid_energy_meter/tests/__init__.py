@@ -5,6 +5,7 @@ from . import (
     test_commissioning,
     test_connector_desk,
     test_connector_due,
+    test_connector_faults,
     test_cron,
     test_database,
     test_gateway,

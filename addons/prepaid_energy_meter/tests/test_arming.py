@@ -128,20 +128,13 @@ class TestArming(FieldCommon):
         identity = database_identity(self.env.cr)
         with self.assertRaises(AccessError):
             self.gateway.with_user(manager).write({"armed_identity": identity})
-        made = (
-            self.env["energy.gateway"]
-            .with_user(manager)
-            .create(
-                {
-                    "name": "Made armed",
-                    "site_id": self.site.id,
-                    "host": "192.0.2.99",
-                    "armed_identity": identity,
-                    "cut_release_identity": identity,
-                }
-            )
-        )
-        self.assertEqual(made.armed, "no")
+        gateways = self.env["energy.gateway"].with_user(manager)
+        values = {"name": "Made armed", "site_id": self.site.id, "host": "192.0.2.99"}
+        for name in ("armed_identity", "cut_release_identity"):
+            with self.assertRaises(AccessError):
+                gateways.create({**values, name: identity})
+        defaults = {"default_armed_identity": identity, "default_cut_release_identity": identity}
+        self.assertEqual(gateways.with_context(**defaults).create(values).armed, "no")
 
     def test_refused_order_fails_with_the_reason(self):
         command = self.order(self.meter, "on")

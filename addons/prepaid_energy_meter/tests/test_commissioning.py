@@ -1,11 +1,12 @@
 import struct
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo.addons.prepaid_energy import clock
 from odoo.addons.prepaid_energy.engine import credit
 from odoo.addons.prepaid_energy.models.energy_meter_control_situation import EnergyMeterControl
-from odoo.addons.prepaid_energy.tests.common import EnergyCase
+from odoo.addons.prepaid_energy.tests.common import START, EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
@@ -250,6 +251,46 @@ class TestCommissioning(PropertyCase, EnergyCase):
         sheet.invalidate_recordset()
         self.assertEqual((sheet.probe_state, sheet.probe_error), ("failed", "exception 02"))
         self.assertFalse(sheet.read_at)
+
+    def test_orders_that_end_unwritten_are_told_to_the_sheet(self):
+        meter = self.new_meter()
+        sheet = self.open_sheet(meter)
+        sheet.room_person = "Mr Lee"
+        room = sheet._line("room")
+        commands = self.env["energy.command"]
+
+        def overtake_on():
+            meter.control_id._order_by_person("on", "Asked for")
+            commands._take(meter.ids)
+
+        def drop_on():
+            meter.control_id._order_by_person("on", "Asked for")
+            sheet.on_command_id._check()
+
+        for end in (overtake_on, drop_on):
+            with self.subTest(end=end.__name__):
+                sheet.action_room_off()
+                sheet.action_room_on()
+                outbox.confirm(
+                    self.env,
+                    sheet.off_command_id.id,
+                    Outcome("confirmed", "off", "01 10", "01 03"),
+                )
+                self.assertEqual((room.state, room.finding_code), ("open", "under_way"))
+                end()
+                self.assertEqual((room.state, room.finding_code), ("mismatch", "failed"))
+        judged = []
+        with patch.object(
+            type(sheet), "_order_ended", lambda _self, command: judged.append(command.id)
+        ):
+            sheet.action_read()
+            first = sheet.probe_id
+            sheet.action_read()
+            commands._take_for_gateways(self.gateway.ids)
+            self.assertEqual((judged, first.state), (first.ids, "overtaken"))
+            self.set_clock(START + timedelta(minutes=30))
+            commands._take_for_gateways(self.gateway.ids)
+            self.assertEqual(judged, [first.id, sheet.probe_id.id])
 
     def test_room_is_not_turned_off_without_a_person_or_in_arrears(self):
         meter = self.new_meter()
