@@ -366,6 +366,7 @@ class Prices:
                     tariff=self._env["energy.tariff"].browse(tariff).name,
                     start=local_date(start, zone),
                 ),
+                tariff=tariff,
             )
         spans = []
         for position in range(first, len(starts)):
@@ -384,9 +385,11 @@ class RatingRefused(Exception):
     :param str cause: key of the reason, see `energy.settlement.problem`
     :param str text: the sentence, translated
     :param int meter: id of the meter whose use it is, or None
+    :param int tariff: id of the tariff that is to be mended, or None
     """
 
-    def __init__(self, cause, text, meter=None):
+    def __init__(self, cause, text, meter=None, tariff=None):
         super().__init__(text)
         self.cause = cause
         self.meter = meter
+        self.tariff = tariff
