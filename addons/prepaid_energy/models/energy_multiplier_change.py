@@ -173,9 +173,6 @@ class EnergyMultiplierChange(models.Model):
         """Override of `energy.document`: that of the supply."""
         return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
 
-    def _has_flow_values(self):
-        return super()._has_flow_values() or bool(self.consequence_at)
-
     def write(self, vals):
         result = super().write(vals)
         if not self.env.su:

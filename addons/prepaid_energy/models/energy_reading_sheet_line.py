@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, float_repr, format_datetime
 
 from .. import clock
@@ -13,12 +13,13 @@ from .energy_meter import UNITS
 UNUSUAL = 3
 # The usual use a day is that of so many days before the previous reading.
 USUAL_DAYS = 60
-FLOW_FIELDS = {"state", "result", "source"}
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class EnergyReadingSheetLine(models.Model):
     _name = "energy.reading.sheet.line"
+    _inherit = ["energy.guarded"]
+    _flow_fields = frozenset({"state", "result", "source"})
     _description = "Typed reading"
     _order = "sheet_id, property_id, meter_id, moment, id"
     _rec_name = "meter_id"
@@ -297,20 +298,22 @@ class EnergyReadingSheetLine(models.Model):
                 # lines one by one, and names those that are wrong.
                 raise ValueError(str(error)) from error
             raise
-        if not self.env.su and any(
-            line.state != "open" or line.source != "typed" for line in lines
-        ):
-            raise AccessError(_("The result of a line is written by “Confirm”."))
         lines._check_draft()
         if imported:
             # sudo: where a line comes from is not typed by hand
             lines.sudo().source = "import"
         return lines
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("The result of a line is written by “Confirm”.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
+        self._refuse_guarded(vals)
         if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("The result of a line is written by “Confirm”."))
             self._check_draft()
         return super().write(vals)
 

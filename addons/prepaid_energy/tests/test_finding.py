@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
@@ -53,6 +54,28 @@ class TestFinding(GapCase, PropertyCase):
             moment += HOUR
         self.env["energy.reading"]._ingest(rows)
         self.settle()
+
+    def test_a_site_that_fails_blinds_no_other(self):
+        sites = self.env["energy.property"].search([("kind", "=", "site")])
+        bad = self.site.copy({"name": "Bad", "supply_state": "watch"})
+        for name, looks in (("_cron_find", "_find"), ("_cron_watch", "_watch")):
+            seen = []
+
+            def look(_findings, site, seen=seen):
+                seen.append(site)
+                if site == bad:
+                    raise ValueError("no such zone")
+
+            with (
+                self.subTest(name),
+                patch.object(type(self.findings), looks, look),
+                patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *a, **k: 60),
+                self.assertLogs("odoo.addons.prepaid_energy.models.energy_task", "ERROR") as log,
+            ):
+                getattr(self.findings, name)()
+            self.assertEqual(set(seen), {*sites, bad})
+            self.assertEqual(len(log.output), 1)
+            self.assertIn("no such zone", log.output[0])
 
     # --- R4 -----------------------------------------------------------------------------------
 
