@@ -12,7 +12,6 @@
         "security/energy_rules.xml",
         "data/ir_sequence_data.xml",
         "data/ir_cron_data.xml",
-        "data/mail_activity_type_data.xml",
         "data/account_analytic_plan_data.xml",
         "data/mail_activity_type_data.xml",
         "data/energy_agreement_template_data.xml",

@@ -392,7 +392,7 @@ class Prices:
         parts = self._parts.get(place)
         if parts is None:
             starts = [(local_midnight(day, zone), key) for day, key in self._starts(tariff)]
-            ends = [moment for moment, _key in starts[1:]] + [end]
+            ends = [*(moment for moment, _key in starts), end][1:]
             parts = self._parts[place] = [
                 (max(start, low), min(end, high), key)
                 for (low, key), high in zip(starts, ends, strict=True)
