@@ -116,6 +116,7 @@ from . import energy_command_breaker
 from . import energy_command_pace
 from . import energy_settlement_queue
 from . import energy_settlement_problem
+from . import energy_settlement_problem_telling
 from . import energy_meter_exchange
 from . import energy_multiplier_change
 from . import energy_multiplier_change_supply
