@@ -51,8 +51,8 @@ class ResCompany(models.Model):
     )
     energy_estimate_after = fields.Integer(
         string="Estimate After (Hours)",
-        help="A meter silent for this long is charged by estimates from comparable days until it "
-        "answers again; then what was estimated is made good. 0: never.",
+        help="A meter without a reading for this long is charged by estimates from comparable "
+        "days until it answers again; then what was estimated is made good. 0: never.",
     )
 
     _check_energy_estimate_after = models.Constraint(

@@ -48,10 +48,6 @@ class TestSupply(PropertyCase, EnergyCase):
         cls.account = cls.open_account(cls.meter)
         cls.control = cls.meter.control_id
 
-    def use(self, hours, total):
-        self.read(self.meter, START + timedelta(hours=hours), total)
-        self.settle()
-
     def test_site_in_watch_decides_and_cuts_nobody(self):
         self.site.supply_state = "watch"
         self.use(1, "10")

@@ -138,7 +138,7 @@ class TestUncharged(EnergyCase):
         self.set_clock(START + 25 * HOUR)
         self.assertFalse(self.rows())
         self.set_clock(START + 26 * HOUR)
-        self.assertEqual(self.rows().mapped("cause"), ["silent"])
+        self.assertEqual(self.rows().mapped("cause"), ["no_reading"])
         self.company.energy_estimate_after = 48
         self.assertFalse(self.rows())
 

@@ -9,7 +9,7 @@ from odoo.addons.prepaid_energy.models.energy_meter_control_situation import Ene
 from odoo.addons.prepaid_energy.tests.common import START, EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..connector import outbox, store
 from ..modbus.driver import JobResult, Outcome, Snapshot
@@ -410,13 +410,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
         self.assertEqual(sheet.room_seen, "no")
 
     def test_signed_sheet_stays_as_it_is(self):
-        engineer = new_test_user(
-            self.env,
-            login="commissioner",
-            groups="base.group_user,prepaid_energy.group_energy_engineer",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        engineer = self.new_user("engineer", "commissioner")
         sheet = self.signed(self.new_meter()).with_user(engineer)
         with self.refused(UserError, "stays as it is"):
             sheet.note = "x"
@@ -428,13 +422,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
             sheet.unlink()
 
     def user_of(self, role):
-        return new_test_user(
-            self.env,
-            login=f"sign_{role}",
-            groups=f"base.group_user,prepaid_energy.group_energy_{role}",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        return self.new_user(role, f"sign_{role}")
 
     def test_who_may_sign(self):
         sheet = self.open_sheet(self.new_meter())
