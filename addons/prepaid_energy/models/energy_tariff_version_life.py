@@ -73,10 +73,7 @@ class EnergyTariffVersion(models.Model):
         """Open a draft with the parts of this version, from the next first of a month on."""
         self.ensure_one()
         taken = set(self.tariff_id.version_ids.mapped("date_from"))
-        site = self.env["energy.property"].search(
-            [("kind", "=", "site"), ("company_id", "=", self.company_id.id)], order="id", limit=1
-        )
-        day = max(site._today(), self.date_from)
+        day = max(self.company_id._energy_first_site()._today(), self.date_from)
         first = fields.Date.add(day, months=1, day=1)
         while first in taken:
             first = fields.Date.add(first, months=1)
