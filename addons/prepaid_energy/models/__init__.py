@@ -56,8 +56,10 @@ from . import energy_account_change_closing
 from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_mark
+from . import energy_supply_tariff
 from . import energy_wallet
 from . import energy_wallet_turn
+from . import energy_task
 from . import energy_wallet_top_up
 from . import energy_billing_period
 from . import energy_billing_product
@@ -147,6 +149,7 @@ from . import energy_tariff_version_consequence
 from . import energy_billing_line_explanation
 from . import energy_tariff_version_explanation
 from . import energy_checker
+from . import energy_checker_usage
 from . import energy_checker_invoices
 from . import energy_checker_books
 from . import energy_arrears
@@ -154,6 +157,7 @@ from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
 from . import energy_checker_estimates
+from . import energy_checker_nightly
 from . import energy_demo
 from . import energy_demo_tariffs
 from . import energy_demo_office

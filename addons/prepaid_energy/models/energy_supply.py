@@ -148,11 +148,6 @@ class EnergySupply(models.Model):
             "multiplier": 1,
         }
 
-    def _search_tariff_id(self, operator, value):
-        if operator not in ("in", "any"):
-            return NotImplemented
-        return [("term_ids.tariff_id", operator, value)]
-
     @api.constrains("account_id", "meter_id")
     def _check_site(self):
         for supply in self:

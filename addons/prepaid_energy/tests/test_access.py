@@ -333,7 +333,12 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.price.consequence": {"action_confirm", "action_cancel", "action_open_lines"},
+    "energy.price.consequence": {
+        "action_confirm",
+        "action_cancel",
+        "action_open_lines",
+        "action_try_again",
+    },
     "energy.uncharged": {"action_open", "action_open_readings"},
     "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},

@@ -17,7 +17,7 @@ class EnergyCommand(models.Model):
         selection_add=[("stopped", "Stopped")], ondelete={"stopped": "cascade"}
     )
     gateway_id = fields.Many2one(
-        "energy.gateway", readonly=True, index="btree_not_null", ondelete="cascade"
+        "energy.gateway", readonly=True, index="btree_not_null", ondelete="restrict"
     )
 
     _gateway_number_uniq = models.UniqueIndex(

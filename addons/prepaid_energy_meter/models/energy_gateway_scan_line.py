@@ -2,7 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
-from .energy_meter_commissioning_check import bare_serial
+from ..modbus.identity import bare_serial, same_serial
 
 
 class EnergyGatewayScanLine(models.Model):
@@ -132,6 +132,14 @@ class EnergyGatewayScanLine(models.Model):
                 "number before anything is created."
             ),
             "other": _("%(expected)s is expected here, %(found)s answers."),
+            "other_type": _("%(expected)s is expected here, a %(type)s; a %(found)s answers."),
+            "not_its_type": _(
+                "%(expected)s is expected here, a %(type)s; what answers is none: probe it."
+            ),
+            "type_not_looked_for": _(
+                "%(expected)s is expected here, a %(type)s: that type was not looked for, so that "
+                "nothing shows whether it answers."
+            ),
             "moved": _("Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that."),
             "unknown": _("It answers, but as none of the chosen types: probe it."),
             "unassigned": _("Gets this address."),
@@ -159,9 +167,9 @@ class EnergyGatewayScanLine(models.Model):
         if self.doubled:
             return "doubled", here, "doubled", {"doubled": self.doubled}
         if here is not None:
-            if self.serial and bare_serial(self.serial) != bare_serial(here.name):
+            if self.serial and not same_serial(self.serial, here.name):
                 return "other", here, "other", {"expected": here.name, "found": self.serial}
-            return "known", here, ""
+            return self._verdict_by_type(here)
         if same is not None and not same.active:
             return "archived", same, "archived", {"meter": same.name}
         if same is not None and same.driver == "modbus":
@@ -179,6 +187,26 @@ class EnergyGatewayScanLine(models.Model):
             is_zero = float(self.total or 0) == 0
             return "new", None, "unsure_zero" if is_zero else "unsure"
         return "new", None, "also" if self.also_ids else "", others
+
+    def _verdict_by_type(self, here):
+        """Return as `_verdict` does what the type says that answers where a meter is expected.
+
+        A type that was not looked for may be the one that answers all the same, unless the device
+        bears the code of another one.
+        """
+        expected = here.profile_id
+        types = {"expected": here.name, "type": expected.name}
+        is_looked_for = expected in self.scan_id.profile_ids
+        if self.profile_id:
+            if expected in self.profile_id | self.also_ids:
+                return "known", here, ""
+            by_code = self.told_by == "type_code"
+            if is_looked_for or (by_code and expected.type_code != self.profile_id.type_code):
+                return "other", here, "other_type", {**types, "found": self.profile_id.name}
+        elif is_looked_for:
+            return "unknown", here, "not_its_type", types
+        # Its serial number is its own, where it has shown one.
+        return ("known", here, "") if self.serial else ("known", here, "type_not_looked_for", types)
 
     def _create_meter(self):
         """Create the meter of this line, or give the known one its address."""
