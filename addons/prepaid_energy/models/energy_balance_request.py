@@ -35,6 +35,7 @@ class EnergyBalanceRequest(models.Model):
             "decided_by_id",
             "decided_at",
             "shift_id",
+            "change_id",
         }
     )
     _given_fields = frozenset({"name", "requested_by_id"})
