@@ -121,6 +121,8 @@ class TestCollecting(FieldCommon):
 
     def test_order_comes_with_the_most_that_its_register_can_show(self):
         """5 kWh an hour at most; twice that, and 1 kWh beside."""
+        self.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
+        self.env["energy.clock"]._set(self.now, 0)
         self.meter.max_power = 5
         total = Decimal("100.00")
         for hours, most in ((10, "201"), (1, "111"), (0.25, "111")):
