@@ -91,10 +91,7 @@ class EnergySettlementProblem(models.Model):
 
     def action_try_again(self):
         """Settle these accounts again at once."""
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in ("operator", "engineer", "finance")
-        ):
+        if not self.env.user._is_energy("operator", "engineer", "finance"):
             raise AccessError(_("You do not have the right to settle again."))
         self.check_access("read")
         meters = self.account_id.supply_ids.meter_id

@@ -141,10 +141,7 @@ class EnergyOperation(models.TransientModel):
         """Refuse what may not, or cannot yet, be carried out."""
         if self.state == "done":
             raise UserError(_("This was carried out already."))
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in GROUPS[self.action]
-        ):
+        if not self.env.user._is_energy(*GROUPS[self.action]):
             _logger.info(
                 "User %s was refused the operation %s on meters %s",
                 self.env.uid,

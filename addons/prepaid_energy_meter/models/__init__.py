@@ -1,5 +1,6 @@
 # What other models build on comes first.
 # ruff: noqa: I001
+from . import energy_judged_line
 from . import energy_meter_profile_part
 from . import (
     energy_command,

@@ -25,6 +25,7 @@ class EnergyMeterCommissioning(models.Model):
     _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "id desc"
 
+    _numbered_by = "meter_id"
     _flow_fields = frozenset(
         {
             "name",
@@ -167,10 +168,6 @@ class EnergyMeterCommissioning(models.Model):
     def _compute_opening_register(self):
         for sheet in self:
             sheet.opening_register = sheet._line("opening").read_value
-
-    @api.model
-    def _company_of(self, vals):
-        return self.env["energy.meter"].browse(vals.get("meter_id")).company_id
 
     @api.model_create_multi
     def create(self, vals_list):
