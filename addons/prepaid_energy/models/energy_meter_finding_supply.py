@@ -65,6 +65,10 @@ class EnergyMeterFinding(models.Model):
             ),
             "state_on_failed": _("Supply off is wanted, on is seen: the command failed."),
             "state_off_failed": _("Supply on is wanted, off is seen: the command failed."),
+            "state_unclear": _(
+                "Neither on nor off is seen: not all phases are switched, or a valve stands "
+                "half-way."
+            ),
             "flowing": _("Supply is off, yet it counted %(used)s %(unit)s since."),
             "flowing_power": _("Supply is off, yet %(power)s %(power_unit)s flow."),
             "device_fault": _("The relay or valve reports a fault."),
@@ -113,7 +117,8 @@ class EnergyMeterFinding(models.Model):
     def _differing(self, site):
         """Find the meters whose supply is seen otherwise than wanted, with no order under way.
 
-        What nobody ever ordered of a meter in service is on. A trip says its cause by itself, and
+        Neither on nor off is otherwise than wanted once something was ordered. What nobody ever
+        ordered of a meter in service is on. A trip says its cause by itself, and
         who works in service mode knows.
         """
         rows = self.env.execute_query(
@@ -125,7 +130,6 @@ class EnergyMeterFinding(models.Model):
               JOIN res_company company ON company.id = m.company_id
                    AND company.energy_state_minutes > 0
               JOIN energy_meter_status st ON st.meter_id = m.id
-                   AND st.supply_state IN ('on', 'off')
               JOIN energy_meter_control c ON c.meter_id = m.id
               LEFT JOIN %s s ON s.meter_id = m.id
               LEFT JOIN LATERAL (
@@ -136,6 +140,7 @@ class EnergyMeterFinding(models.Model):
                      FROM energy_command WHERE meter_id = m.id AND kind = 'supply') o ON TRUE
              WHERE m.site_id = %s AND m.active AND m.can_switch
                AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END) <> st.supply_state
+               AND (st.supply_state IN ('on', 'off') OR o.done_at IS NOT NULL)
                AND o.is_waiting IS NOT TRUE AND NOT EXISTS (
                    SELECT 1 FROM energy_service_mode v
                      JOIN energy_property place ON place.id = v.property_id
@@ -152,9 +157,15 @@ class EnergyMeterFinding(models.Model):
             )
         )
         return {
-            meter: (since, f"state_{seen}_failed" if has_failed else f"state_{seen}", {})
+            meter: (since, self._difference(seen, has_failed), {})
             for meter, since, seen, has_failed in rows
         }
+
+    @staticmethod
+    def _difference(seen, has_failed):
+        if seen not in ("on", "off"):
+            return "state_unclear"
+        return f"state_{seen}_failed" if has_failed else f"state_{seen}"
 
     def _flowing(self, site):
         """Find the meters that are off and through which power or water flows all the same.
