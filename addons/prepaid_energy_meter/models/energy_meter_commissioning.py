@@ -293,7 +293,11 @@ class EnergyMeterCommissioning(models.Model):
             raise UserError(_("Say who is in the room: only somebody there sees what goes off."))
         # sudo: an order in arrears is refused, whoever may see the balance
         control = self.sudo().meter_id.control_id
-        is_kept = control.mode == "held_on" or control._is_granted()
+        mode, granted = control.mode, control.granted_until
+        if mode == "forced_off":
+            # By this button, perhaps: then it is known what was before that.
+            mode, granted = self.mode_before, self.granted_before
+        is_kept = mode == "held_on" or (granted and granted > clock.now(self.env.cr))
         for situation in control._situations(meter_ids=self.meter_id.ids):
             terms, facts = situation.terms, situation.facts
             available = facts.balance + terms.overdraft
@@ -301,12 +305,9 @@ class EnergyMeterCommissioning(models.Model):
                 raise UserError(
                     _("The account is in arrears: what is turned off now could not be turned on.")
                 )
-        before = {"mode_before": control.mode, "granted_before": control.granted_until}
-        # Off already, by this button perhaps: what was before that is known, or does not come back.
-        known = {} if control.mode == "forced_off" else before
         self._order_supply("off", "off_command_id")
         # sudo: the orders and what they found are written by the flow only
-        self.sudo().write({"on_command_id": False, **known})
+        self.sudo().write({"on_command_id": False, "mode_before": mode, "granted_before": granted})
 
     def action_room_on(self):
         """Turn the supply on again, held on or granted as it was before."""

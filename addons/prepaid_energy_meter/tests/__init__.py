@@ -6,6 +6,7 @@ from . import (
     test_connector_desk,
     test_connector_due,
     test_cron,
+    test_cut_outcomes,
     test_database,
     test_gateway,
     test_health,

@@ -28,7 +28,7 @@ class Relay:
 
     :param moves: how many contacts move when they are told to
     :param says: what is raised instead of the acknowledgement of a write
-    :param reads: what is raised instead of the register that is compared before a write
+    :param reads: what is raised instead of every register but the relay's state
     :param is_silent: it answers nothing
     """
 
@@ -50,7 +50,7 @@ class Relay:
     async def read_exchange(self, _unit, _profile, block):
         if self.is_silent:
             raise NoAnswer("no answer in 1 s")
-        if self.reads and block.address == TOTAL:
+        if self.reads and block.address != FLAGS:
             raise self.reads
         flags = 0x0008 + sum(
             bit for bit, on in zip((0x2000, 0x4000), self.contacts, strict=True) if on
