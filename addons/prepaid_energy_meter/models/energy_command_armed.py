@@ -45,11 +45,13 @@ class EnergyCommand(models.Model):
     def _command(self, orders):
         """Override of `prepaid_energy`: say from the first moment what waits."""
         ids = super()._command(orders)
-        self.browse(ids)._wait_for_gateways()
+        if any(order["kind"] == "supply" for order in orders):
+            self.browse(ids)._wait_for_gateways()
         return ids
 
     def _check(self):
         """Override of `prepaid_energy`: the gateway may have been disarmed meanwhile."""
+        self.invalidate_recordset(flush=False)
         self._wait_for_gateways()
         return super()._check()
 
@@ -128,7 +130,10 @@ class EnergyMeterFinding(models.Model):
         """Override of `prepaid_energy`: people wait for supply behind a gateway."""
         result = super()._watch(site)
         gateways = self.env["energy.gateway"].search([("site_id", "=", site.id)])
-        waiting = gateways._waiting().filtered(lambda command: command.waits_for == "armed")
+        waiting = gateways._waiting()
+        # Who ordered while somebody else armed could not know.
+        waiting._wait_for_gateways()
+        waiting = waiting.filtered(lambda command: command.waits_for == "armed")
         found = {
             gateway.id: (min(here.mapped("created_at")), "armed", {"count": len(here)})
             for gateway, here in waiting.grouped(lambda c: c.meter_id.gateway_id).items()

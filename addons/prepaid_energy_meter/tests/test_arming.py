@@ -210,6 +210,13 @@ class TestArming(PropertyCase, FieldCommon):
         waiting = self.gateway.action_open_waiting()["domain"]
         self.assertFalse(self.env["energy.command"].search(waiting))
 
+    def test_what_was_ordered_while_somebody_armed_is_found_to_be_free(self):
+        self.gateway.action_arm()
+        order = self.order(self.meter, "on")
+        order._let_wait("armed")
+        self.env["energy.meter.finding"]._watch(self.site)
+        self.assertFalse(order.waits_for)
+
     def test_meter_behind_another_gateway_waits_for_that_one(self):
         order = self.order(self.meter, "on")
         other = self.gateway.copy({"name": "Riser 2", "host": "192.0.2.11"})

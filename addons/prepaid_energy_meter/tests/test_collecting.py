@@ -103,6 +103,7 @@ class TestCollecting(FieldCommon):
         self.assertEqual(command.state, "confirmed")
 
     def test_order_comes_with_the_last_believed_register(self):
+        self.gateway.action_arm()
         self.env["energy.reading"]._ingest(
             [
                 (self.meter.id, self.now - timedelta(hours=2), Decimal("500.25"), None, "poll"),
