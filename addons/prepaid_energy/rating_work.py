@@ -1,12 +1,12 @@
 """What rating works on: supplies, units of rating and prices, as values."""
 
-from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .engine import (
@@ -139,6 +139,29 @@ class Work:
                     addition = added
         return addition
 
+    def counts_from(self, unit, prices):
+        """Return the first moment whose use moves the tier counter of a unit, or None.
+
+        That is where the unit's own tier period and counter begin to price it: not the time under
+        a tariff without tiers, or with other tier periods.
+        """
+        low = max(self.start, local_midnight(unit.period_start, self.zone))
+        high = local_midnight(unit.period_end, self.zone)
+        if self.end is not None:
+            high = min(high, self.end)
+        for position, (since, tariff, *_rest) in enumerate(self.terms):
+            start, stop = max(low, since), high
+            if position + 1 < len(self.terms):
+                stop = min(stop, self.terms[position + 1][0])
+            if start >= stop:
+                continue
+            for moment, _end, key in prices.parts(tariff, start, stop, self.zone):
+                if prices.version(key).limits(unit.period_start.month) and unit.key == (
+                    self.unit_key(key, local_date(moment, self.zone), prices)
+                ):
+                    return moment
+        return None
+
     def is_counted_by(self, unit):
         """Whether a unit of this account and commodity has this supply's tier counter."""
         if unit.supply:
@@ -211,6 +234,14 @@ class Unit:
         if known is not None and known != flags:
             flags = tuple(one or other for one, other in zip(known, flags, strict=True))
         self.flags[place] = flags
+
+
+class Counter(NamedTuple):
+    """The tier counter of a unit: its first local day, what is added a month, limits by version."""
+
+    first_day: date
+    addition: Decimal
+    limits: dict
 
 
 @dataclass(slots=True)
@@ -301,6 +332,7 @@ class Prices:
             self._scope = lambda key: type(rating)._is_per_meter.__wrapped__(rating, key)
         self._versions = {}
         self._per_meter = {}
+        self._parts = {}
         self._spans = {}
         self._minimum = {}
         self._periods = {}
@@ -354,11 +386,23 @@ class Prices:
             spans = self._spans[key] = self._priced(tariff, start, end, zone, multiplier)
         return spans
 
+    def parts(self, tariff, start, end, zone):
+        """Return (start, end, key of the version in force) inside a time; none before the first."""
+        place = (tariff, start, end, zone)
+        parts = self._parts.get(place)
+        if parts is None:
+            starts = [(local_midnight(day, zone), key) for day, key in self._starts(tariff)]
+            ends = [moment for moment, _key in starts[1:]] + [end]
+            parts = self._parts[place] = [
+                (max(start, low), min(end, high), key)
+                for (low, key), high in zip(starts, ends, strict=True)
+                if max(start, low) < min(end, high)
+            ]
+        return parts
+
     def _priced(self, tariff, start, end, zone, multiplier):
-        starts = self._starts(tariff)
-        moments = [local_midnight(day, zone) for day, _key in starts]
-        first = bisect_right(moments, start) - 1
-        if first < 0:
+        parts = self.parts(tariff, start, end, zone)
+        if not parts or parts[0][0] > start:
             raise RatingRefused(
                 "price",
                 self._env._(
@@ -367,15 +411,7 @@ class Prices:
                     start=local_date(start, zone),
                 ),
             )
-        spans = []
-        for position in range(first, len(starts)):
-            low = max(start, moments[position])
-            high = min(end, moments[position + 1]) if position + 1 < len(starts) else end
-            if low >= end:
-                break
-            version = self.version(starts[position][1])
-            spans.append(Span(low, high, multiplier, version))
-        return spans
+        return [Span(low, high, multiplier, self.version(key)) for low, high, key in parts]
 
 
 class RatingRefused(Exception):

@@ -349,7 +349,7 @@ DEFECTS = [
         "by_month else self.month",
     ),
     (money_is_what_the_rules_say, rating._Segment.tiers, "lower = limit", "pass"),
-    (money_is_what_the_rules_say, rating._Unit.close_month, "start += segment.total", "pass"),
+    (money_is_what_the_rules_say, rating._Unit.close_month, "start += segment.counted", "pass"),
     (money_is_what_the_rules_say, rating._Days.change, "due(self.counter)", "due(start)"),
     (
         money_is_what_the_rules_say,

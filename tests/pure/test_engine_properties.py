@@ -125,7 +125,7 @@ DEFECTS = [
     (
         late_use_as_if_right_from_the_start,
         rating._Unit.close_month,
-        "start += segment.total",
+        "start += segment.counted",
         "pass",
     ),
     (

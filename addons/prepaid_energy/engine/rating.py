@@ -6,7 +6,8 @@ figures. So the money does not depend on how often, or in which pieces, use is r
 A unit is cut into segments: one a version where tiers are allocated "to_date" or "chronological",
 one a (version, month) where they are "proportional". Segments stand one behind the other in the
 order in which they were first used, and the tier counter runs through them: a segment with
-quantity Q behind segments that hold C takes from each tier what lies between C and C + Q. Inside a
+quantity Q behind segments that hold C takes from each tier what lies between C and C + Q. Use under
+a version without limits moves no counter: it stands in the first tier, whatever is used. Inside a
 segment every tier is shared over the (supply, band) cells by their share of Q. Therefore a day on
 which one band was used may shift the tiers of another.
 
@@ -184,7 +185,7 @@ class _Unit:
                 total = segment.due(start)
                 due = _plus(due, _plus(total, segment.due_before, -1), 1)
                 segment.due_before, segment.place = total, place
-            start += segment.total
+            start += segment.counted
         self.due[self.month] = due
 
     def segment(self, key: int) -> _Segment:
@@ -234,25 +235,26 @@ class _Unit:
         for segment in self.segments.values():
             if not affected:
                 if segment not in touched:
-                    start += segment.total
+                    start += segment.counted
                     continue
                 begin = start
             affected.append(segment)
             if segment.values is None:
                 segment.values = segment.rated(start)
-            start += segment.total
+            start += segment.counted
         if self.has_days:
             counter = start  # what all earlier days used
             for key, segment in zip(keys, touched, strict=True):
                 if isinstance(segment, _Days):
                     segment.counter = counter
-                counter += sum((use[cell] for cell in use if cell[1] == key), _ZERO)
+                if segment.limits:
+                    counter += sum((use[cell] for cell in use if cell[1] == key), _ZERO)
         for (supply, key, band), quantity in use.items():
             if quantity:
                 self.open[key].add(supply, band, quantity)
         for segment in affected:
             old, new = segment.change(begin)
-            begin += segment.total
+            begin += segment.counted
             key = segment.version.key
             for cell in new if old.keys() <= new.keys() else {**new, **old}:
                 old_quantity, old_amount = old.get(cell, _NOTHING)
@@ -306,6 +308,11 @@ class _Segment:
         self.total += quantity
 
     add_before = add
+
+    @property
+    def counted(self) -> Decimal:
+        """What the segment adds to the tier counter."""
+        return self.total if self.limits else _ZERO
 
     def change(self, start: Decimal) -> tuple[Values, Values]:
         """Return the values before and after what was added last."""

@@ -1,4 +1,4 @@
-from odoo import _, models
+from odoo import Command, _, models
 from odoo.exceptions import UserError
 
 
@@ -19,7 +19,7 @@ class EnergyAccount(models.Model):
             "context": {"default_account_id": self.id},
         }
 
-    def _add_meter(self, meter, tariff, multiplier, start_at, opening_register):
+    def _add_meter(self, meter, tariff, multiplier, start_at, opening_register, limit_addition=0.0):
         """Let one more meter serve this account.
 
         :param meter: `energy.meter` that serves nobody from `start_at` on
@@ -27,6 +27,7 @@ class EnergyAccount(models.Model):
         :param float multiplier: CT × PT
         :param datetime start_at: naive UTC, not before the account was opened
         :param float opening_register: in kWh or m³, before the multiplier
+        :param float limit_addition: in kWh or m³ a month, added to each tier limit
         :return: the supply
         :rtype: recordset of `energy.supply`
         :raise UserError: where something is missing, with all of it
@@ -49,8 +50,16 @@ class EnergyAccount(models.Model):
                     "meter_id": meter.id,
                     "start_at": start_at,
                     "opening_register": opening_register,
-                    "tariff_id": tariff.id,
-                    "multiplier": multiplier,
+                    "term_ids": [
+                        Command.create(
+                            {
+                                "since": start_at,
+                                "tariff_id": tariff.id,
+                                "multiplier": multiplier,
+                                "limit_addition": limit_addition,
+                            }
+                        )
+                    ],
                 }
             )
             .sudo(self.env.su)

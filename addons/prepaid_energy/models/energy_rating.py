@@ -7,9 +7,9 @@ from odoo.tools import SQL
 
 from ..bulk import array, values
 from ..crash_points import reached
-from ..engine import local_midnight, rate, rate_untiered, round_half_up, split
+from ..engine import rate, rate_untiered, round_half_up, split
 from ..local_time import local_date, month_first, month_last, month_name
-from ..rating_work import STANDING, Batch, Prices, RatingRefused, Unit, plus
+from ..rating_work import STANDING, Batch, Counter, Prices, RatingRefused, Unit, plus
 from .energy_wallet import Draft
 
 EXACT = Decimal("0.000000000001")
@@ -202,8 +202,8 @@ class EnergyRating(models.AbstractModel):
         days = sorted(unit.days.items())
         is_tiered = any(version.is_tiered for version in versions.values())
         if is_tiered:
-            limits = {key: self._limits(unit, version, batch) for key, version in versions.items()}
-            rated = rate(versions, unit.before, days, limits)
+            counter = self._counter(unit, versions, batch)
+            rated = rate(versions, unit.before, days, counter.limits)
             lines = rated.lines
         else:
             # Each day by itself: so a line never depends on the days rated with it.
@@ -243,20 +243,30 @@ class EnergyRating(models.AbstractModel):
         )
 
     @staticmethod
-    def _limits(unit, version, batch):
-        """Return the tier limits of a unit by a version: prorated where it begins late."""
-        supplies = batch.of(unit)
-        zone = supplies[0].zone
-        first = min(work.start for work in supplies if unit.supply in (0, work.supply))
-        # The addition is what the terms say when the counter begins.
-        own = [work for work in supplies if work.is_counted_by(unit)]
-        begin = max(local_midnight(unit.period_start, zone), first)
-        own = [work for work in own if work.end is None or work.end > begin]
-        begin = max(begin, min((work.start for work in own), default=begin))
-        addition = max((work.addition_at(begin) for work in own), default=ZERO)
-        return batch.prices.unit_limits(
-            version, unit.period_start, local_date(first, zone), addition
-        )
+    def _counter(unit, versions, batch):
+        """Return from when the tier counter of a unit runs, and the limits it is held to.
+
+        The first one that counts begins it for all; the addition is the highest that the terms then
+        say of those in service.
+
+        :param dict versions: the engine's versions of the unit's use, by key
+        :rtype: Counter
+        """
+        prices = batch.prices
+        own = [work for work in batch.of(unit) if work.is_counted_by(unit)]
+        begins = [moment for work in own if (moment := work.counts_from(unit, prices))]
+        first_day, addition = unit.period_start, ZERO
+        if begins:
+            begin = min(begins)
+            first_day = local_date(begin, own[0].zone)
+            addition = max(
+                work.addition_at(begin) for work in own if work.end is None or work.end > begin
+            )
+        limits = {
+            key: prices.unit_limits(version, unit.period_start, first_day, addition)
+            for key, version in versions.items()
+        }
+        return Counter(first_day, addition, limits)
 
     @staticmethod
     def _versions(unit, prices):

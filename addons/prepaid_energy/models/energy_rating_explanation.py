@@ -141,41 +141,35 @@ class EnergyRating(models.AbstractModel):
         """Return what the tier counter held before and after, and the limits it was held to."""
         if after is None:
             return []
+        versions = self._versions(after, batch.prices)
+        counter = self._counter(after, versions, batch)
         used = {True: ZERO, False: ZERO}
         for unit in (after, before):
             for day, cells in unit.days.items() if unit else ():
                 if month_first(day) <= month:
-                    used[unit is after] += sum(cells.values())
-        zone = batch.of(after)[0].zone
-        first = local_date(
-            min(work.start for work in batch.of(after) if after.supply in (0, work.supply)), zone
-        )
+                    used[unit is after] += sum(
+                        quantity
+                        for (_supply, version, _band), quantity in cells.items()
+                        if counter.limits.get(version)
+                    )
         return [
             {
                 "version": key,
                 "allocation": version.allocation,
                 "period_start": after.period_start,
                 "period_last": after.period_end - ONE_DAY,
-                "first_day": max(first, after.period_start),
-                "days": (after.period_end - max(first, after.period_start)).days,
+                "first_day": counter.first_day,
+                "days": (after.period_end - counter.first_day).days,
                 "whole": (after.period_end - after.period_start).days,
-                "addition": self._addition(after, batch),
+                "addition": counter.addition,
                 "limits": limits,
                 "tariff_limits": version.limits(after.period_start.month),
                 "before": used[False],
                 "after": used[True],
             }
-            for key, version in self._versions(after, batch.prices).items()
-            if (limits := self._limits(after, version, batch))
+            for key, version in versions.items()
+            if (limits := counter.limits[key])
         ]
-
-    @staticmethod
-    def _addition(unit, batch):
-        """Return what the terms add to each limit, a month of the tier period."""
-        begin = local_midnight(unit.period_start, batch.of(unit)[0].zone)
-        return max(
-            (work.addition_at(max(begin, work.start)) for work in batch.of(unit)), default=ZERO
-        )
 
     def _explained_supply(self, work, unit, since, prices):
         """Return the registers with which a supply's part of an entry begins and ends, and its use.

@@ -11,6 +11,7 @@ from . import (
     test_chart,
     test_checker,
     test_checker_invoices,
+    test_checker_nightly,
     test_clock_bands,
     test_closing,
     test_command_evidence,
@@ -38,6 +39,7 @@ from . import (
     test_partial,
     test_price_consequence,
     test_rating_charges,
+    test_rating_counter,
     test_rating_preview,
     test_rating_properties,
     test_rating_recount,
@@ -65,5 +67,6 @@ from . import (
     test_tariff_life,
     test_tariff_properties,
     test_tariff_templates,
+    test_task,
     test_uncharged,
 )

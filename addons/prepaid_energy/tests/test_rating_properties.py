@@ -139,9 +139,9 @@ class TestRatingOrder(PropertyCase, RatingCase):
         self.holds(
             self.order_does_not_matter(2, plan, start=11),
             (
-                EnergyRating._limits,
-                "first = min(work.start for work in supplies if unit.supply in (0, work.supply))",
-                "first = local_midnight(unit.period_start, zone)",
+                EnergyRating._counter,
+                "first_day = local_date(begin, own[0].zone)",
+                "pass",
             ),
             (Rows._load_before, "x.local_date < v.first_day", "x.local_date <= v.first_day"),
         )

@@ -196,12 +196,15 @@ class TestRatingRecount(PropertyCase, RatingCase):
             self.reads(meter, (31, "62"), (61, "122"))
             account.supply_ids.sudo()._set_tariff(year, self.day(10))
             self.settle()
-            # 20 x 0.50; the counter of the year began on 1 March: 306 kWh.
+            # 20 x 0.50; the counter of the year begins with its tariff, on 11 March: 296 days.
+            self.reads(meter, (92, "358"))
+            # 102 kWh before May: 194 x 2.00 + 42 x 3.00
             self.assertEqual(
                 self.units(account),
                 [
                     ("2026-01-01", "", "2026-03", "84.00"),
                     ("2026-01-01", "", "2026-04", "120.00"),
+                    ("2026-01-01", "", "2026-05", "514.00"),
                     ("2026-03-01", "", "2026-03", "10.00"),
                     ("2026-04-01", "", "2026-04", "0.00"),
                 ],
