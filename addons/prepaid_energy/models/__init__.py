@@ -107,6 +107,7 @@ from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_command_delivery
+from . import energy_command_wish
 from . import energy_command_attempt
 from . import energy_command_evidence
 from . import energy_cut_breaker

@@ -13,6 +13,7 @@ ACTIONS = [
     ("off", "Supply off"),
     ("hold", "Hold on"),
     ("prepaid", "Return to prepaid"),
+    ("again", "Order again"),
     ("set_tariff", "Set tariff"),
     ("go_live", "Go live"),
 ]
@@ -22,6 +23,7 @@ GROUPS = {
     "off": ("operator", "engineer"),
     "hold": ("operator", "engineer"),
     "prepaid": ("operator", "engineer"),
+    "again": ("operator", "engineer"),
     "set_tariff": ("manager",),
     "go_live": ("manager",),
 }

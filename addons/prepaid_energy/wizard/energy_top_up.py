@@ -286,10 +286,8 @@ class EnergyTopUp(models.TransientModel):
         reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
         if off:
             result = "\n".join(reasons) or _("Supply stays off.")
-        elif "service" in entry.command_ids.mapped("waits_for"):
-            result = (
-                _("Supply on has been ordered and waits.") + "\n" + entry.account_id.service_notice
-            )
+        elif waits := entry.command_ids._why_waiting():
+            result = "\n".join([_("Supply on has been ordered and waits."), *waits])
             return {"result": result, "stays_off": True}
         elif entry.command_ids:
             result = _("Supply on has been ordered.")

@@ -20,6 +20,7 @@ from . import (
     energy_gateway_scan_line,
     energy_gateway_status,
     energy_gateway_to_do,
+    energy_command_armed,
     energy_meter,
     energy_meter_clock,
     energy_meter_commissioned,
