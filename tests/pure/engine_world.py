@@ -214,14 +214,16 @@ def money_by_definition(world):
                 segment = segments.setdefault(place, defaultdict(Fraction))
                 for band, used in cells.items():
                     segment[band] += used
-                counter += sum(cells.values())
+                if limits:
+                    counter += sum(cells.values())
         counter = Fraction(0)
         for (key, _month), bands in segments.items():
             version = world.versions[key]
             limits = _limits(world, version, start)
             if version.allocation != "chronological" or not limits:
                 money += _priced(version, limits, counter, bands)
-            counter += sum(bands.values())
+            if limits:
+                counter += sum(bands.values())
         total += money
     return total
 

@@ -71,7 +71,8 @@ def expected_due(versions, days):
                 if in_tier:
                     price = Fraction(versions[key].prices[band, tier])
                     total += price * in_tier * quantity / volume
-        counter += volume
+        if versions[key].tier_limits:
+            counter += volume
     return total
 
 

@@ -39,6 +39,9 @@ class EnergySupplyTerm(models.Model):
     )
     # Few meters have a transformer before them; each reading asks which.
     _transformer_idx = models.Index("(supply_id) WHERE multiplier <> 1")
+    _check_addition = models.Constraint(
+        "CHECK (limit_addition >= 0)", "An addition to tier limits is zero or more."
+    )
     _check_multiplier = models.Constraint(
         "CHECK (multiplier > 0)", "The multiplier is more than zero."
     )

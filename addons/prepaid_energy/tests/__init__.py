@@ -27,6 +27,7 @@ from . import (
     test_invoice_life,
     test_invoicing,
     test_ledger,
+    test_limit_addition,
     test_mass_cut,
     test_meter_register,
     test_money_properties,
