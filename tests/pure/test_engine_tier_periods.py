@@ -166,6 +166,8 @@ def test_use_without_tiers_moves_no_counter(allocation):
     unit = rate(versions, [], days)
     assert unit.due == {date(2025, 5, 1): 60 + 500 + 40 + 2 * 20}
     # The same, settled day by day.
-    before = [(date(2025, 5, 1), 1, key, "flat", Decimal(used)) for key, used in ((1, 60), (2, 500))]
+    before = [
+        (date(2025, 5, 1), 1, key, "flat", Decimal(used)) for key, used in ((1, 60), (2, 500))
+    ]
     lines = rate(versions, before, days[2:]).lines
     assert [(line.tier, line.quantity, line.amount) for line in lines] == [(1, 40, 40), (2, 20, 40)]

@@ -19,9 +19,7 @@ class EnergyAccount(models.Model):
             "context": {"default_account_id": self.id},
         }
 
-    def _add_meter(
-        self, meter, tariff, multiplier, start_at, opening_register, limit_addition=0.0
-    ):
+    def _add_meter(self, meter, tariff, multiplier, start_at, opening_register, limit_addition=0.0):
         """Let one more meter serve this account.
 
         :param meter: `energy.meter` that serves nobody from `start_at` on

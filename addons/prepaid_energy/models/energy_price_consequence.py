@@ -39,9 +39,7 @@ class EnergyPriceConsequence(models.Model):
     currency_id = fields.Many2one(related="company_id.currency_id")
     version_ids = fields.Many2many("energy.tariff.version", readonly=True, string="Versions")
     tariff_id = fields.Many2one("energy.tariff", readonly=True, ondelete="cascade")
-    limit_addition = fields.Float(
-        string="Addition to Tier Limits", digits=(12, 3), readonly=True
-    )
+    limit_addition = fields.Float(string="Addition to Tier Limits", digits=(12, 3), readonly=True)
     meter_ids = fields.Many2many("energy.meter", readonly=True, string="Meters")
     since = fields.Datetime(string="Valid From", readonly=True)
     state = fields.Selection(

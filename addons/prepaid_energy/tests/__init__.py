@@ -38,6 +38,7 @@ from . import (
     test_pace,
     test_partial,
     test_price_consequence,
+    test_rating_arrival,
     test_rating_charges,
     test_rating_counter,
     test_rating_preview,

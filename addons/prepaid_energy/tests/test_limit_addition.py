@@ -124,7 +124,7 @@ class TestLimitAddition(PropertyCase, RatingCase):
 
         self.holds(
             check,
-            (EnergySupply._set_terms, '._add([(self.meter_id.id, since)])', "._add([])"),
+            (EnergySupply._set_terms, "._add([(self.meter_id.id, since)])", "._add([])"),
             (EnergyPriceConsequence._suppose, 'if self.kind == "addition":', "if False:"),
             (
                 EnergySupply._set_terms,

@@ -140,7 +140,10 @@ class TestRatingCounter(PropertyCase, RatingCase):
             for allocation in ("to_date", "proportional", "chronological"):
                 tariff = self.make_tariff(allocation, {"flat": ["0.500000"]}, allocation=allocation)
                 self.add_version(
-                    tariff, {"flat": ["0.500000", "1.000000"]}, limits=(100,), date_from="2026-03-16"
+                    tariff,
+                    {"flat": ["0.500000", "1.000000"]},
+                    limits=(100,),
+                    date_from="2026-03-16",
                 )
                 self.set_clock(START)
                 meter = self.make_meter(f"Y4 {allocation}")
