@@ -12,6 +12,7 @@
         "security/energy_rules.xml",
         "data/ir_sequence_data.xml",
         "data/ir_cron_data.xml",
+        "data/mail_activity_type_data.xml",
         "data/account_analytic_plan_data.xml",
         "data/energy_agreement_template_data.xml",
         "report/energy_agreement_report.xml",

@@ -3,7 +3,8 @@
 A crash point costs one dictionary look-up unless ``ENERGY_CRASH_POINT`` names it. Then, once the
 point has been reached as often as the optional count after the colon says
 (``entry_written:3``), the hit is written to the file named by ``ENERGY_CRASH_LOG`` and the process
-kills itself with SIGKILL: no ``finally``, no rollback, as if the plug had been pulled.
+kills itself with SIGKILL: no ``finally``, no rollback, as if the plug had been pulled. With
+``ENERGY_CRASH_SIGNAL=STOP`` it stops itself instead, until somebody has it go on.
 
 Where ``ENERGY_CRASH_WHEN`` names a file, only what is reached while that file exists is counted: so
 a test can choose what is under way.
@@ -26,6 +27,7 @@ POINTS = (
 
 _name, _, _count = os.environ.get("ENERGY_CRASH_POINT", "").partition(":")
 _armed = {_name: int(_count or 1)} if _name else {}
+_signal = signal.Signals[f"SIG{os.environ.get('ENERGY_CRASH_SIGNAL') or 'KILL'}"]
 _when = os.environ.get("ENERGY_CRASH_WHEN")
 if _name and _name not in POINTS:
     raise ValueError(
@@ -50,4 +52,4 @@ def reached(point: str) -> None:
             file.write(f"{point}\n")
             file.flush()
             os.fsync(file.fileno())
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), _signal)

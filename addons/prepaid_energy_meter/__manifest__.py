@@ -21,6 +21,7 @@
         "views/energy_meter_profile_views.xml",
         "report/energy_meter_commissioning_report.xml",
         "views/energy_meter_commissioning_views.xml",
+        "views/energy_property_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_command_views.xml",
         "views/energy_gateway_to_do_views.xml",

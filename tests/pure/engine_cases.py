@@ -32,6 +32,12 @@ def utc(zone: str, *local: int, fold: int = 0) -> datetime:
     return moment.astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
 
 
+def band_at(version: TariffVersion, day: date, minute: int) -> str:
+    """The band in force at a minute (0..1439, wall clock) of a local date; exactly one is."""
+    (band,) = (band for start, end, band in version.plan_of(day) if start <= minute < end)
+    return band
+
+
 def every_day(band: str, start: int, end: int) -> Window:
     """Return a window from hour to hour on all days of the year."""
     return Window(band, ALL_MONTHS, ALL_DAYS, start * 60, end * 60)

@@ -14,6 +14,8 @@ OPEN = Limits(modulus=None, multiplier=Decimal(1), max_power=None)
 WIDE = Limits(modulus=MILLION, multiplier=Decimal(1), max_power=None)
 # 12 kW are 12 kWh in an hour, and one more in the five minutes by which clocks may differ.
 STRONG = Limits(modulus=MILLION, multiplier=Decimal(1), max_power=Decimal(12))
+MONTHLY = Limits(modulus=Decimal(10**5), multiplier=Decimal(1), max_power=Decimal(55))
+WATER = Limits(modulus=Decimal(10**4), multiplier=Decimal(1), max_power=Decimal(5))
 CT = Limits(modulus=MILLION, multiplier=Decimal(40), max_power=Decimal(480))
 
 
@@ -62,6 +64,12 @@ def verdict(register, limits, previous=None, following=None, same=None, now=NOON
         ("12.5", STRONG, at(-1, "999999.5"), ("accepted", "")),
         ("12.51", STRONG, at(-1, "999999.5"), ("held", "fell")),
         ("99.99", STRONG, at(-1, "100"), ("held", "fell")),
+        # 31 days of 55 kW are 40,920 kWh, and over the end it would be 39,080: a new meter
+        ("80", MONTHLY, at(-24 * 31, "61000"), ("held", "fell")),
+        ("80", MONTHLY, at(-24 * 31, "90080"), ("accepted", "")),  # a tenth of the range
+        ("80", MONTHLY, at(-24 * 31, "90079.99"), ("held", "fell")),
+        # 60 days of 5 m3/h are 7,200, and over the end it would be 5,000
+        ("0", WATER, at(-24 * 60, "5000"), ("held", "fell")),
     ],
 )
 def test_against_the_reading_before(register, limits, previous, expected):
@@ -134,6 +142,9 @@ def test_a_spike_is_held_and_the_next_good_reading_charges_across_it():
         ("99", STRONG, at(-1, "100"), None, "100 - 113"),
         ("99", STRONG, at(-1, "999990.5"), None, "≥ 999990.5 / ≤ 3.5"),
         ("99", STRONG, at(-(10**6), "999990.5"), None, ""),
+        ("80", MONTHLY, at(-24 * 31, "61000"), None, "≥ 61000"),
+        ("8000", MONTHLY, at(-24 * 31, "95000"), None, "≥ 95000 / ≤ 5000"),
+        ("99999", MONTHLY, at(-24 * 31, "50000"), None, "50000 - 90924.583"),
         ("120", OPEN, at(-1, "100"), at(1, "110"), "100 - 110"),
         ("120", WIDE, at(-1, "999990"), at(1, "10"), "≥ 999990 / ≤ 10"),
         ("120", OPEN, None, at(1, "110"), "0 - 110"),

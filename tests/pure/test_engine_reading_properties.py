@@ -1,6 +1,6 @@
 """Which readings are believed and how they become use, each with planted defects.
 
-T7, T10, T11, R2-R4, R7, R9-R12 of the reliability list, as far as no database is needed.
+T7, T10, T11, R2, R3, R7, R9-R12 of the reliability list, as far as no database is needed.
 """
 
 from datetime import date, datetime, timedelta
@@ -18,7 +18,6 @@ from engine import (
     Point,
     Span,
     acceptance,
-    frozen_since,
     judge,
     rate,
     rating,
@@ -64,6 +63,8 @@ def a_fall_is_held_unless_the_width_explains_it():
         assert seen("0.5", top, width=width, power=12) == "accepted"
         assert seen("20", top, width=width, power=12) == "held fell"
         assert seen(str(width // 2), top, width=width) == "held fell"
+        # A new meter in the place of the old one: its power would have been enough.
+        assert seen("80", str(width * 6 // 10), width=width, power=width) == "held fell"
 
 
 def a_spike_is_held_and_charged_across():
@@ -76,34 +77,42 @@ def a_spike_is_held_and_charged_across():
     assert sum(cell.quantity for cell in cells) == 10
 
 
-def a_frozen_register_is_told_from_one_that_has_nothing_to_count():
-    """R4."""
-    start = datetime(2025, 5, 5)
-
-    def life(*parts):
-        points = [Point(start, Decimal(100))]
-        for hours, use in parts:
-            for _hour in range(hours):
-                last = points[-1]
-                points.append(Point(last.moment + HOUR, last.register + Decimal(use)))
-        return points
-
-    def found(points):
-        return frozen_since(points, ZONE, Calendar())
-
-    assert found(life((24 * 10, "0.4"), (24, "0"))) == start + timedelta(days=10)
-    assert found(life((24 * 10, "0.4"), (23, "0"))) is None
-    assert found(life((24 * 10, "0"), (24 * 20, "0"))) is None  # zero for weeks
-    assert found(life((24 * 10, "0.4"), (48, "0"), (1, "0.4"))) is None
-    assert found(life((24 * 10, "0.01"), (24, "0"))) is None  # nothing much was expected
-    assert found(life((1, "0"))) is None
-    assert found([]) is None
-
-
 def another_ratio_is_held():
     """R7."""
     assert seen("110", "100", ratio=Decimal(100), multiplier=Decimal(100)) == "accepted"
     assert seen("110", "100", ratio=Decimal(100), multiplier=Decimal(200)) == "held multiplier"
+
+
+def the_multiplier_is_that_of_its_time():
+    """CT 10 became 50 at noon; 100 kW are 10 units an hour before and 2 after."""
+
+    def read(register, hour, previous, following=None, said=None):
+        limits = Limits(
+            None,
+            Decimal(50),
+            Decimal(100),
+            multipliers=((NOON - 100 * HOUR, Decimal(10)), (NOON, Decimal(50))),
+        )
+        points = [
+            point and Point(NOON + point[0] * HOUR, Decimal(point[1]))
+            for point in (previous, following, None)
+        ]
+        now = NOON + 9 * HOUR
+        verdict = judge(
+            Decimal(register), NOON + hour * HOUR, *points, limits, now, multiplier=said
+        )
+        return f"{verdict.state} {verdict.reason}".strip()
+
+    # Late: 50 kWh in each hour.
+    assert read("105", -2, (-3, "100"), (-1, "110")) == "accepted"
+    assert read("105", -2, (-3, "100"), (-1, "110"), Decimal(10)) == "accepted"
+    assert read("105", -2, (-3, "100"), (-1, "110"), Decimal(50)) == "held multiplier"
+    assert read("112", -2, (-3, "100"), (-1, "112")) == "held too_fast"
+    # An hour on either side of the change: 100 and 100 kWh.
+    assert read("122", 1, (-1, "110")) == "accepted"
+    # After it: 100 kWh, and 150.
+    assert read("124", 2, (1, "122"), None, Decimal(50)) == "accepted"
+    assert read("125", 2, (1, "122")) == "held too_fast"
 
 
 def the_time_of_the_server_rules():
@@ -244,6 +253,18 @@ DEFECTS = [
     (
         a_fall_is_held_unless_the_width_explains_it,
         acceptance._judge_step,
+        "wrapped <= limits.modulus * ROLLOVER_PART and",
+        "(wrapped <= limits.modulus * ROLLOVER_PART or limits.max_power) and",
+    ),
+    (
+        a_fall_is_held_unless_the_width_explains_it,
+        acceptance._judge_step,
+        "and not _too_fast(\n            wrapped, one.moment, other.moment, limits\n        )",
+        "",
+    ),
+    (
+        a_fall_is_held_unless_the_width_explains_it,
+        acceptance._judge_step,
         "other.register < one.register",
         "False",
     ),
@@ -255,18 +276,23 @@ DEFECTS = [
     ),
     (a_spike_is_held_and_charged_across, acceptance._judge_between, "if not on_the_way", "if 0"),
     (
-        a_frozen_register_is_told_from_one_that_has_nothing_to_count,
-        shaping.frozen_since,
-        "expected[-1].register - last.register < least",
+        another_ratio_is_held,
+        acceptance.judge,
+        "multiplier != limits.multiplier_at(moment)",
         "False",
     ),
     (
-        a_frozen_register_is_told_from_one_that_has_nothing_to_count,
-        shaping.frozen_since,
-        "last.moment - since < still",
-        "False",
+        the_multiplier_is_that_of_its_time,
+        Limits.multiplier_at,
+        "if since > moment:",
+        "if False:",
     ),
-    (another_ratio_is_held, acceptance.judge, "multiplier != limits.multiplier", "False"),
+    (
+        the_multiplier_is_that_of_its_time,
+        Limits.least_multiplier,
+        "min([self.multiplier_at(start), *later])",
+        "self.multiplier_at(end)",
+    ),
     (the_time_of_the_server_rules, acceptance.judge, "moment > now +", "moment < now -"),
     (
         two_values_for_one_moment_leave_the_accepted_one,

@@ -50,6 +50,40 @@ def test_use_is_that_between_accepted_registers():
     assert history.use() == 15
 
 
+def test_use_is_by_the_multiplier_of_its_time():
+    """CT 10 became 50 at three o'clock: 2 x 10, then an hour of each for 4 units, then 1 x 50."""
+    limits = Limits(
+        None,
+        Decimal(50),
+        None,
+        multipliers=((NOON, Decimal(10)), (NOON + timedelta(hours=3), Decimal(50))),
+    )
+    rows = [
+        Row(number, NOON + timedelta(hours=hours), Decimal(total), "accepted")
+        for number, (hours, total) in enumerate([(0, 10), (2, 12), (4, 16), (5, 17)])
+    ]
+    assert History(rows[:2], limits, NOW, complete=True).use() == 20
+    assert History(rows[1:3], limits, NOW, complete=True).use() == 120
+    assert History(rows, limits, NOW, complete=True).use() == 190
+
+
+def test_what_is_held_is_judged_anew():
+    rows = [
+        Row(1, NOON, Decimal(10), "accepted"),
+        Row(2, NOON + timedelta(hours=1), Decimal(12), "held", "multiplier", "1"),
+        Row(3, NOON + timedelta(hours=2), Decimal(90), "held", "multiplier", "1"),
+    ]
+    history = History(rows, STRONG, NOW, complete=True)
+    for row in rows:
+        history.judge_anew(row)
+    assert [(row.state, row.reason) for row in rows[1:]] == [
+        ("accepted", "multiplier"),
+        ("held", "too_fast"),
+    ]
+    assert history.since == NOON
+    assert not any(row.decided for row in rows)
+
+
 def test_reset_is_accepted_with_what_follows_it():
     history = collected(["100", "102", "1", "2", "4"])
     row = history.rows[2]
@@ -60,6 +94,21 @@ def test_reset_is_accepted_with_what_follows_it():
     # 100 to 105 and 1 to 4.
     assert history.use() == 8
     assert history.since == history.rows[1].moment
+
+
+@pytest.mark.parametrize(
+    ("meaning", "use"),
+    [("", 25), ("rollover", 25), ("anew", 0)],  # 1000 - 980 + 5; nothing is known
+)
+def test_a_fall_that_the_width_explains_may_be_none(meaning, use):
+    """A meter with three digits was replaced at 980; a person held what the new one shows."""
+    rows = [
+        Row(1, NOON, Decimal(980), "accepted"),
+        Row(2, NOON + timedelta(hours=1), Decimal(5), "held", "fell"),
+    ]
+    history = History(rows, WIDE, NOW, complete=True)
+    history.accept(rows[1], meaning=meaning)
+    assert history.use() == use
 
 
 def test_last_register_lies_after_the_one_before():

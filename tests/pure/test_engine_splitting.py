@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine_cases import LAW, ZONES, decimals, every_day, tariff, tariffs, utc
+from engine_cases import LAW, ZONES, band_at, decimals, every_day, tariff, tariffs, utc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -378,6 +378,6 @@ def test_minute_by_minute_over_the_wall_clock_gives_the_same(
     expected = defaultdict(Decimal)
     for number in range(length):
         local = (start + timedelta(minutes=number)).replace(tzinfo=UTC).astimezone(zone)
-        band = version.band_at(local.date(), local.hour * 60 + local.minute)
+        band = band_at(version, local.date(), local.hour * 60 + local.minute)
         expected[local.date(), 1, band] += rate
     assert summed(split(points, forever(version), zone)) == expected

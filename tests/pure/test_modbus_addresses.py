@@ -65,13 +65,13 @@ def a_name_is_what_it_resolves_to_when_connecting(monkeypatch):
         async with Server() as server:
             told = []
 
-            async def resolve(host, port, **_options):
+            def resolve(host, port, **_options):
                 told.append(host)
                 ip = "127.0.0.1" if len(told) > 1 else "10.9.8.7"
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port))]
 
             loop = asyncio.get_running_loop()
-            monkeypatch.setattr(loop, "getaddrinfo", resolve, raising=False)
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
             link = TcpLink("meters.example.com", server.port, read_networks("10.0.0.0/8"))
             client = GatewayClient(link, TcpFraming())
             connected = []

@@ -287,6 +287,28 @@ def test_dead_gateway_is_one_fault_and_no_meter_s():
     run(test)
 
 
+def test_order_that_finds_the_gateway_away_has_its_return_noticed():
+    """Nothing is due for hours: all the same the gateway is known to be back within its wait."""
+
+    async def test(field, server):
+        port = server.port
+        await server.__aexit__()
+        field.bus.give_order(SupplyOrder(7, 1, "off"))
+        await field.drain()
+        [(key, outcome)] = field.finished
+        assert (key, outcome.state, outcome.gateway_away) == (7, "untouched", True)
+        assert field.gateway == [(None, 1)]
+        assert field.bus.is_idle
+        server._server = await asyncio.start_server(server._serve, "127.0.0.1", port)
+        assert field.bus.seconds_to_next() <= LIMITS.gateway_wait(1) * 1.25
+        field.time.pass_(field.bus.seconds_to_next())
+        await field.drain()
+        assert field.gateway == [(None, 1), (True, 0)]
+        assert [snapshot.meter for snapshot in field.snapshots] == [1]
+
+    run(test)
+
+
 def test_half_open_gateway_is_noticed_when_no_meter_answers():
     async def test(field, server):
         silent(server, 1, 2, 3)
@@ -550,6 +572,24 @@ def test_register_below_the_last_one_means_another_meter():
         assert outcome.state == "failed"
         assert "perhaps another meter" in outcome.error
         assert server.writes == []
+
+    run(test)
+
+
+@pytest.mark.parametrize(("shown", "state"), [(11600, "confirmed"), (11601, "failed")])
+def test_register_far_above_the_last_one_means_another_meter(shown, state):
+    async def test(field, server):
+        obey(server)
+        server.put_u32(1, 0, shown)
+        last, most = Decimal(100), Decimal(116)
+        field.bus.give_order(SupplyOrder(5, 1, "off", last_total=last, most_total=most))
+        await field.drain()
+        outcome = field.finished[0][1]
+        assert outcome.state == state, outcome.error
+        if state == "failed":
+            assert "more than can have passed since, up to 116.000" in outcome.error
+            assert "perhaps another meter" in outcome.error
+            assert server.writes == []
 
     run(test)
 

@@ -152,6 +152,18 @@ def test_asked_with_the_first_reading_and_then_once_a_day():
     )
 
 
+def test_a_reading_of_another_meter_is_counted_once():
+    async def test(place, server):
+        await place.read()
+        place.answer_as("S2")
+        place.now += identity_module.EVERY
+        await place.read()
+        [tally] = place.bus.take_tallies().values()
+        assert (tally.good, tally.wrong_meter) == (1, 1)
+
+    run(test)
+
+
 def test_what_the_database_knows_is_not_asked_again():
     async def test(place, server):
         assert (await place.read()).identity is None

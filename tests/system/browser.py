@@ -1,12 +1,14 @@
 """A browser as the people of the demo use it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from running_site import RunningSite
 
-from tools import system_packages
+from tools import folders, system_packages
 
 FLAGS = (
     "--no-sandbox",
@@ -73,3 +75,10 @@ def choose(place: Page | Locator, name: str, text: str, proposal: str | None = N
 def press(place: Page | Locator, name: str) -> None:
     """Press the one button with this label that is there."""
     place.get_by_role("button", name=name, exact=True).locator("visible=true").first.click()
+
+
+def picture_folder(otherwise: Path) -> Path:
+    """Where pictures go: into the documents with ENERGY_PICTURES=1."""
+    if os.environ.get("ENERGY_PICTURES") == "1":
+        return folders.ROOT / "docs" / "images"
+    return otherwise

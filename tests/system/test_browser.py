@@ -4,24 +4,15 @@ On the demo's data, with server, connector and simulator as processes of their o
 ENERGY_PICTURES=1 the README's picture is taken anew.
 """
 
-import os
 import re
-from pathlib import Path
 
 import pytest
+from browser import picture_folder
 from playwright.sync_api import expect
 from running_site import HALF_HOUR
 
-from tools import folders
-
 # Demo data: 0.80 is left on the balance of room 1-101.
 TENANT, METERS = "Sun Wei", {"DDS26000001", "WTR26000001"}
-
-
-def picture_folder(tmp_path: Path) -> Path:
-    if os.environ.get("ENERGY_PICTURES") == "1":
-        return folders.ROOT / "docs" / "images"
-    return tmp_path
 
 
 def supplies(site):
@@ -44,9 +35,7 @@ def test_a_room_goes_dark_and_a_payment_lights_it(demo, visit, tmp_path):
         demo.step(demo.moment + HALF_HOUR)
     assert set(supplies(demo).values()) == {"off"}, "the relay and the valve are open"
     expect(badges).to_have_text(["Off"] * len(METERS))
-    folder = picture_folder(tmp_path)
-    folder.mkdir(exist_ok=True, parents=True)
-    page.screenshot(path=folder / "room-list.png")
+    page.screenshot(path=picture_folder(tmp_path) / "room-list.png")
     registers = demo.registers()
     demo.step(demo.moment + 2 * HALF_HOUR)
     dark = demo.registers()

@@ -70,6 +70,7 @@ def test_from_a_scan_to_a_signed_sheet(run_site):
             client.call(model, button, [sheet])
             answer(site, client, model, sheet)
             assert site.relays()[moved.serial] == state
+        client.call(model, "action_room_seen", [sheet])
         client.call(model, "action_sign", [sheet])
         [signed] = client.call(model, "read", [sheet], ["state", "open_count"])
         assert (signed["state"], signed["open_count"]) == ("done", 0)

@@ -79,6 +79,45 @@ def test_one_stopped_and_woken_then_one_killed_in_a_write(run_site):
             spare.process.stop()
 
 
+def test_one_stopped_within_an_order_finds_it_done_by_the_other(run_site, monkeypatch):
+    with run_site("stopped", devices=site_plan.simulated_site()) as site:
+        with monkeypatch.context() as of_connector:
+            of_connector.setenv("ENERGY_CRASH_SIGNAL", "STOP")
+            site.start(victim="connector", crash_points=["before_read_back"], cron_threads=0)
+        connector = site._processes["connector"]
+        spare = Spare(site, "")
+        try:
+            _play_stopped(site, connector, spare, site_plan.METERS[0])
+        finally:
+            spare.process.stop()
+            # One that is stopped does not hear that it is to end.
+            connector.signal(signal.SIGCONT)
+
+
+def _play_stopped(site, connector, spare, meter):
+    spare.process.wait_for_text("0 of 4 gateways")
+    site.order(meter.serial, "off")
+    wait(site, lambda: site.crashes() == ["before_read_back"], 30, "the holder stops")
+    took = wait(site, lambda: holders(site) == {spare.process.pid}, 60, "the other takes over")
+    assert took < SECONDS_TO_REPLACE
+    site.wait_until(site.is_settled, "the order that was half done")
+    attempts = site.rows("SELECT outcome, holder FROM energy_command_attempt ORDER BY id")
+    assert [outcome for outcome, _holder in attempts] == ["written", "confirmed"]
+    assert [
+        f":{pid}:" in holder
+        for pid, (_outcome, holder) in zip(
+            (connector.pid, spare.process.pid), attempts, strict=True
+        )
+    ] == [True, True]
+    connector.signal(signal.SIGCONT)
+    wait(site, lambda: connector.text().count("let go") == site_plan.GATEWAYS, 10, "it lets go")
+    site.step(site.next_reading())
+    assert holders(site) == {spare.process.pid}
+    assert obeyed(site, meter) == ["forced off"], "nothing is written twice"
+    assert site.rows("SELECT outcome, holder FROM energy_command_attempt ORDER BY id") == attempts
+    assert site.rows("SELECT state FROM energy_command") == [("confirmed",)]
+
+
 def _play(site, connector, spare, first, second):
     spare.process.wait_for_text("0 of 4 gateways")
     assert holders(site) == {connector.pid}

@@ -18,7 +18,7 @@ from .rating import Line, RatedUnit, rate, rate_untiered
 from .registers import band_steps, split_by_registers
 from .review import History, Refusal, Row
 from .rounding import largest_remainder, round_half_up, share_signed
-from .shaping import estimate, frozen_since, shaped
+from .shaping import estimate, shaped
 from .splitting import (
     Cell,
     Edge,
@@ -81,7 +81,6 @@ __all__ = [
     "decide",
     "edges",
     "estimate",
-    "frozen_since",
     "interpolate",
     "judge",
     "largest_remainder",

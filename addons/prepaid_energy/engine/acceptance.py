@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from .registers import Registers, band_steps
-from .rounding import CUTTING
+from .rounding import CUTTING, EXACT, quotient_half_up
 from .splitting import Point
 
-# A fall may be a rollover without a known maximum power only while the wrapped use stays below
-# this part of the register's range.
+# A fall is believed to be a rollover unasked only while the wrapped use stays within this part of
+# the register's range, whatever the power allows: a meter that was replaced or reset falls as well,
+# and given time enough any fall could be use.
 ROLLOVER_PART = Decimal("0.1")
 _MICROSECOND = timedelta(microseconds=1)
+_UNIT = Decimal("0.000001")
 _HOUR = 3_600_000_000  # in microseconds
 
 
@@ -25,7 +28,8 @@ class Limits:
 
     ``modulus`` is the value at which the register starts again at zero (six integer digits:
     1000000); ``multiplier`` turns a register difference into use; ``max_power`` is use an hour (kW,
-    m3/h), after the multiplier. None means not known.
+    m3/h), after the multiplier. None means not known. ``multipliers`` are (from when on, which), in
+    order of time, where it was not always the same: they count instead of ``multiplier``.
 
     Band registers may miss the total's step by ``band_unit`` (their last digit) for each of them
     and for the total, and by ``band_part`` of it, as they are not read at the very same moment.
@@ -37,11 +41,40 @@ class Limits:
     clock_tolerance: timedelta = timedelta(minutes=5)
     band_unit: Decimal = Decimal("0.01")
     band_part: Decimal = Decimal("0.01")
+    multipliers: tuple[tuple[datetime, Decimal], ...] = ()
     # An hour times the multiplier, worked out here once and not for every reading.
     scaled_hour: Decimal = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scaled_hour", CUTTING.multiply(self.multiplier, _HOUR))
+
+    def multiplier_at(self, moment: datetime) -> Decimal:
+        """Return the multiplier in force at a moment; before all that is known, the first."""
+        found = self.multipliers[0][1] if self.multipliers else self.multiplier
+        for since, multiplier in self.multipliers:
+            if since > moment:
+                break
+            found = multiplier
+        return found
+
+    def used(self, step: Decimal, start: datetime, end: datetime) -> Decimal:
+        """Return the use (kWh, m3) of a register difference between two moments.
+
+        Where the multiplier changed meanwhile the register is taken to have run evenly; half up to
+        six decimals then.
+        """
+        cuts = [start, *(since for since, _ in self.multipliers if start < since < end), end]
+        if len(cuts) == 2:
+            return step * self.multiplier_at(start)
+        weight = sum(
+            ((high - low) // _MICROSECOND) * self.multiplier_at(low) for low, high in pairwise(cuts)
+        )
+        return quotient_half_up(EXACT.multiply(step, weight), (end - start) // _MICROSECOND, _UNIT)
+
+    def least_multiplier(self, start: datetime, end: datetime) -> Decimal:
+        """Return the smallest multiplier in force between two moments."""
+        later = [multiplier for since, multiplier in self.multipliers if start < since < end]
+        return min([self.multiplier_at(start), *later])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +130,8 @@ def judge(
         return Verdict("held", "not_a_number", f"< {_figure(limits.modulus)}")
     if moment > now + limits.clock_tolerance:
         return Verdict("held", "future", f"≤ {now + limits.clock_tolerance:%Y-%m-%d %H:%M:%S} UTC")
-    if multiplier is not None and multiplier != limits.multiplier:
-        return Verdict("held", "multiplier", _figure(limits.multiplier))
+    if multiplier is not None and multiplier != limits.multiplier_at(moment):
+        return Verdict("held", "multiplier", _figure(limits.multiplier_at(moment)))
     if (
         following is None
         and not bands
@@ -168,11 +201,11 @@ def _judge_step(
         if limits.modulus is None:
             return Verdict("held", fall, expected(one, other, limits))
         wrapped = _use(one, other, limits)
-        if limits.max_power is not None:
-            plausible = not _too_fast(wrapped, one.moment, other.moment, limits)
-        else:
-            plausible = wrapped <= limits.modulus * ROLLOVER_PART
-        return ACCEPTED if plausible else Verdict("held", fall, expected(one, other, limits))
+        if wrapped <= limits.modulus * ROLLOVER_PART and not _too_fast(
+            wrapped, one.moment, other.moment, limits
+        ):
+            return ACCEPTED
+        return Verdict("held", fall, expected(one, other, limits))
     if _too_fast(_use(one, other, limits), one.moment, other.moment, limits):
         return Verdict("held", "too_fast", expected(one, other, limits))
     return ACCEPTED
@@ -189,7 +222,11 @@ def _too_fast(use: Decimal, start: datetime, end: datetime, limits: Limits) -> b
         return False
     # As `_most`, without its fractions: this is asked of every reading.
     passed = (end - start + limits.clock_tolerance) // _MICROSECOND
-    used = CUTTING.multiply(use, limits.scaled_hour)
+    scaled_hour = limits.scaled_hour
+    if limits.multipliers:
+        # How much of a step was counted by which multiplier is not known: the doubt is for it.
+        scaled_hour = CUTTING.multiply(limits.least_multiplier(start, end), _HOUR)
+    used = CUTTING.multiply(use, scaled_hour)
     return used > CUTTING.multiply(limits.max_power, passed)
 
 
@@ -202,7 +239,7 @@ def _most(start: datetime, end: datetime, limits: Limits) -> Fraction | None:
     if limits.max_power is None:
         return None
     hours = Fraction((end - start + limits.clock_tolerance) // _MICROSECOND, _HOUR)
-    return Fraction(limits.max_power) * hours / Fraction(limits.multiplier)
+    return Fraction(limits.max_power) * hours / Fraction(limits.least_multiplier(start, end))
 
 
 def _reach_after(previous: Point, reading: Point, limits: Limits) -> str:
@@ -210,11 +247,12 @@ def _reach_after(previous: Point, reading: Point, limits: Limits) -> str:
     if most is None:
         return _at_least(previous.register)
     highest = previous.register + _floor(most)
-    if limits.modulus is not None and highest >= limits.modulus:
-        if most >= limits.modulus:
-            return f"0 - {_figure(limits.modulus)}"
-        return f"≥ {_figure(previous.register)} / ≤ {_figure(highest - limits.modulus)}"
-    return f"{_figure(previous.register)} - {_figure(highest)}"
+    if limits.modulus is None or highest < limits.modulus:
+        return f"{_figure(previous.register)} - {_figure(highest)}"
+    wrapped = min(highest, previous.register + limits.modulus * ROLLOVER_PART) - limits.modulus
+    if wrapped < 0:
+        return _at_least(previous.register)
+    return f"≥ {_figure(previous.register)} / ≤ {_figure(wrapped)}"
 
 
 def _reach_before(reading: Point, following: Point, limits: Limits) -> str:

@@ -104,14 +104,15 @@ class History:
             raise Refusal("accepted")
         self._check(row)
         before = self._before(row)
-        is_fall = self._is_fall(before, row)
-        baseline = row.baseline
-        if is_fall and not row.baseline:
-            if meaning == "anew":
-                baseline = True
-            elif meaning != "rollover":
+        # What the width explains, a person may know better.
+        is_lower = before is not None and row.point.register < before.point.register
+        begins_anew = is_lower and meaning == "anew"
+        is_fall = begins_anew or self._is_fall(before, row)
+        baseline = row.baseline or begins_anew
+        if is_fall and not baseline:
+            if meaning != "rollover":
                 raise Refusal("fell", before)
-            elif self.limits.modulus is None:
+            if self.limits.modulus is None:
                 raise Refusal("width", before)
         last = self._last_before(row, before, last_register) if baseline else None
         self._check_next(row, baseline, overrule, is_fall)
@@ -167,16 +168,31 @@ class History:
         self._follow(new, strict=True)
         return new
 
+    def judge_anew(self, row: Row) -> None:
+        """Believe a held reading if it fits, now that why it was held is no longer so.
+
+        Otherwise it is held for what is still wrong with it.
+        """
+        if row.state != "held" or row.total is None:
+            return
+        verdict = self._verdict(row, self._before(row), self._after(row))
+        if verdict.state == "accepted":
+            row.state = "accepted"
+            self._follow(row, strict=False)
+        elif verdict.state == "held":
+            row.reason, row.expected = verdict.reason, verdict.expected
+
     def use(self) -> Decimal:
-        """Return the use between the accepted readings, before the multiplier."""
+        """Return the use between the accepted readings, by the multipliers of their time."""
         points = [row.point for row in self.rows if row.state == "accepted"]
         use = Decimal(0)
         for before, after in pairwise(points):
             if after.baseline:
                 continue
-            use += after.register - before.register
-            if after.register < before.register and self.limits.modulus is not None:
-                use += self.limits.modulus
+            step = after.register - before.register
+            if step < 0 and self.limits.modulus is not None:
+                step += self.limits.modulus
+            use += self.limits.used(step, before.moment, after.moment)
         return use
 
     # --- what a register cannot show -------------------------------------------------------

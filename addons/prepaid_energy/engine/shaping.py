@@ -122,35 +122,6 @@ def estimate(
     return points
 
 
-def frozen_since(
-    history: Sequence[Point],
-    zone: ZoneInfo,
-    calendar: Calendar,
-    *,
-    still: timedelta = timedelta(hours=24),
-    least: Decimal = Decimal(1),
-) -> datetime | None:
-    """Return since when a register stands still against all expectation, or None.
-
-    That is where it has been the same for ``still`` or longer, up to the last reading, and
-    comparable days before would have used ``least`` or more (register units) meanwhile. A register
-    that stands still because nothing is used, for weeks, is not frozen.
-    """
-    if not history:
-        return None
-    last = history[-1]
-    first = len(history) - 1
-    while first and history[first - 1].register == last.register:
-        first -= 1
-    since = history[first].moment
-    if last.moment - since < still:
-        return None
-    expected = estimate(history[: first + 1], last.moment, zone, calendar)
-    if not expected or expected[-1].register - last.register < least:
-        return None
-    return since
-
-
 def slots(start: datetime, end: datetime, zone: ZoneInfo) -> list[Slot]:
     """Cut the time from ``start`` to ``end`` at the full hours of the local clock."""
     found = []

@@ -144,15 +144,6 @@ class TariffVersion:
         calendar = self.calendar
         return self.day_plan(day.month, calendar.day_type(day), day in calendar.declared)
 
-    def band_at(self, day: date, minute: int) -> str:
-        """Return the band in force at a minute (0..1439, wall clock) of a local date."""
-        if not 0 <= minute < MINUTES_A_DAY:
-            raise ValueError(f"A day has the minutes 0 to 1439, not {minute}.")
-        for _start, end, band in self.plan_of(day):
-            if minute < end:
-                return band
-        raise AssertionError("a day plan ends at minute 1440")
-
     def problems(self) -> list[Problem]:
         """Return everything that keeps this version from pricing all use; [] when fit."""
         return problems(self)

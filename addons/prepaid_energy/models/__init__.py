@@ -1,6 +1,7 @@
 # In the order in which the models build on each other.
 # ruff: noqa: I001
 from . import energy_clock
+from . import energy_guarded
 from . import res_company
 from . import res_company_invoicing
 from . import res_company_books
@@ -56,8 +57,10 @@ from . import energy_account_change_line
 from . import energy_supply_term
 from . import energy_supply_term_change
 from . import energy_supply_mark
+from . import energy_supply_tariff
 from . import energy_wallet
 from . import energy_wallet_turn
+from . import energy_task
 from . import energy_wallet_top_up
 from . import energy_billing_period
 from . import energy_billing_product
@@ -147,6 +150,7 @@ from . import energy_tariff_version_consequence
 from . import energy_billing_line_explanation
 from . import energy_tariff_version_explanation
 from . import energy_checker
+from . import energy_checker_usage
 from . import energy_checker_invoices
 from . import energy_checker_books
 from . import energy_arrears
@@ -154,6 +158,7 @@ from . import energy_checker_reports
 from . import report_daily_closing
 from . import energy_checker_deposits
 from . import energy_checker_estimates
+from . import energy_checker_nightly
 from . import energy_demo
 from . import energy_demo_tariffs
 from . import energy_demo_office

@@ -1,7 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
-
-FLOW_FIELDS = {"state", "opened_at", "closed_at"}
+from odoo.exceptions import UserError, ValidationError
 
 
 class EnergyAccount(models.Model):
@@ -9,10 +7,14 @@ class EnergyAccount(models.Model):
 
     _name = "energy.account"
     _description = "Energy account"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.guarded", "mail.thread", "mail.activity.mixin"]
     _order = "name desc"
     _check_company_auto = True
     _rec_names_search = ["name", "partner_id.name", "partner_id.phone", "room_ids.complete_name"]
+    _flow_fields = frozenset(
+        {"name", "state", "opened_at", "closed_at", "opening_problem", "book_revision"}
+    )
+    _given_fields = frozenset({"name"})
 
     name = fields.Char(
         string="Account Number", required=True, readonly=True, copy=False, default="/", index=True
@@ -24,6 +26,7 @@ class EnergyAccount(models.Model):
         index=True,
         ondelete="restrict",
         tracking=True,
+        check_company=True,
     )
     company_id = fields.Many2one(
         "res.company", required=True, index=True, default=lambda self: self.env.company
@@ -134,13 +137,10 @@ class EnergyAccount(models.Model):
                 vals["name"] = (
                     self.env["ir.sequence"].with_company(company).next_by_code("energy.account")
                 )
-        accounts = super().create(vals_list)
-        if any(account.state != "draft" for account in accounts):
-            self._check_flow_fields(FLOW_FIELDS)
-        return accounts
+        return super().create(vals_list)
 
     def write(self, vals):
-        self._check_flow_fields(vals)
+        self._refuse_guarded(vals)
         kept = {"company_id", "site_id", "payment_mode", "has_wallet_per_commodity"} & vals.keys()
         if kept and any(account.state != "draft" for account in self):
             raise UserError(
@@ -151,10 +151,12 @@ class EnergyAccount(models.Model):
             )
         return super().write(vals)
 
-    def _check_flow_fields(self, names):
-        """Refuse to set by hand what opening and closing set: it would stop the charging."""
-        if not self.env.su and FLOW_FIELDS & set(names):
-            raise AccessError(_("The state of an account is changed by opening and closing it."))
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`: set by hand, it would stop the charging."""
+        if {"state", "opened_at", "closed_at"}.intersection(names):
+            return _("The state of an account is changed by opening and closing it.")
+        return super()._guarded_refusal(names)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_opened(self):

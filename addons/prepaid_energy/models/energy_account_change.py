@@ -85,8 +85,13 @@ class EnergyAccountChange(models.Model):
     # Rename: another name of the same person, or another contact that is the same person.
     new_name = fields.Char(help="The customer's contact gets this name.")
     new_partner_id = fields.Many2one(
-        "res.partner", string="New Customer", index="btree_not_null", ondelete="restrict"
+        "res.partner",
+        string="New Customer",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
+    commercial_partner_id = fields.Many2one(related="account_id.partner_id.commercial_partner_id")
     old_name = fields.Char(readonly=True, copy=False)
     old_partner_id = fields.Many2one(
         "res.partner", string="Former Customer", readonly=True, copy=False, ondelete="restrict"
@@ -96,6 +101,7 @@ class EnergyAccountChange(models.Model):
         "res.partner",
         string="New Invoice Title",
         ondelete="restrict",
+        check_company=True,
         help="In whose name invoices dated from that day on are made. Empty: the customer's.",
     )
     old_billing_partner_id = fields.Many2one(
@@ -226,6 +232,16 @@ class EnergyAccountChange(models.Model):
         partner = self.new_partner_id or account.partner_id
         if not self.new_name and partner == account.partner_id:
             raise UserError(_("Enter the new name, or choose the customer's other contact."))
+        if partner.commercial_partner_id != self.commercial_partner_id:
+            raise UserError(
+                _(
+                    "%(partner)s is not the same person or company as %(customer)s: balance and "
+                    "debt would pass on to another. That is a change of customer, which closes "
+                    "this account.",
+                    partner=partner.display_name,
+                    customer=account.partner_id.display_name,
+                )
+            )
         # sudo: the former values stay on the document; no user writes them
         self.sudo().write(
             {"old_partner_id": account.partner_id.id, "old_name": account.partner_id.name}
@@ -233,8 +249,7 @@ class EnergyAccountChange(models.Model):
         if partner != account.partner_id:
             self._change_account({"partner_id": partner.id})
         if self.new_name:
-            # sudo: operators rename customers by documents, not contacts at large
-            partner.sudo().name = self.new_name
+            partner.name = self.new_name
 
     def _carry_out_billing(self, _locked):
         account = self.account_id

@@ -6,6 +6,7 @@ class EnergyAccountChangeLine(models.Model):
 
     _name = "energy.account.change.line"
     _description = "Reading at an account change"
+    _inherit = ["energy.guarded"]
     _order = "change_id, id"
     _check_company_auto = True
     _rec_name = "meter_id"

@@ -179,7 +179,8 @@ class EnergyAccount(models.Model):
                 raise  # a conflict with another transaction: the whole request is repeated
             except (UserError, psycopg2.IntegrityError) as error:
                 self.env.invalidate_all(flush=False)
-                account.opening_problem = account._reason_of(error)
+                # sudo: what was in the way is written by the flow only
+                account.sudo().opening_problem = account._reason_of(error)
                 failed += account
         message = _(
             "%(opened)s of %(count)s accounts opened.",
@@ -251,14 +252,9 @@ class EnergyAccount(models.Model):
                 missing.append(_("%s: not an amount that can be taken.", name))
             if not method:
                 missing.append(_("%s: choose how it is paid.", name))
-            elif method.needs_reference and not self.opening_reference:
-                missing.append(
-                    _(
-                        "%(name)s: type the reference of “%(method)s”.",
-                        name=name,
-                        method=method.name,
-                    )
-                )
+            else:
+                obstacles = method._obstacles(self.company_id, self.opening_reference)
+                missing += [obstacle for obstacle in obstacles if obstacle not in missing]
         if (self.opening_top_up or self.opening_deposit) and not self.env.user.has_group(
             "prepaid_energy.group_energy_cashier"
         ):
@@ -267,15 +263,6 @@ class EnergyAccount(models.Model):
                     "Only cashiers take money: empty the first top-up and the security deposit, or "
                     "let a cashier who opens accounts do it."
                 )
-            )
-        # sudo: the company's rule is for everybody who takes money
-        if (
-            (self.opening_top_up or self.opening_deposit)
-            and self.company_id.sudo().energy_requires_shift
-            and not self.env["energy.shift"]._present(company=self.company_id)
-        ):
-            missing.append(
-                _("%s sells in a shift only. Open yours under Sales, Shifts.", self.company_id.name)
             )
         commodities = set(self.supply_ids.meter_id.mapped("commodity"))
         if (

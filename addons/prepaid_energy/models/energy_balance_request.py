@@ -1,19 +1,10 @@
 import math
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from .energy_wallet import exact
 
-FLOW_FIELDS = {
-    "name",
-    "state",
-    "requested_by_id",
-    "requested_at",
-    "decided_by_id",
-    "decided_at",
-    "shift_id",
-}
 # What is asked for: fixed once it is submitted.
 ASKED_FIELDS = {
     "kind",
@@ -36,7 +27,19 @@ class EnergyBalanceRequest(models.Model):
 
     _name = "energy.balance.request"
     _description = "Balance request"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.guarded", "mail.thread", "mail.activity.mixin"]
+    _flow_fields = frozenset(
+        {
+            "name",
+            "state",
+            "requested_by_id",
+            "requested_at",
+            "decided_by_id",
+            "decided_at",
+            "shift_id",
+        }
+    )
+    _given_fields = frozenset({"name", "requested_by_id"})
     _order = "id desc"
     _check_company_auto = True
 
@@ -256,22 +259,16 @@ class EnergyBalanceRequest(models.Model):
             vals["name"] = sequence.with_company(company).next_by_code("energy.balance.request")
             vals["requested_by_id"] = self.env.uid
         requests = super().create(vals_list)
-        if not self.env.su and any(
-            request.state != "draft" or request.decided_by_id or request.shift_id
-            for request in requests
-        ):
-            self._refuse_flow_fields()
         for request, amount in zip(requests, amounts, strict=True):
             request._check_typed(amount)
             request._check_reach()
         return requests
 
     def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                self._refuse_flow_fields()
-            if ASKED_FIELDS & vals.keys() and any(request.state != "draft" for request in self):
-                raise UserError(_("A submitted request is not changed. Cancel it and ask anew."))
+        self._refuse_guarded(vals)
+        is_asked = any(request.state != "draft" for request in self)
+        if ASKED_FIELDS & vals.keys() and is_asked and not self.env.su:
+            raise UserError(_("A submitted request is not changed. Cancel it and ask anew."))
         amount = self._typed_amount(vals)
         result = super().write(vals)
         for request in self:
@@ -280,8 +277,12 @@ class EnergyBalanceRequest(models.Model):
                 request._check_reach()
         return result
 
-    def _refuse_flow_fields(self):
-        raise AccessError(_("A request is moved on by its buttons only."))
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("A request is moved on by its buttons only.")
+        return super()._guarded_refusal(names)
 
     def _check_reach(self):
         """Refuse accounts that the user does not see; the server writes what it does to them."""

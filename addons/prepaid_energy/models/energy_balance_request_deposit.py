@@ -3,8 +3,6 @@ from odoo.exceptions import UserError
 
 from .energy_wallet import exact
 
-OF_A_DEPOSIT = ("deposit_return", "deposit_apply")
-
 
 class EnergyBalanceRequest(models.Model):
     """Security deposits leave by the same document: given back, or applied to a debt."""

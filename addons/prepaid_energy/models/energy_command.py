@@ -92,11 +92,6 @@ class EnergyCommand(models.Model):
     request = fields.Text(string="Sent to the Meter", readonly=True)
     response = fields.Text(string="Came Back", readonly=True)
     error = fields.Char(readonly=True)
-    is_last = fields.Boolean(
-        compute="_compute_is_last",
-        search="_search_is_last",
-        help="No later command of its kind was given to the meter.",
-    )
     site_id = fields.Many2one("energy.property", readonly=True, required=True, index=True)
     company_id = fields.Many2one("res.company", readonly=True, required=True, index=True)
 
@@ -130,18 +125,6 @@ class EnergyCommand(models.Model):
         for command in self:
             what = f"{labels.get(command.kind, '')} {values.get(command.value, '')}".strip()
             command.display_name = f"{command.meter_id.name} #{command.number} {what}"
-
-    def _compute_is_last(self):
-        last = self.search([("id", "in", self.ids), ("is_last", "=", True)])
-        for command in self:
-            command.is_last = command in last
-
-    def _search_is_last(self, operator, value):
-        if operator != "in":
-            return NotImplemented
-        query = SQL("(SELECT max(id) FROM energy_command GROUP BY meter_id, kind)")
-        domain = [("id", "in", query)]
-        return domain if set(value) == {True} else ["!", *domain]
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -65,7 +65,9 @@ class EnergyCommand(models.Model):
                 meter_ids,
             )
         )
+        ended = self.browse()
         for order in self.env.cr.fetchall():
+            ended += self.browse(order[0])
             self._log_end(*order, "overtaken by a later one")
         self.env.cr.execute(
             SQL(
@@ -82,11 +84,13 @@ class EnergyCommand(models.Model):
         expired = []
         for *row, order, value in self.env.cr.fetchall():
             expired.append(row)
+            ended += self.browse(order)
             self._log_end(order, row[1], value, "expired")
         self._forget_wish(
             [meter for meter, kind, cause in expired if kind == "supply" and cause == "arrears"]
         )
         self._sync_to_do([meter for meter, _kind, _cause in expired])
+        ended._ended()
         self.env.cr.execute(
             SQL(
                 """
@@ -107,6 +111,10 @@ class EnergyCommand(models.Model):
         return self._hold_back(
             [dict(zip(names, row, strict=True)) for row in self.env.cr.fetchall()]
         )
+
+    def _ended(self):
+        """Have whatever waits for these orders know that they are at their end, however it came."""
+        self.invalidate_recordset(flush=False)
 
     @api.model
     def _log_end(self, order, kind, value, how):
@@ -314,3 +322,4 @@ class EnergyCommand(models.Model):
         self.invalidate_recordset(flush=False)
         if done:
             self.env["energy.room"]._tell()
+            self._ended()

@@ -6,6 +6,7 @@ class EnergyCreditLevel(models.Model):
 
     _name = "energy.credit.level"
     _description = "Alarm amount"
+    _inherit = ["energy.guarded"]
     _order = "policy_id, sequence"
     _rec_name = "amount"
 

@@ -1,5 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from .. import clock
 
@@ -13,9 +13,10 @@ class EnergyDocument(models.AbstractModel):
 
     _name = "energy.document"
     _description = "Document"
+    _inherit = ["energy.guarded"]
 
-    #: Written by the flow only, never by a user.
     _flow_fields = frozenset({"name", "state", "done_at", "user_id"})
+    _given_fields = frozenset({"name"})
 
     name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     state = fields.Selection(
@@ -36,26 +37,24 @@ class EnergyDocument(models.AbstractModel):
         for vals in vals_list:
             sequences = self.env["ir.sequence"].with_company(self._company_of(vals))
             vals["name"] = sequences.next_by_code(self._name)
-        documents = super().create(vals_list)
-        if not self.env.su and any(document._has_flow_values() for document in documents):
-            raise AccessError(_("A document begins as a draft."))
-        return documents
+        return super().create(vals_list)
 
     @api.model
     def _company_of(self, vals):
         """Return the company whose numbers a new document takes."""
         return self.env.company
 
-    def _has_flow_values(self):
-        """Whether a new document claims something that only the flow may say."""
-        return self.state != "draft"
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("A document is carried out by “Confirm”, never by hand.")
+        return super()._guarded_refusal(names)
 
     def write(self, vals):
-        if not self.env.su:
-            if self._flow_fields & vals.keys():
-                raise AccessError(_("A document is carried out by “Confirm”, never by hand."))
-            if vals:
-                self._check_draft()
+        self._refuse_guarded(vals)
+        if vals and not self.env.su:
+            self._check_draft()
         return super().write(vals)
 
     def _check_draft(self):

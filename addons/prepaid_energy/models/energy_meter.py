@@ -9,7 +9,7 @@ UNITS = {"electricity": "kWh", "water": "m³"}
 class EnergyMeter(models.Model):
     _name = "energy.meter"
     _description = "Meter"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.guarded", "mail.thread", "mail.activity.mixin"]
     _order = "property_id, commodity, name"
     _check_company_auto = True
     _rec_names_search = ["name", "property_id.complete_name"]

@@ -23,10 +23,15 @@ class EnergyMeterFinding(models.Model):
     @api.model
     def _cron_find(self):
         """Scheduled action: look at the meters in service, site by site."""
-        sites = self.env["energy.property"].search([("kind", "=", "site")])
-        for position, site in enumerate(sites):
-            self._find(site)
-            self.env["ir.cron"]._commit_progress(1, remaining=len(sites) - position - 1)
+        self._each_site("find", self._find, timedelta(minutes=10))
+
+    @api.model
+    def _each_site(self, task, look, rest):
+        """Look at each site by itself: one that cannot be looked at blinds no other."""
+        sites = self.env["energy.property"]
+        self.env["energy.task"]._each(
+            task, sites.search([("kind", "=", "site")]).ids, lambda i: look(sites.browse(i)), rest
+        )
 
     @api.model
     def _find(self, site):

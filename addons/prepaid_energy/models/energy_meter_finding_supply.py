@@ -1,19 +1,60 @@
+from datetime import timedelta
+
 from odoo import _, api, fields, models
 from odoo.tools import SQL
 
 from .. import clock
 
+#: What may flow through a supply that is off: kW or m³/h, of `m` by its `company`.
+MOST_FLOW = SQL(
+    "CASE m.commodity WHEN 'electricity' THEN company.energy_flowing_power"
+    " ELSE company.energy_flowing_flow END"
+)
+
 
 class EnergyMeterStatus(models.Model):
     _inherit = "energy.meter.status"
 
+    flowing_since = fields.Datetime(
+        readonly=True,
+        help="Of a supply that is off: since when each reading showed more power or flow than the "
+        "company's limit.",
+    )
+
     @api.model
     def _report(self, rows):
         result = super()._report(rows)
+        self._keep_flowing(
+            [row["meter_id"] for row in rows if row.get("supply_state") == "off" and "power" in row]
+        )
         told = [row for row in rows if "trip_cause" in row or "alarms" in row]
         if told:
             self.env["energy.meter.finding"]._sync_told(told)
         return result
+
+    @api.model
+    def _keep_flowing(self, meter_ids):
+        """Keep since when power or water flows through these supplies, which were just seen off."""
+        if not meter_ids:
+            return
+        self.env.execute_query(
+            SQL(
+                """
+            UPDATE energy_meter_status st
+               SET flowing_since = CASE WHEN st.power > v.most THEN st.read_at END
+              FROM (SELECT m.id, %s AS most
+                      FROM energy_meter m JOIN res_company company ON company.id = m.company_id
+                     WHERE m.id = ANY(%s)) v
+             WHERE st.meter_id = v.id
+               AND COALESCE(st.power > v.most, FALSE)
+                   <> COALESCE(st.flowing_since >= st.supply_since, FALSE)
+            RETURNING 1
+            """,
+                MOST_FLOW,
+                meter_ids,
+            )
+        )
+        self.invalidate_model(["flowing_since"], flush=False)
 
 
 class EnergyMeterFinding(models.Model):
@@ -65,7 +106,9 @@ class EnergyMeterFinding(models.Model):
             ),
             "state_on_failed": _("Supply off is wanted, on is seen: the command failed."),
             "state_off_failed": _("Supply on is wanted, off is seen: the command failed."),
-            "flowing": _("Supply is off, yet it counted %(used)s %(unit)s since."),
+            "flowing_register": _(
+                "Supply is off, yet it counted %(used)s %(unit)s within %(minutes)s minutes."
+            ),
             "flowing_power": _("Supply is off, yet %(power)s %(power_unit)s flow."),
             "device_fault": _("The relay or valve reports a fault."),
             "device_low_battery": _("The battery is low: the valve may soon stay as it is."),
@@ -97,10 +140,7 @@ class EnergyMeterFinding(models.Model):
     @api.model
     def _cron_watch(self):
         """Scheduled action: compare supplies with what is wanted, and look for flow behind off."""
-        sites = self.env["energy.property"].search([("kind", "=", "site")])
-        for position, site in enumerate(sites):
-            self._watch(site)
-            self.env["ir.cron"]._commit_progress(1, remaining=len(sites) - position - 1)
+        self._each_site("watch", self._watch, timedelta(minutes=2))
 
     @api.model
     def _watch(self, site):
@@ -159,45 +199,50 @@ class EnergyMeterFinding(models.Model):
     def _flowing(self, site):
         """Find the meters that are off and through which power or water flows all the same.
 
-        As many minutes as the company says after the off was seen; or its register has counted
-        more than the limit allows in that time.
+        For as many minutes as the company says, and still now: each reading in them showed more
+        power than the limit; or the register counted more than the limit allows in so many
+        minutes, between the last reading and the nearest one at least so long before it.
         """
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT m.id, m.commodity, st.supply_since, st.read_at, st.power,
-                   last.total - first.total, company.energy_flowing_minutes,
-                   CASE m.commodity WHEN 'electricity' THEN company.energy_flowing_power
-                        ELSE company.energy_flowing_flow END
+            SELECT m.id, m.commodity, st.supply_since, last.total - base.total,
+                   round(extract(epoch FROM last.moment - base.moment) / 60)::int,
+                   %(most)s * company.energy_flowing_minutes / 60,
+                   CASE WHEN st.flowing_since <= st.read_at - w.wait THEN st.power END
               FROM energy_meter m
               JOIN res_company company ON company.id = m.company_id
                    AND company.energy_flowing_minutes > 0
+              JOIN LATERAL (
+                   SELECT company.energy_flowing_minutes * interval '1 minute' AS wait) w ON TRUE
               JOIN energy_meter_status st ON st.meter_id = m.id AND st.supply_state = 'off'
-                   AND st.read_at >= st.supply_since
-                       + company.energy_flowing_minutes * interval '1 minute'
+                   AND st.read_at >= st.supply_since + w.wait
               LEFT JOIN LATERAL (
-                   SELECT total FROM energy_reading_data
-                    WHERE meter_id = m.id AND moment >= st.supply_since
-                      AND state IN ('accepted', 'held') AND source <> 'estimate'
-                    ORDER BY moment LIMIT 1) first ON TRUE
-              LEFT JOIN LATERAL (
-                   SELECT total FROM energy_reading_data
+                   SELECT moment, total FROM energy_reading_data
                     WHERE meter_id = m.id AND moment >= st.supply_since
                       AND state IN ('accepted', 'held') AND source <> 'estimate'
                     ORDER BY moment DESC LIMIT 1) last ON TRUE
-             WHERE m.site_id = %s AND m.active
+              LEFT JOIN LATERAL (
+                   SELECT moment, total FROM energy_reading_data
+                    WHERE meter_id = m.id AND moment >= st.supply_since
+                      AND moment <= last.moment - w.wait
+                      AND state IN ('accepted', 'held') AND source <> 'estimate'
+                    ORDER BY moment DESC LIMIT 1) base ON TRUE
+             WHERE m.site_id = %(site)s AND m.active
             """,
-                site.id,
+                most=MOST_FLOW,
+                site=site.id,
             )
         )
         found = {}
-        for meter, commodity, since, _read_at, power, used, minutes, limit in rows:
+        for meter, commodity, since, used, minutes, limit, power in rows:
             is_power = commodity == "electricity"
-            if power is not None and float(power) > float(limit):
+            if power is not None:
                 unit = "kW" if is_power else "m³/h"
                 figures = {"power": f"{float(power):g}", "power_unit": unit}
                 found[meter] = (since, "flowing_power", figures)
-            elif used is not None and float(used) > float(limit) * minutes / 60:
-                figures = {"used": f"{float(used):g}", "unit": "kWh" if is_power else "m³"}
-                found[meter] = (since, "flowing", figures)
+            elif used is not None and used > limit:
+                unit = "kWh" if is_power else "m³"
+                figures = {"used": f"{float(used):g}", "unit": unit, "minutes": minutes}
+                found[meter] = (since, "flowing_register", figures)
         return found

@@ -173,9 +173,6 @@ class EnergyMultiplierChange(models.Model):
         """Override of `energy.document`: that of the supply."""
         return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
 
-    def _has_flow_values(self):
-        return super()._has_flow_values() or bool(self.consequence_at)
-
     def write(self, vals):
         result = super().write(vals)
         if not self.env.su:
@@ -194,7 +191,7 @@ class EnergyMultiplierChange(models.Model):
         failures = {}
         # sudo: rating is the flow's, whoever asks; nothing of it stays
         rating = self.env["energy.rating"].sudo()
-        found = rating._preview({self.meter_id.id: self.moment}, self._apply, failures)
+        found = rating._preview({self.meter_id.id: self._since()}, self._apply, failures)
         self.env.invalidate_all(flush=False)
         if failures:
             raise UserError("\n".join(map(str, failures.values())))
@@ -202,17 +199,21 @@ class EnergyMultiplierChange(models.Model):
         # sudo: the consequence is written by these methods only
         self.sudo().write(
             {
-                "consequence": [[str(month), f"{-months[month]:.2f}"] for month in sorted(months)],
+                "consequence": [
+                    [str(month), self._money_text(-months[month])] for month in sorted(months)
+                ],
                 "consequence_at": clock.now(self.env.cr),
             }
         )
 
-    @staticmethod
-    def _by_month(amounts):
+    def _by_month(self, amounts):
         months = {}
         for month, amount in amounts:
             months[month] = months.get(month, Decimal(0)) + amount
-        return [[f"{month}-01", f"{months[month]:.2f}"] for month in sorted(months)]
+        return [[f"{month}-01", self._money_text(months[month])] for month in sorted(months)]
+
+    def _money_text(self, amount):
+        return f"{amount:.{self.currency_id.decimal_places}f}"
 
     def action_confirm(self):
         """Change the multiplier, and post what that changes."""
@@ -254,31 +255,72 @@ class EnergyMultiplierChange(models.Model):
         at = at or clock.now(self.env.cr)
         return self.supply_id.term_ids.sorted("since").filtered(lambda term: term.since <= at)
 
+    def _since(self):
+        """Return from when on use is priced again: the last reading up to the change, as what is
+        believed after it belongs to the time since then."""
+        _register, read_at = self.env["energy.reading"]._register_at(self.meter_id, self.moment)
+        return read_at or self.moment
+
     def _apply(self):
-        """Change the terms, and take the reading at the change where there is one."""
-        self._set_terms()
+        """Change the terms, take the reading at the change where there is one, and believe what was
+        held only because the meter said this multiplier before the supply did."""
+        until = self._set_terms()
         if self.has_register and self.kind == "change":
             register = Decimal(f"{self.register:.4f}")
             self.env["energy.reading"]._take_registers(
                 [(self.meter_id.id, self.moment, register, None, "typed")]
             )
+        if self._is_said():
+            held = self.env["energy.reading"].search(
+                [
+                    ("meter_id", "=", self.meter_id.id),
+                    ("moment", ">=", self.moment),
+                    ("state", "=", "held"),
+                    ("reason", "=", "multiplier"),
+                ]
+            )
+            held.filtered(lambda reading: not until or reading.moment < until)._judge_anew()
+
+    def _is_said(self):
+        """Tell whether the new multiplier is the one that the meter says itself."""
+        # sudo: findings belong to the flow; the right to write this document has been checked
+        finding = (
+            self.env["energy.meter.finding"]
+            .sudo()
+            .search(
+                [
+                    ("meter_id", "=", self.meter_id.id),
+                    ("kind", "=", "multiplier"),
+                    ("is_standing", "=", True),
+                ]
+            )
+        )
+        return bool(finding) and float(finding.figures["read"]) == self.multiplier
 
     def _set_terms(self):
-        """Let the new multiplier count from the moment on, also in later terms that go on with the
-        old one."""
+        """Let the new multiplier count from the moment on, also in the terms after it that go on
+        with the old one; where another one follows, it stays, with all that come after it.
+
+        :return: until when it counts, None where nothing ends it
+        """
         # sudo: terms of a supply in service are changed by documents only; the right to write this
         # one has been checked
         terms = self.supply_id.sudo().term_ids.sorted("since")
         current = terms.filtered(lambda term: term.since <= self.moment)[-1:]
-        later = terms.filtered(
-            lambda term: term.since > self.moment and term.multiplier == current.multiplier
-        )
+        until = self.supply_id.end_at
+        later = terms.browse()
+        for term in terms.filtered(lambda term: term.since > self.moment):
+            if term.multiplier != current.multiplier:
+                until = term.since
+                break
+            later |= term
         if current.since == self.moment:
             later |= current
         else:
             current.copy({"since": self.moment, "multiplier": self.multiplier})
         later._correct_multiplier(self.multiplier)
         self.env.flush_all()
+        return until
 
     def _carry_out(self):
         wallets = self.env["energy.wallet"]
@@ -297,7 +339,7 @@ class EnergyMultiplierChange(models.Model):
         numbers = {wallet: state[1] for wallet, state in locked.items()}
         before = self.old_multiplier
         self._apply()
-        self.env["energy.settlement.queue"]._add([(self.meter_id.id, self.moment)])
+        self.env["energy.settlement.queue"]._add([(self.meter_id.id, self._since())])
         settlement._settle_now(locked)
         # sudo: as above; entries are only looked at
         entries = (
@@ -309,7 +351,7 @@ class EnergyMultiplierChange(models.Model):
         self._set_done(
             old_multiplier=before,
             consequence=self._by_month(
-                (entry.note, Decimal(f"{entry.amount:.2f}")) for entry in posted
+                (entry.note, Decimal(self._money_text(entry.amount))) for entry in posted
             ),
             consequence_at=clock.now(self.env.cr),
         )

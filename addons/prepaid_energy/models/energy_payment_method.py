@@ -1,4 +1,5 @@
-from odoo import api, fields, models
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
 
 # Name, kind, whether its reference is typed: what a company begins with.
 FIRST = (
@@ -52,6 +53,45 @@ class EnergyPaymentMethod(models.Model):
     _name_uniq = models.UniqueIndex(
         "(company_id, name) WHERE active", "This payment method exists already."
     )
+
+    def _obstacles(self, company, reference):
+        """Return why the present user may not take money in this way, a sentence each.
+
+        :param company: `res.company` that gets the money
+        :param str reference: what was typed of the payment, or None
+        """
+        self.ensure_one()
+        self.check_access("read")
+        obstacles = []
+        if self.company_id != company:
+            obstacles.append(_("Choose a payment method of %s.", company.name))
+        if self.needs_reference and not (reference or "").strip():
+            obstacles.append(
+                _("Type the number of the payment by “%s” as its reference.", self.name)
+            )
+        # Who is no cashier has no till: a transfer they note down is in no drawer.
+        has_till = self.env.user.has_group("prepaid_energy.group_energy_cashier")
+        if (
+            (self.kind == "cash" or has_till)
+            # sudo: the company's rule is for everybody who takes money
+            and company.sudo().energy_requires_shift
+            and not self.env["energy.shift"]._present(company=company)
+        ):
+            obstacles.append(
+                _("%s sells in a shift only. Open yours under Sales, My Shift.", company.name)
+            )
+        return obstacles
+
+    def _check_may_take(self, company, reference):
+        """Refuse to take money in this way, whoever calls; see `_obstacles`.
+
+        :return: the open shift of the present user, or none
+        :rtype: recordset of `energy.shift`
+        """
+        obstacles = self._obstacles(company, reference)
+        if obstacles:
+            raise UserError("\n".join(obstacles))
+        return self.env["energy.shift"]._present(company=company)
 
     @api.model
     def _set_up(self, company):

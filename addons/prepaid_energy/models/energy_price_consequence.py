@@ -9,7 +9,6 @@ from .. import clock
 MANAGER = "prepaid_energy.group_energy_manager"
 # Accounts computed at once; up to one batch the answer comes with the question.
 BATCH = 200
-CRON_SECONDS = 30
 ZERO = Decimal(0)
 
 
@@ -45,6 +44,7 @@ class EnergyPriceConsequence(models.Model):
     state = fields.Selection(
         [
             ("computing", "Computing"),
+            ("failed", "Cannot Be Computed"),
             ("shown", "To Confirm"),
             ("confirmed", "Confirmed"),
             ("cancelled", "Cancelled"),
@@ -54,6 +54,7 @@ class EnergyPriceConsequence(models.Model):
         default="computing",
         index=True,
     )
+    message = fields.Char(readonly=True, help="Why it cannot be computed.")
     computed_at = fields.Datetime(
         readonly=True, help="Readings that come later add to what is posted."
     )
@@ -218,9 +219,11 @@ class EnergyPriceConsequence(models.Model):
     def _compute_batch(self):
         """Compute the differences of the next accounts.
 
-        :return: whether all are done
+        :return: whether all are done, or nobody waits for them any more
         """
         self.ensure_one()
+        if self._locked_state() != "computing":
+            return True
         rows = self._affected(BATCH)
         accounts = sorted({row[0] for row in rows})
         if accounts:
@@ -308,15 +311,23 @@ class EnergyPriceConsequence(models.Model):
     @api.model
     def _cron_compute(self):
         """Scheduled action: compute what is asked for, in batches."""
-        deadline = clock.monotonic() + CRON_SECONDS
-        waiting = self.search([("state", "=", "computing")], order="id")
-        for consequence in waiting:
-            is_done = False
-            while not is_done and clock.monotonic() < deadline:
-                is_done = consequence._compute_batch()
-                self.env["ir.cron"]._commit_progress(1)
-        remaining = self.search_count([("state", "=", "computing")])
-        self.env["ir.cron"]._commit_progress(0, remaining=remaining)
+        self.env["energy.task"]._each(
+            "consequence",
+            self.search([("state", "=", "computing")], order="id").ids,
+            lambda consequence: not self.browse(consequence)._compute_batch(),
+            failed=lambda consequence, error: self.browse(consequence).write(
+                {"state": "failed", "message": str(error)}
+            ),
+        )
+
+    def _locked_state(self):
+        """Return the state as it is now. Whoever decides at the same time waits, and sees it."""
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL("SELECT state FROM energy_price_consequence WHERE id = %s FOR UPDATE", self.id)
+        )
+        self.invalidate_recordset()
+        return self.env.cr.fetchone()[0]
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -324,11 +335,9 @@ class EnergyPriceConsequence(models.Model):
         """Put the price in force; the differences are posted by settling, once."""
         self.ensure_one()
         self._check_manager()
-        # Whoever confirms at the same time waits, and finds it done.
-        self.env.cr.execute(
-            SQL("SELECT state FROM energy_price_consequence WHERE id = %s FOR UPDATE", self.id)
-        )
-        state = self.env.cr.fetchone()[0]
+        state = self._locked_state()
+        if state == "failed":
+            raise UserError(_("The amounts could not be computed: %s", self.message))
         if state == "computing":
             raise UserError(_("The amounts are still being computed. Look again in a moment."))
         if state != "shown":
@@ -360,10 +369,18 @@ class EnergyPriceConsequence(models.Model):
         """Leave prices as they are."""
         self._check_manager()
         for consequence in self:
-            if consequence.state in ("confirmed", "cancelled"):
+            if consequence._locked_state() in ("confirmed", "cancelled"):
                 raise UserError(_("This was decided already."))
         # sudo: rows of the flow; the role has been checked
         self.sudo().state = "cancelled"
+
+    def action_try_again(self):
+        """Compute what could not be computed, from where it stopped."""
+        self._check_manager()
+        # sudo: rows of the flow; the role has been checked
+        failed = self.sudo().filtered(lambda consequence: consequence.state == "failed")
+        failed.write({"state": "computing", "message": False})
+        self.env.ref("prepaid_energy.ir_cron_price_consequence")._trigger()
 
     def action_open_lines(self):
         """Open the accounts touched, largest first."""

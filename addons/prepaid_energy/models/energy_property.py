@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import _, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import clock
 from ..local_time import local_date
@@ -14,7 +14,7 @@ RANK = {kind: rank for rank, (kind, _label) in enumerate(KINDS)}
 class EnergyProperty(models.Model):
     _name = "energy.property"
     _description = "Property"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _parent_store = True
     _order = "complete_name, id"
     _rec_name = "complete_name"
@@ -219,13 +219,15 @@ class EnergyProperty(models.Model):
             if vals.get("kind") == "site":
                 vals.setdefault("tz", self.env.user.tz or "UTC")
         places = super().create(vals_list)
-        if any(place.supply_state != "watch" for place in places):
+        if any(place.supply_state != "watch" or place.is_trial for place in places):
             self._check_may_cut()
         return places
 
     def write(self, vals):
-        if "supply_state" in vals:
+        if {"supply_state", "is_trial"} & vals.keys():
             self._check_may_cut()
+        if "company_id" in vals:
+            self.filtered(lambda place: place.company_id.id != vals["company_id"])._check_unused()
         result = super().write(vals)
         if {"supply_state", "is_trial"} & vals.keys():
             places = self.search([("id", "child_of", self.ids)])
@@ -234,6 +236,28 @@ class EnergyProperty(models.Model):
                 [("state", "=", "active"), ("room_ids", "in", places.ids)]
             )._decide()
         return result
+
+    def _check_unused(self):
+        """Refuse a change of company under what keeps the old one.
+
+        :raise UserError: one of these places has parts, meters or accounts
+        """
+        # sudo: also what the user does not see keeps its company
+        everything = self.sudo().with_context(active_test=False)
+        for place in everything:
+            if (
+                place.child_ids
+                or place.meter_ids
+                or place.account_ids
+                or place.env["energy.account"].search_count([("site_id", "=", place.id)], limit=1)
+            ):
+                raise UserError(
+                    _(
+                        "“%s” has parts, meters or accounts, which belong to its company: it stays "
+                        "with that one.",
+                        place.name,
+                    )
+                )
 
     def _check_may_cut(self):
         if not self.env.su and not self.env.user.has_group("prepaid_energy.group_energy_manager"):

@@ -1,4 +1,4 @@
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -133,7 +133,11 @@ class EnergyReading(models.Model):
             else:
                 set_aside.add((meter, moment, number))
                 if verdict.reason == "multiplier":
-                    differing[meter] = (moment, multipliers[meter, moment], limits.multiplier)
+                    differing[meter] = (
+                        moment,
+                        multipliers[meter, moment],
+                        limits.multiplier_at(moment),
+                    )
             row = (
                 meter,
                 moment,
@@ -270,16 +274,22 @@ class EnergyReading(models.Model):
                 clock_tolerance=timedelta(minutes=5),
             )
             facts |= dict.fromkeys(meters, (site, company, limits))
-        for meter, multiplier in multipliers.items():
+        for meter, found in multipliers.items():
             site, company, limits = facts[meter]
-            facts[meter] = site, company, replace(limits, multiplier=Decimal(multiplier))
+            # Where it is always the same one, that is all there is to know.
+            changes = found if len({multiplier for _since, multiplier in found}) > 1 else ()
+            limits = replace(limits, multiplier=found[-1][1], multipliers=tuple(changes))
+            facts[meter] = site, company, limits
         missing = meter_ids - facts.keys()
         if missing:
             raise ValueError(f"Readings name meters that do not exist: {sorted(missing)}")
         return facts
 
     def _multipliers(self, meter_ids):
-        """Return the present multiplier, as text, of the meters that ever had one other than 1."""
+        """Return the multipliers of the meters that ever had one other than 1.
+
+        :return: dict of meter id to a list of (moment from which on, multiplier), in order of time
+        """
         rows = self.env.execute_query(
             SQL(
                 """
@@ -290,20 +300,20 @@ class EnergyReading(models.Model):
                 array(meter_ids),
             )
         )
-        if not rows:
-            return {}
-        return dict(
-            self.env.execute_query(
+        found = defaultdict(list)
+        if rows:
+            for meter, since, multiplier in self.env.execute_query(
                 SQL(
                     """
-                SELECT DISTINCT ON (s.meter_id) s.meter_id, t.multiplier::text FROM energy_supply s
+                SELECT s.meter_id, t.since, t.multiplier::text FROM energy_supply s
                   JOIN energy_supply_term t ON t.supply_id = s.id
-                 WHERE s.meter_id = ANY(%s) ORDER BY s.meter_id, t.since DESC
+                 WHERE s.meter_id = ANY(%s) ORDER BY t.since, s.id
                 """,
                     [meter for (meter,) in rows],
                 )
-            )
-        )
+            ):
+                found[meter].append((since, Decimal(multiplier)))
+        return found
 
     def _neighbours(self, rows, meters, first, last):
         """Look up what the rows are judged by: accepted readings, and no estimates.

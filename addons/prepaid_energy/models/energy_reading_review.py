@@ -68,6 +68,13 @@ class EnergyReading(models.Model):
         how = {"meaning": meaning, "last_register": last_register, "overrule": overrule}
         return self._review(lambda history, row: history.correct(row, total, **how), note)
 
+    def _judge_anew(self):
+        """Believe held readings that fit, now that why they were held is no longer so.
+
+        :rtype: Outcome
+        """
+        return self._review(lambda history, row: history.judge_anew(row), None)
+
     def _hold(self, reason, expected, note):
         """Hold readings that were accepted a moment ago, until a person decides.
 
@@ -111,7 +118,7 @@ class EnergyReading(models.Model):
                 self._write_states(meter, history, before, decided, facts[meter], note, now)
                 self._write_stated(meter, history)
                 outcome.queue[meter] = history.since or now
-                outcome.use[meter] = (history.use() - before.use()) * facts[meter][2].multiplier
+                outcome.use[meter] = history.use() - before.use()
                 outcome.believed += _moved(history.rows, before, decided, "accepted")
                 outcome.doubted += _moved(history.rows, before, decided, "held")
         self.env["energy.settlement.queue"]._add(list(outcome.queue.items()))
@@ -121,7 +128,8 @@ class EnergyReading(models.Model):
     def _decide_about(self, history, chosen, decide, outcome):
         """Carry a decision out on the chosen rows of a meter's history.
 
-        :return: (`History` as it was, ids decided about), or None where nothing could be done
+        :return: (`History` as it was, ids that a person decided about), or None where nothing
+            could be done
         """
         before = History(
             [replace(row) for row in history.rows],
@@ -130,7 +138,7 @@ class EnergyReading(models.Model):
             complete=history.complete,
         )
         by_number = {row.number: row for row in history.rows}
-        decided = set()
+        done, decided = False, set()
         for number, _moment in chosen:
             row = by_number[number]
             try:
@@ -142,8 +150,10 @@ class EnergyReading(models.Model):
                     outcome.codes[number] = refusal.code
             else:
                 outcome.refusals.pop(number, None)
-                decided.add(number)
-        return (before, decided) if decided else None
+                done = True
+                if row.decided:
+                    decided.add(number)
+        return (before, decided) if done else None
 
     def _refusal(self, refusal):
         """Return a refusal in words."""
@@ -269,6 +279,7 @@ class EnergyReading(models.Model):
         leaving, entering, new = [], [], []
         for row in history.rows:
             by_person = row.number is None or row.number in decided
+            was = old.get(row.number)
             person = (note, self.env.uid, now) if by_person else (None, None, None)
             if row.number is None:
                 new.append(
@@ -277,7 +288,7 @@ class EnergyReading(models.Model):
                         *(None, site, company, self.env.uid, row.baseline, row.origin, *person),
                     )
                 )
-            elif by_person or row.state != old[row.number].state:
+            elif by_person or row.state != was.state or row.reason != was.reason:
                 change = (
                     row.number,
                     row.moment,

@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, float_repr, format_datetime
 
 from .. import clock
@@ -13,12 +13,13 @@ from .energy_meter import UNITS
 UNUSUAL = 3
 # The usual use a day is that of so many days before the previous reading.
 USUAL_DAYS = 60
-FLOW_FIELDS = {"state", "result", "source"}
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class EnergyReadingSheetLine(models.Model):
     _name = "energy.reading.sheet.line"
+    _inherit = ["energy.guarded"]
+    _flow_fields = frozenset({"state", "result", "source"})
     _description = "Typed reading"
     _order = "sheet_id, property_id, meter_id, moment, id"
     _rec_name = "meter_id"
@@ -129,8 +130,7 @@ class EnergyReadingSheetLine(models.Model):
             if not line.is_read:
                 continue
             if before:
-                step = line._figure() - before.register
-                line.use = float(step * multipliers.get(place, 1))
+                line.use = float(line._step(before) * multipliers.get(place, 1))
             if line._is_checked():
                 line._judge(verdicts[place], before, usual.get(place))
 
@@ -149,6 +149,17 @@ class EnergyReadingSheetLine(models.Model):
         elif verdict.state == "superseded":
             self.check_result = "implausible"
             self.warning = _("%s is accepted at that moment already.", verdict.expected)
+        elif before and self._figure() < before.register:
+            # It may be a rollover. A meter that was replaced or reset looks the same, and a
+            # rollover comes once in years: somebody says which.
+            self.check_result = "unusual"
+            self.expected = f"≥ {before.register.normalize():f}"
+            self.warning = _(
+                "Lower than before. It counts as a rollover, with %(use)s %(unit)s used: was the "
+                "meter replaced or reset?",
+                use=f"{Decimal(str(self.use)).normalize():f}",
+                unit=UNITS[self.commodity],
+            )
         elif before and usual:
             days = max(Decimal((self.moment - before.moment).total_seconds()) / 86400, 1)
             most = before.register + (usual * days * UNUSUAL).quantize(Decimal("0.1")) + 1
@@ -178,6 +189,12 @@ class EnergyReadingSheetLine(models.Model):
 
     def _figure(self):
         return Decimal(float_repr(self.register, 4))
+
+    def _step(self, before):
+        """Return the change of the register since a reading, over its end where it is lower."""
+        step = self._figure() - before.register
+        digits = self.meter_id.register_digits
+        return step + 10**digits if step < 0 and digits else step
 
     def _multipliers(self, places):
         """Return the multiplier of the supply of each (meter id, moment) that has one."""
@@ -281,20 +298,22 @@ class EnergyReadingSheetLine(models.Model):
                 # lines one by one, and names those that are wrong.
                 raise ValueError(str(error)) from error
             raise
-        if not self.env.su and any(
-            line.state != "open" or line.source != "typed" for line in lines
-        ):
-            raise AccessError(_("The result of a line is written by “Confirm”."))
         lines._check_draft()
         if imported:
             # sudo: where a line comes from is not typed by hand
             lines.sudo().source = "import"
         return lines
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("The result of a line is written by “Confirm”.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
+        self._refuse_guarded(vals)
         if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("The result of a line is written by “Confirm”."))
             self._check_draft()
         return super().write(vals)
 
@@ -322,7 +341,13 @@ class EnergyReadingSheetLine(models.Model):
         known = {place for place, found in self._stored().items() if found}
         may_overrule = self.env.user.has_group("prepaid_energy.group_energy_engineer")
         unusual = self.filtered(lambda line: line.check_result == "unusual")
-        notes = {line.id: (line.check_result, line.expected) for line in self}
+        doubts = {
+            line.id: (
+                "fell" if line.register < line.previous_register else "unusual",
+                line.expected,
+            )
+            for line in unusual
+        }
         readings._ingest([(*line._place(), line._figure(), None, line.source) for line in self])
         found = self._stored()
         for line in self:
@@ -330,7 +355,7 @@ class EnergyReadingSheetLine(models.Model):
             if line.id in known:
                 continue
             if reading.state == "accepted" and line in unusual and not may_overrule:
-                reading._hold("unusual", notes[line.id][1], line.note)
+                reading._hold(*doubts[line.id], line.note)
             elif reading.state == "held" and line.note and may_overrule:
                 reading._accept(line.note)
         readings.invalidate_model(flush=False)

@@ -8,7 +8,6 @@ from .energy_balance_request_flow import FINANCE
 from .energy_balance_request_right import CASHIER
 from .energy_wallet import exact
 
-FLOW_FIELDS = {"name", "state"}
 TAKEN_FIELDS = {"account_id", "partner_id", "amount", "method_id", "reference"}
 
 
@@ -17,9 +16,10 @@ class EnergySecurityDeposit(models.Model):
 
     _name = "energy.security.deposit"
     _description = "Security deposit"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "id desc"
     _check_company_auto = True
+    _flow_fields = frozenset({"name", "state"})
 
     name = fields.Char(
         string="Deposit Number", required=True, readonly=True, copy=False, default="/"
@@ -48,6 +48,7 @@ class EnergySecurityDeposit(models.Model):
         check_company=True,
         domain="[('company_id', '=', company_id)]",
     )
+    needs_reference = fields.Boolean(related="method_id.needs_reference")
     reference = fields.Char(help="Number on the transfer, terminal slip or phone screen.")
     note = fields.Text()
     state = fields.Selection(
@@ -88,25 +89,26 @@ class EnergySecurityDeposit(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         deposits = super().create(vals_list)
-        if not self.env.su and any(deposit.state != "draft" for deposit in deposits):
-            self._refuse_flow_fields()
         for deposit, vals in zip(deposits, vals_list, strict=True):
             deposit._check_typed(vals)
         return deposits
 
     def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                self._refuse_flow_fields()
-            if TAKEN_FIELDS & vals.keys() and any(deposit.state != "draft" for deposit in self):
-                raise UserError(_("A received deposit is not changed."))
+        self._refuse_guarded(vals)
+        is_taken = any(deposit.state != "draft" for deposit in self)
+        if TAKEN_FIELDS & vals.keys() and is_taken and not self.env.su:
+            raise UserError(_("A received deposit is not changed."))
         result = super().write(vals)
         for deposit in self:
             deposit._check_typed(vals)
         return result
 
-    def _refuse_flow_fields(self):
-        raise AccessError(_("A deposit is moved on by its buttons only."))
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("A deposit is moved on by its buttons only.")
+        return super()._guarded_refusal(names)
 
     def _check_typed(self, vals):
         # sudo: the currency decides, whoever asks; the account must be the user's own
@@ -132,8 +134,8 @@ class EnergySecurityDeposit(models.Model):
         deposit._claim()
         if deposit.state != "draft":
             return True
-        if self.method_id.company_id != self.company_id:
-            raise UserError(_("Choose a payment method of %s.", self.company_id.name))
+        method = self.method_id
+        shift = method._check_may_take(self.company_id, self.reference)
         deposit.write(
             {
                 "name": self.env["ir.sequence"]
@@ -142,15 +144,9 @@ class EnergySecurityDeposit(models.Model):
                 "state": "held",
             }
         )
-        deposit._move(
-            "received", exact(self.amount, self.currency_id), self.method_id, self._open_till()
-        )
+        till = shift if method.kind == "cash" else None
+        deposit._move("received", exact(self.amount, self.currency_id), method, till)
         return True
-
-    def _open_till(self):
-        if self.method_id.kind != "cash":
-            return self.env["energy.shift"]
-        return self.env["energy.shift"]._present(company=self.company_id)
 
     def _claim(self):
         """Lock the deposit's row: its movements follow one after the other."""

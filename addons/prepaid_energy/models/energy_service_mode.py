@@ -1,19 +1,11 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_datetime
 
 from .. import clock
 from .energy_meter import COMMODITIES
 
-FLOW_FIELDS = {
-    "state",
-    "user_id",
-    "started_at",
-    "ended_at",
-    "ended_by_id",
-    "turned_off_ids",
-}
 # A person who needs longer says so; nothing else changes once somebody works there.
 WHILE_ACTIVE = {"until", "message_main_attachment_id"}
 
@@ -28,9 +20,12 @@ class EnergyServiceMode(models.Model):
 
     _name = "energy.service.mode"
     _description = "Service mode"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "id desc"
     _rec_name = "property_id"
+    _flow_fields = frozenset(
+        {"state", "user_id", "started_at", "ended_at", "ended_by_id", "turned_off_ids"}
+    )
     _check_company_auto = True
 
     property_id = fields.Many2one(
@@ -161,17 +156,16 @@ class EnergyServiceMode(models.Model):
 
     # --- rights -----------------------------------------------------------------------------------
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        services = super().create(vals_list)
-        if not self.env.su and any(service.state != "draft" for service in services):
-            raise AccessError(_("Service mode begins as a draft."))
-        return services
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("Service mode is started and ended by its buttons.")
+        return super()._guarded_refusal(names)
 
     def write(self, vals):
+        self._refuse_guarded(vals)
         if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("Service mode is started and ended by its buttons."))
             if vals.keys() - WHILE_ACTIVE and any(service.state != "draft" for service in self):
                 raise UserError(_("While somebody works only the planned end changes."))
             if vals and any(service.state == "ended" for service in self):

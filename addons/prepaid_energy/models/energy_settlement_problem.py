@@ -15,7 +15,7 @@ class EnergySettlementProblem(models.Model):
     """An account whose use cannot be priced now, and why; settled again when that is mended."""
 
     _name = "energy.settlement.problem"
-    _description = "Use not charged"
+    _description = "Account not settled"
     _log_access = False
     _order = "first_at"
     _rec_name = "account_id"

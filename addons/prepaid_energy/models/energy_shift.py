@@ -16,6 +16,7 @@ class EnergyShift(models.Model):
 
     _name = "energy.shift"
     _description = "Shift"
+    _inherit = ["energy.guarded"]
     _order = "opened_at desc, id desc"
     _check_company_auto = True
 
@@ -171,6 +172,7 @@ class EnergyShift(models.Model):
     def create(self, vals_list):
         made = self.browse()
         for vals in vals_list:
+            self._refuse_guarded(vals)
             company = vals.get("company_id") or self.env.company.id
             values = {
                 key: vals[key]

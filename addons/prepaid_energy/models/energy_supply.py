@@ -1,12 +1,10 @@
 from decimal import Decimal
 
 from odoo import Command, _, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import format_datetime
 
 from .. import clock
-
-FLOW_FIELDS = {"end_at", "closing_register", "counter_id", "chain_id"}
 
 
 class EnergySupply(models.Model):
@@ -18,9 +16,11 @@ class EnergySupply(models.Model):
 
     _name = "energy.supply"
     _description = "Supply"
+    _inherit = ["energy.guarded"]
     _order = "account_id, start_at desc, id"
     _check_company_auto = True
     _rec_name = "meter_id"
+    _flow_fields = frozenset({"end_at", "closing_register", "counter_id", "chain_id"})
 
     account_id = fields.Many2one("energy.account", required=True, index=True, ondelete="restrict")
     meter_id = fields.Many2one(
@@ -181,11 +181,6 @@ class EnergySupply(models.Model):
             "multiplier": 1,
         }
 
-    def _search_tariff_id(self, operator, value):
-        if operator not in ("in", "any"):
-            return NotImplemented
-        return [("term_ids.tariff_id", operator, value)]
-
     @api.constrains("account_id", "meter_id")
     def _check_site(self):
         for supply in self:
@@ -212,22 +207,12 @@ class EnergySupply(models.Model):
                     )
                 )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        supplies = super().create(vals_list)
-        for name in FLOW_FIELDS:
-            if any(supply[name] for supply in supplies):
-                self._check_flow_fields([name])
-        return supplies
-
-    def write(self, vals):
-        self._check_flow_fields(vals)
-        return super().write(vals)
-
-    def _check_flow_fields(self, names):
-        """Refuse to end a supply by hand: use after its end is charged to nobody."""
-        if not self.env.su and FLOW_FIELDS & set(names):
-            raise AccessError(_("A supply is ended by closing its account or replacing its meter."))
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`: use after an end set by hand is charged to nobody."""
+        if self._flow_fields.intersection(names):
+            return _("A supply is ended by closing its account or replacing its meter.")
+        return super()._guarded_refusal(names)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_active(self):

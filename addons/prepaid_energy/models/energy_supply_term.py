@@ -7,6 +7,7 @@ class EnergySupplyTerm(models.Model):
 
     _name = "energy.supply.term"
     _description = "Terms of a supply"
+    _inherit = ["energy.guarded"]
     _order = "supply_id, since"
     _check_company_auto = True
     _rec_name = "tariff_id"

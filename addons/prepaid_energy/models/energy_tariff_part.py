@@ -21,6 +21,7 @@ class EnergyTariffPart(models.AbstractModel):
 
     _name = "energy.tariff.part"
     _description = "Part of a tariff version"
+    _inherit = ["energy.guarded"]
 
     version_id = fields.Many2one(
         "energy.tariff.version", required=True, index=True, ondelete="cascade"

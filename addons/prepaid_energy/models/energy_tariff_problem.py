@@ -1,6 +1,7 @@
 from odoo import models
 
 from ..engine import DAY_TYPES
+from ..tariff_money import decimal_of
 from .energy_tariff_version_engine import ALL_MONTHS
 
 
@@ -26,21 +27,34 @@ class EnergyTariffVersion(models.Model):
         if own:
             return own
         missing, sentences = {}, []
+        closed = self._closed_tiers()
         for problem in self._build().problems():
             band, tier = problem.values.get("band"), problem.values.get("tier")
             if problem.code == "price_none":
                 missing.setdefault(band, []).append(tier)
-            elif problem.code == "tier_closed" and not self._is_closed():
-                # No rate period has a price in the last tier yet.
-                for key in self._sorted_bands().mapped("key"):
+            elif problem.code == "tier_closed":
+                # Where no season's is closed, no rate period has a price in the last tier yet.
+                for key in self._sorted_bands().mapped("key") if not closed else ():
                     missing.setdefault(key, []).append(tier + 1)
             else:
                 sentences.append(self._sentence(problem))
-        return [*sentences, *self._missing_prices(missing)]
+        return [*closed, *sentences, *self._missing_prices(missing)]
 
-    def _is_closed(self):
-        """Tell whether a season's last tier has a limit."""
-        return any(tiers.sorted("number")[-1:].limit for tiers in self._seasons().values())
+    def _closed_tiers(self):
+        """Return a sentence for each season whose last tier has a limit.
+
+        The engine takes the last tier of each season for open: another season may have prices for
+        one more tier.
+        """
+        sentences = []
+        for months, tiers in self._seasons().items():
+            limit = tiers.sorted("number")[-1:].limit
+            if limit:
+                text = f"{decimal_of(limit, 3).normalize():f}"
+                sentence = self._sentences()["tier_closed"] % {"limit": text}
+                season = "" if months == ALL_MONTHS else f"{self._months_text(months)}: "
+                sentences.append(season + sentence)
+        return sentences
 
     def _missing_prices(self, missing):
         """Return a sentence for each rate period without a price in some tiers.
@@ -65,7 +79,7 @@ class EnergyTariffVersion(models.Model):
         return [self.env._("Choose the rate period of each window.")]
 
     def _tier_problems(self):
-        """Return what is wrong with the numbers of tiers and with the free quantity."""
+        """Return what is wrong with the numbers and adders of tiers, and with the free quantity."""
         _ = self.env._
         sentences = []
         for months, tiers in self._seasons().items():
@@ -83,7 +97,25 @@ class EnergyTariffVersion(models.Model):
                         free=f"{self.free_quantity:g}",
                     )
                 )
-        return sentences
+        return [*sentences, *self._adder_problems()]
+
+    def _adder_problems(self):
+        """Return a sentence for each tier whose adder differs between seasons."""
+        if self.tier_pricing != "adder":
+            return []
+        adders = {}
+        for tier in self.tier_ids.filtered(lambda tier: tier.number > 1):
+            adders.setdefault(tier.number, set()).add(decimal_of(tier.adder))
+        return [
+            self.env._(
+                "Tier %(tier)s has the adders %(adders)s. Limits differ by season, prices do not: "
+                "give it one adder, or make a version for each season.",
+                tier=number,
+                adders=", ".join(f"{adder.normalize():f}" for adder in sorted(found)),
+            )
+            for number, found in sorted(adders.items())
+            if len(found) > 1
+        ]
 
     def _sentence(self, problem):
         """Return the sentence of an engine's problem.

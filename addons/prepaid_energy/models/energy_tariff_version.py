@@ -24,7 +24,7 @@ class EnergyTariffVersion(models.Model):
     _name = "energy.tariff.version"
     _description = "Tariff version"
     _rec_names_search = ["tariff_id.name"]
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "tariff_id, date_from desc"
 
     tariff_id = fields.Many2one("energy.tariff", required=True, index=True, ondelete="cascade")

@@ -141,9 +141,8 @@ class EnergyTariffVersion(models.Model):
         if self.tier_pricing != "adder":
             return prices
         first = {price.band_id: value for price, value in prices.items() if price.tier == 1}
-        adders = {}
-        for tier in self.tier_ids:
-            adders.setdefault(tier.number, decimal_of(tier.adder))
+        # The lines of one number that seasons have share it: `_adder_problems`.
+        adders = {tier.number: decimal_of(tier.adder) for tier in self.tier_ids}
         return {
             price: first[price.band_id]
             + (adders.get(price.tier, Decimal(0)) if price.tier > 1 else 0)

@@ -3,6 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 
 from ..engine.tariff import plan_rows
+from .energy_tariff_version_editor import PLAN
 
 
 class EnergyTariffVersion(models.Model):
@@ -20,7 +21,7 @@ class EnergyTariffVersion(models.Model):
         compute="_compute_meters", help="Which meters the platform prices by its own time, and why."
     )
 
-    @api.depends("band_ids.key", "band_ids.is_rest", "window_ids", "tariff_id")
+    @api.depends("tariff_id", *PLAN)
     def _compute_meters(self):
         for version in self:
             meters = version._meters()

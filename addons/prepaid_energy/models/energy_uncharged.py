@@ -112,7 +112,9 @@ class EnergyUncharged(models.Model):
             "no_account": _("Open an account for the room, or switch the supply off."),
             "draft": _("Open the account, or remove the meter from it."),
             "silent": _("See to the meter or its gateway, or type a reading."),
-            "rejected": _("Nothing, unless the reading was right: then type it again."),
+            "rejected": _(
+                "Nothing: the next reading is charged across it. Accept it if it was right."
+            ),
             "reset": _("Nothing: what lay before the new beginning is charged to nobody."),
         }
         for row in self:

@@ -8,6 +8,21 @@ from .energy_uncharged import RESPONSIBLE
 # What each cause is numbered by in the ids of rows; ids of one cause are those of its supplies or
 # meters times `STEP`.
 STEP = 16
+# Whether the accepted reading next after a rejected one `b` goes on from the one before, and what
+# it says is charged. Where it begins anew, the row of that says what is charged to nobody.
+CHARGED_ACROSS = SQL("""
+    EXISTS (SELECT 1 FROM (
+                   SELECT moment, is_baseline FROM energy_reading_data n
+                    WHERE n.meter_id = b.meter_id AND n.moment > b.moment
+                      AND n.state = 'accepted' AND n.source <> 'estimate'
+                    ORDER BY n.moment LIMIT 1) next
+             WHERE next.is_baseline IS NOT TRUE AND NOT EXISTS (
+                   SELECT 1 FROM energy_supply s
+                     LEFT JOIN energy_supply_mark k ON k.supply_id = s.id
+                    WHERE s.meter_id = b.meter_id AND s.start_at <= b.moment
+                      AND (s.end_at IS NULL OR s.end_at > b.moment)
+                      AND COALESCE(k.settled_until, s.start_at)
+                          < LEAST(next.moment, COALESCE(s.end_at, next.moment))))""")
 # Hours without a reading after which a meter counts as silent, where the company has no own figure.
 SILENT_HOURS = 24
 
@@ -187,6 +202,7 @@ class EnergyUncharged(models.Model):
         )
 
     def _rejected(self, now):
+        """Readings that a person rejected and across which no later one was charged yet."""
         return SQL(
             """
             SELECT r.meter_id::bigint * %s + 6, 'rejected', r.meter_id, s.id, s.account_id, r.since,
@@ -196,11 +212,13 @@ class EnergyUncharged(models.Model):
                            (array_agg(expected ORDER BY moment DESC))[1] AS expected,
                            (array_agg(note ORDER BY moment DESC))[1] AS note,
                            (array_agg(decided_by_id ORDER BY moment DESC))[1] AS decided_by_id
-                      FROM energy_reading_data WHERE state = 'rejected' GROUP BY meter_id) r
+                      FROM energy_reading_data b
+                     WHERE state = 'rejected' AND NOT %s GROUP BY meter_id) r
               LEFT JOIN energy_supply s ON s.meter_id = r.meter_id AND s.start_at <= r.until
                    AND (s.end_at IS NULL OR s.end_at > r.until)
             """,
             STEP,
+            CHARGED_ACROSS,
         )
 
     def _resets(self, now):

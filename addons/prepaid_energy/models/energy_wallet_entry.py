@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -19,6 +21,8 @@ KINDS = [
     ("billed", "Billed"),
 ]
 CATEGORIES = [("electricity", "Electricity"), ("water", "Water"), ("other", "Other")]
+# Entries read at once to verify their chains.
+LINKS = 20000
 # What an invoice charges; everything else moves money and is booked by itself.
 CHARGED = ("use", "charge", "share")
 
@@ -147,40 +151,77 @@ class EnergyWalletEntry(models.Model):
         return dict(action, domain=domain)
 
     @api.model
-    def _broken_links(self, wallet_ids=None):
+    def _broken_links(self, wallet_ids=None, span=None):
         """Return what is wrong with the chains of entries.
 
         :param list wallet_ids: all wallets if None
-        :return: list of (entry id, wallet id, what is wrong)
+        :param Span span: only chains with entries in it, from the first of these on
+        :return: list of (entry id, wallet id, what does not follow: number, hash or balance)
         """
-        columns = SQL(", ").join(
-            SQL("%s::text", SQL.identifier(name))
-            if name in ("amount", "balance_after")
-            else SQL.identifier(name)
-            for name in ENTRY_COLUMNS
-        )
-        where = SQL("wallet_id = ANY(%s)", wallet_ids) if wallet_ids is not None else SQL("TRUE")
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT id, %s FROM energy_wallet_entry WHERE %s ORDER BY wallet_id, number",
-                columns,
-                where,
-            )
-        )
         broken = []
-        wallet, head, number = None, "", 0
-        for entry, *values in rows:
+        wallet, head, number, balance = None, "", 0, Decimal(0)
+        for entry, is_verified, *values in self._links(wallet_ids, span):
             *row, own_hash = values
             if row[0] != wallet:
-                wallet, head, number = row[0], "", 0
+                wallet, head, number, balance = row[0], "", 0, Decimal(0)
+            if is_verified:
+                # The entry before the mark is what the others follow.
+                head, number, balance = own_hash, row[5], Decimal(row[9])
+                continue
             number += 1
+            balance += Decimal(row[8])
             if row[5] != number:
                 broken.append((entry, wallet, "number"))
                 number = row[5]
             if entry_hash(head, tuple(row)) != own_hash:
                 broken.append((entry, wallet, "hash"))
+            if Decimal(row[9]) != balance:
+                broken.append((entry, wallet, "balance"))
+                balance = Decimal(row[9])
             head = own_hash
         return broken
+
+    def _links(self, wallet_ids, span):
+        """Yield entries in the order of their chains, as many at a time as memory holds."""
+        columns = SQL(", ").join(
+            SQL("e.%s::text", SQL.identifier(name))
+            if name in ("amount", "balance_after")
+            else SQL("e.%s", SQL.identifier(name))
+            for name in ENTRY_COLUMNS
+        )
+        chosen = SQL("TRUE") if wallet_ids is None else SQL("e.wallet_id = ANY(%s)", wallet_ids)
+        is_verified, first = SQL("FALSE"), SQL("")
+        if span:
+            is_verified = SQL("e.number < f.number")
+            first = SQL(
+                """
+                JOIN (SELECT wallet_id, min(number) AS number FROM energy_wallet_entry
+                       WHERE id > %s AND id <= %s GROUP BY wallet_id) f
+                     ON f.wallet_id = e.wallet_id AND e.number >= f.number - 1
+                """,
+                span.after,
+                span.until,
+            )
+            chosen = SQL("%s AND e.id <= %s", chosen, span.until)
+        wallet, number = 0, 0
+        while rows := self.env.execute_query(
+            SQL(
+                """
+            SELECT e.id, %s, %s FROM energy_wallet_entry e %s
+             WHERE %s AND (e.wallet_id, e.number) > (%s, %s)
+             ORDER BY e.wallet_id, e.number LIMIT %s
+            """,
+                is_verified,
+                columns,
+                first,
+                chosen,
+                wallet,
+                number,
+                LINKS,
+            )
+        ):
+            yield from rows
+            wallet, number = rows[-1][2], rows[-1][7]
 
     def action_explain(self):
         """Show how this entry was made."""

@@ -31,7 +31,8 @@ class ResCompany(models.Model):
     energy_flowing_minutes = fields.Integer(
         string="Off, but Flowing After (Minutes)",
         default=15,
-        help="Flow so long after a supply was seen off is a finding. 0: never.",
+        help="Flow for so long through a supply that is seen off is a finding, until nothing has "
+        "flowed for as long. 0: never.",
     )
     energy_flowing_power = fields.Float(
         string="Flowing Above (kW)",

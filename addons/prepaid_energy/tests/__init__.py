@@ -11,6 +11,7 @@ from . import (
     test_chart,
     test_checker,
     test_checker_invoices,
+    test_checker_nightly,
     test_clock_bands,
     test_closing,
     test_command_evidence,
@@ -68,5 +69,6 @@ from . import (
     test_tariff_life,
     test_tariff_properties,
     test_tariff_templates,
+    test_task,
     test_uncharged,
 )

@@ -1,6 +1,7 @@
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError
@@ -241,6 +242,19 @@ class EnergyCase(TransactionCase):
         )
         with muted, self.assertRaisesRegex(exception, pattern), self.env.cr.savepoint():
             yield
+
+    def nightly(self):
+        """Run the nightly check; return the findings of each rule that has some."""
+        self.env.cr.execute("DELETE FROM energy_task_done WHERE task = 'check'")
+        self.env.flush_all()
+        with patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *a, **k: 60):
+            self.env["energy.checker"]._cron_check()
+        self.env.cr.execute("SELECT rule, findings FROM energy_checker_mark")
+        return {
+            rule: [sentence for _company, sentence in findings]
+            for rule, findings in self.env.cr.fetchall()
+            if findings
+        }
 
     def assertChecked(self):
         """Every rule of the checker holds."""

@@ -338,7 +338,12 @@ PUBLIC = {
         "action_open_entry",
     },
     "energy.statement": {"action_print"},
-    "energy.price.consequence": {"action_confirm", "action_cancel", "action_open_lines"},
+    "energy.price.consequence": {
+        "action_confirm",
+        "action_cancel",
+        "action_open_lines",
+        "action_try_again",
+    },
     "energy.uncharged": {"action_open", "action_open_readings"},
     "energy.usage": {"action_open_entries", "action_open_readings", "action_explain"},
     "energy.wallet": {"action_open_entries", "action_verify"},
@@ -617,6 +622,82 @@ class TestRights(AccessCase):
         with self.refused(UserError, "by its entries only"):
             self.account.wallet_ids.balance = 1000000
 
+    def test_what_follows_from_other_values_is_set_by_nobody(self):
+        seen = set()
+        for model in sorted(name for name in self.env.registry if name.startswith("energy.")):
+            if self.env[model]._abstract:
+                continue
+            fields = self.env[model]._fields
+            names = {n for n, f in fields.items() if f.store and f.compute and f.readonly}
+            names |= getattr(self.env[model], "_flow_fields", set())
+            for role in ROLES:
+                own = self.as_user(role)[model]
+                for name in names:
+                    if own.has_access("write"):
+                        seen.add(model)
+                        with self.subTest(model=model, role=role, field=name), self.refused():
+                            own.write({name: False})
+                    given = getattr(own, "_given_fields", ())
+                    if own.has_access("create") and name not in given:
+                        with self.subTest(model=model, role=role, made=name), self.refused():
+                            own.create({name: False})
+        self.assertGreaterEqual(seen, {"energy.meter", "energy.property", "energy.account"})
+
+    def test_only_managers_decide_what_is_cut(self):
+        rooms = self.meter.property_id
+        for name, value in (("supply_state", "trial"), ("is_trial", True)):
+            for role in ("operator", "engineer"):
+                with self.subTest(name=name, role=role), self.refused():
+                    self.meter.property_id.with_env(self.as_user(role)).write({name: value})
+            with self.refused():
+                self.as_user("operator")["energy.property"].create(
+                    {"name": "New", "kind": "room", "parent_id": self.site.id, name: value}
+                )
+            rooms.with_env(self.as_user("manager")).write({name: value})
+        made = self.as_user("operator")["energy.property"].create(
+            {"name": "New", "kind": "room", "parent_id": self.site.id, "is_trial": False}
+        )
+        made.name = "Newer"
+
+    def test_company_of_a_place_in_use_stays(self):
+        other = self.env["res.company"].create({"name": "Hill Estates"})
+        companies = self.company | other
+        operator = self.make_user("two", "prepaid_energy.group_energy_operator")
+        operator.company_ids = companies
+        env = self.env(user=operator, context={"allowed_company_ids": companies.ids})
+        sites = env["energy.property"]
+        values = {"kind": "site", "tz": "Asia/Shanghai", "company_id": self.company.id}
+        empty, parts, drafts, metered = sites.create(
+            [{"name": name, **values} for name in ("Empty", "Parts", "Draft", "Metered")]
+        )
+        room = {"name": "1", "kind": "room", "parent_id": parts.id, "active": False}
+        sites.create({**room, "company_id": self.company.id})
+        customer = {"partner_id": self.account.partner_id.id, "site_id": drafts.id}
+        env["energy.account"].create({**customer, "company_id": self.company.id})
+        env["energy.meter"].create({"name": "M", "property_id": metered.id, "active": False})
+        for site in (parts, drafts, metered, self.site.with_env(env)):
+            with self.subTest(site=site.name), self.refused(UserError, "belong to its company"):
+                site.company_id = other
+            site.write({"company_id": self.company.id, "name": f"{site.name} 2"})
+        empty.company_id = other
+        self.assertEqual(empty.company_id, other)
+
+    def test_a_meter_is_commissioned_and_switched_by_its_documents_only(self):
+        meters = self.as_user("operator")["energy.meter"]
+        meter = self.meter.with_env(meters.env)
+        room = meter.property_id.id
+        for name in ("can_switch", "is_commissioned"):
+            with self.refused(AccessError, "not typed"):
+                meter.write({name: True})
+            with self.refused(AccessError, "not typed"):
+                meters.create({"name": "New", "property_id": room, name: True})
+            found = meters.load(["name", "property_id/.id", name], [["New", str(room), "True"]])
+            self.assertFalse(found["ids"])
+        made = meters.with_context(default_can_switch=True, default_cut_priority=3).create(
+            {"name": "New", "property_id": room}
+        )
+        self.assertEqual((made.can_switch, made.cut_priority), (False, 3))
+
     def test_state_of_an_account_is_not_written_by_hand(self):
         operator = self.as_user("operator")
         account = self.account.with_env(operator)
@@ -626,11 +707,11 @@ class TestRights(AccessCase):
         with self.refused(UserError):
             account.write({"site_id": self.other_site.id})
         partner = self.env["res.partner"].create({"name": "New tenant"}).id
-        for context, values in (({}, {"state": "active"}), ({"default_state": "active"}, {})):
-            with self.refused():
-                operator["energy.account"].with_context(**context).create(
-                    {"partner_id": partner, "site_id": self.site.id, **values}
-                )
+        values = {"partner_id": partner, "site_id": self.site.id}
+        with self.refused():
+            operator["energy.account"].create({**values, "state": "active"})
+        accounts = operator["energy.account"].with_context(default_state="active")
+        self.assertEqual(accounts.create(values).state, "draft")
 
     def test_supply_in_service_is_neither_ended_nor_priced_by_hand(self):
         operator = self.as_user("operator")

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
 
 from .common import START, EnergyCase
 
@@ -49,13 +49,50 @@ class TestAccountChange(ChangeCase):
         self.assertEqual(change.state, "done")
         self.assertEqual(change.user_id, self.env.user)
         self.assertIn(change.name, self.account.message_ids[0].body)
-        other = self.env["res.partner"].create({"name": "Dragon Noodles Group"})
+        other = self.env["res.partner"].create(
+            {"name": "Dragon Noodles, accounts", "parent_id": self.account.partner_id.id}
+        )
         former = self.account.partner_id
         change = self.change(self.account, "rename", new_partner_id=other.id)
         self.assertEqual(self.account.partner_id, other)
         self.assertEqual(change.old_partner_id, former)
         with self.refused(UserError, "Enter the new name"):
             self.change(self.account, "rename")
+
+    def test_rename_makes_nobody_else_the_customer(self):
+        self.account.partner_id.write({"is_company": True})
+        stranger, theirs = self.env["res.partner"].create(
+            [{"name": "Tiger Tea"}, {"name": "Hill's", "company_id": self.strange_company().id}]
+        )
+        with self.refused(UserError, "change of customer"):
+            self.change(self.account, "rename", new_partner_id=stranger.id, new_name="Dragon")
+        with self.refused(UserError, "company"):
+            self.change(self.account, "rename", new_partner_id=theirs.id)
+        with self.refused(UserError, "company"):
+            self.account.partner_id = theirs
+        self.assertEqual(stranger.name, "Tiger Tea")
+
+    def test_rename_changes_no_contact_that_the_user_may_not(self):
+        clerk = new_test_user(
+            self.env,
+            "renaming",
+            groups="prepaid_energy.group_energy_operator",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        draft = self.change(self.account, "rename", confirm=False, new_name="Dragon")
+        draft = draft.with_user(clerk)
+        new_test_user(self.env, "boss", partner_id=self.account.partner_id.id)
+        with self.refused(AccessError):
+            draft.action_confirm()
+        self.env["res.users"].search([("login", "=", "boss")]).partner_id = self.env[
+            "res.partner"
+        ].create({"name": "Boss"})
+        draft.action_confirm()
+        self.assertEqual(self.account.partner_id.name, "Dragon")
+
+    def strange_company(self):
+        return self.env["res.company"].create({"name": "Hill Estates"})
 
     def test_invoice_title_from_a_day_on(self):
         first, second = self.env["res.partner"].create([{"name": "Head"}, {"name": "Holding"}])
@@ -144,7 +181,7 @@ class TestAccountChange(ChangeCase):
             change.unlink()
         with self.refused(AccessError, "never by hand"):
             change.state = "draft"
-        with self.refused(AccessError, "begins as a draft"):
+        with self.refused(AccessError, "never by hand"):
             operator["energy.account.change"].create(
                 {
                     "kind": "suspend",

@@ -53,10 +53,15 @@ class TestChecker(EnergyCase):
     def assertFound(self, rule, *words):
         findings = self.findings()
         self.assertIn(rule, findings)
+        found = findings[rule]
+        # The nightly check, which was never run, starts at the beginning. It believes the chains.
+        nightly = self.nightly()
+        if "chains" in findings:
+            nightly["balances"] = findings.get("balances")
+        self.assertEqual({key: nightly[key] for key in nightly if nightly[key]}, findings)
         for word in words:
             self.assertTrue(
-                any(str(word) in finding for finding in findings[rule]),
-                f"{word!r} is not named in {findings[rule]}",
+                any(str(word) in finding for finding in found), f"{word!r} is not named in {found}"
             )
 
     def entry(self, key):

@@ -36,6 +36,7 @@ class TestCheckerInvoices(InvoicingCase):
         self.assertTrue(
             any(str(word) in finding for finding in findings[rule]), f"{word!r}: {findings[rule]}"
         )
+        self.assertEqual(self.nightly().get(rule), findings[rule])
 
     def test_entry_that_gets_into_a_frozen_period(self):
         self.plant(

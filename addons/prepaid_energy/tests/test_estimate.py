@@ -386,7 +386,7 @@ class TestEstimate(GapCase, PropertyCase):
             )
             _count, findings = checker._rule_estimates()
             self.assertEqual(len(findings), 1)
-            self.assertIn(f"{meter.name}: by what it is settled", findings[0])
+            self.assertIn(f"{meter.name}: by what it is settled", findings[0][1])
             savepoint.rollback()
         self.env.invalidate_all()
         with self.env.cr.savepoint() as savepoint:
@@ -398,6 +398,6 @@ class TestEstimate(GapCase, PropertyCase):
             self.env.cr.execute("DELETE FROM energy_settlement_queue")
             _count, findings = checker._rule_estimates()
             self.assertEqual(len(findings), 1)
-            self.assertIn(f"{meter.name} has estimates beside later readings", findings[0])
+            self.assertIn(f"{meter.name} has estimates beside later readings", findings[0][1])
             savepoint.rollback()
         self.env.invalidate_all()

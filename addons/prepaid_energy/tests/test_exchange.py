@@ -158,4 +158,4 @@ class TestExchange(EnergyCase):
             [supply.id, "2026-03-01"],
         )
         findings = self.env["energy.checker"]._rule_usage()[1]
-        self.assertIn("X1: its registers show 60", findings[0])
+        self.assertIn("X1: its registers show 60", findings[0][1])

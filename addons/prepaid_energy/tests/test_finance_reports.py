@@ -306,6 +306,7 @@ class TestFinanceReports(EnergyCase):
                     if result["findings"]
                 }
                 self.assertIn("rollup", findings)
+                self.assertEqual(self.nightly(), findings)
                 self.assertTrue(any(self.a.name in text for text in findings["rollup"]))
                 savepoint.rollback()
         self.assertChecked()

@@ -1,10 +1,12 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
 from ..models import energy_meter_finding, energy_meter_finding_search
+from ..models.energy_multiplier_change import EnergyMultiplierChange as Change
 from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from .planting import PropertyCase
 from .test_gap import DAY, HOUR, MARCH_2, GapCase
@@ -52,6 +54,28 @@ class TestFinding(GapCase, PropertyCase):
             moment += HOUR
         self.env["energy.reading"]._ingest(rows)
         self.settle()
+
+    def test_a_site_that_fails_blinds_no_other(self):
+        sites = self.env["energy.property"].search([("kind", "=", "site")])
+        bad = self.site.copy({"name": "Bad", "supply_state": "watch"})
+        for name, looks in (("_cron_find", "_find"), ("_cron_watch", "_watch")):
+            seen = []
+
+            def look(_findings, site, seen=seen):
+                seen.append(site)
+                if site == bad:
+                    raise ValueError("no such zone")
+
+            with (
+                self.subTest(name),
+                patch.object(type(self.findings), looks, look),
+                patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *a, **k: 60),
+                self.assertLogs("odoo.addons.prepaid_energy.models.energy_task", "ERROR") as log,
+            ):
+                getattr(self.findings, name)()
+            self.assertEqual(set(seen), {*sites, bad})
+            self.assertEqual(len(log.output), 1)
+            self.assertIn("no such zone", log.output[0])
 
     # --- R4 -----------------------------------------------------------------------------------
 
@@ -256,7 +280,12 @@ class TestFinding(GapCase, PropertyCase):
             }
         )
         change.action_show_consequence()
+        # 1 kWh twice, held until now
+        self.assertEqual(change.consequence, [["2026-03-01", "-0.20"]])
         change.action_confirm()
+        held.invalidate_recordset()
+        self.assertEqual((held.state, held.decided_by_id.id), ("accepted", False))
+        self.assertEqual(f"{account.balance:.2f}", "-0.30")
         self.assertEqual(read(3, "3", "2"), {"accepted": 1})
         self.settle()
         self.assertEqual(self.found(meter), [])
@@ -268,6 +297,7 @@ class TestFinding(GapCase, PropertyCase):
             self.check_multiplier,
             (Acceptance._ingest, "multiplier=multipliers.get((meter, moment))", "multiplier=None"),
             (Acceptance._ingest, 'if verdict.reason == "multiplier":', "if False:"),
+            (Change._apply, "if self._is_said():", "if False:"),
         )
 
     # --- closing by hand ----------------------------------------------------------------------

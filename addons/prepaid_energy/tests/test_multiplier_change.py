@@ -1,14 +1,18 @@
 from datetime import timedelta
+from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
+from ..engine import Limits
 from ..models.energy_multiplier_change import EnergyMultiplierChange
 from ..models.energy_rating_preview import EnergyRating as Preview
+from ..models.energy_reading_acceptance import EnergyReading as Acceptance
 from .common import START, EnergyCase
 from .planting import PropertyCase
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 @tagged("post_install", "-at_install")
@@ -80,7 +84,7 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
             # Only what comes is priced anew.
             (
                 EnergyMultiplierChange._carry_out,
-                "_add([(self.meter_id.id, self.moment)])",
+                "_add([(self.meter_id.id, self._since())])",
                 "_add([])",
             ),
         )
@@ -127,6 +131,76 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
                 "later[:0]._correct_multiplier",
             ),
         )
+
+    def check_another_multiplier_ends_it(self):
+        """100 in January, 200 in March, 100 again in May: January's is corrected to 150 alone."""
+        _meter, account = self.new_account()
+        self.change(account, 100, kind="correction")
+        self.change(account, 200, moment=START + 20 * DAY)
+        self.change(account, 100, moment=START + 40 * DAY)
+        # 20 x 100 + 20 x 200 + 20 x 100 kWh at 0.60
+        self.assertEqual(f"{account.balance:.2f}", "-4800.00")
+        change = self.change(account, 150, kind="correction", moment=START)
+        terms = account.supply_ids.term_ids.sorted("since")
+        self.assertEqual(terms.mapped("multiplier"), [150, 200, 100])
+        # 20 x 50 kWh more, in the first 20 days
+        self.assertEqual(change.consequence, [["2026-03-01", "-600.00"]])
+        self.assertEqual(f"{account.balance:.2f}", "-5400.00")
+
+    def test_another_multiplier_ends_it(self):
+        self.holds(
+            self.check_another_multiplier_ends_it,
+            (
+                EnergyMultiplierChange._set_terms,
+                "break",
+                "continue",
+            ),
+        )
+
+    def check_late_readings_go_by_the_multiplier_of_their_time(self):
+        """R1: CT 10 until noon, 50 from then on; 100 kW can pass."""
+        self.set_clock(START)
+        meter = self.make_meter(f"L{self.env['energy.meter'].search_count([])}", max_power=100)
+        account = self.open_account(meter, register=100.0)
+        self.change(account, 10, kind="correction")
+        self.read(meter, START + 2 * HOUR, "110")
+        self.settle()
+        self.set_clock(START + 4 * HOUR)
+        self.change(account, 50, moment=START + 4 * HOUR)
+        readings = self.env["energy.reading"]
+        late = (meter.id, START + HOUR, Decimal(105), None, "poll")
+        self.assertEqual(dict(readings._ingest([late], {late[:2]: Decimal(10)})), {"accepted": 1})
+        self.assertEqual(
+            readings._would_be([(meter.id, START + 1.5 * HOUR, Decimal(108))]).popitem()[1].state,
+            "accepted",
+        )
+        # 7 units an hour: 70 kWh, then 350, of which nobody knows when they were used
+        self.read(meter, START + 5 * HOUR, "131")
+        self.settle()
+        # 10 x 10 kWh to two o'clock; then 21 units evenly, of which 14 count 10 and 7 count 50
+        self.assertEqual(f"{account.balance:.2f}", "-354.00")
+        reading = readings.search([("meter_id", "=", meter.id), ("total", "=", 110)])
+        outcome = reading._reject("Misread")
+        # 105 to 131 in four hours: 19.5 x 10 + 6.5 x 50, where 5 x 10 + 14 x 10 + 7 x 50 were
+        self.assertEqual(outcome.use, {meter.id: Decimal("-20")})
+
+    def test_late_readings_go_by_the_multiplier_of_their_time(self):
+        self.holds(
+            self.check_late_readings_go_by_the_multiplier_of_their_time,
+            (Limits.multiplier_at, "if since > moment:", "if False:"),
+            (Acceptance._meter_facts, "tuple(changes)", "()"),
+        )
+
+    def test_consequence_is_in_the_smallest_unit_of_the_currency(self):
+        """A currency of three decimals: 31 x 1.0025 and 29 x 1.0025 kWh at 0.60"""
+        self.company.currency_id.rounding = 0.001
+        _meter, account = self.new_account()
+        change = self.change(account, 1.0025, confirm=False, kind="correction")
+        # 18.6465 - 18.600, and 17.4435 - 17.400, half up
+        expected = [["2026-03-01", "-0.047"], ["2026-04-01", "-0.044"]]
+        self.assertEqual(change.consequence, expected)
+        change.action_confirm()
+        self.assertEqual(change.consequence, expected)
 
     def test_what_waits_is_not_counted_as_the_consequence(self):
         meter, account = self.new_account()

@@ -105,7 +105,7 @@ class TestOpening(OpeningCase):
             "“Unpriced” has no approved prices",
             "begins in the future",
             "First top-up: choose how it is paid",
-            "Security deposit: type the reference",
+            f"Type the number of the payment by “{method.name}”",
             "Only cashiers take money",
         ):
             self.assertIn(part, message)

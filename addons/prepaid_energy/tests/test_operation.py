@@ -84,15 +84,6 @@ class TestOperation(EnergyCase):
         self.assertEqual(self.site.supply_state, "live")
         self.assertEqual(self.commands(self.owing), [(1, "supply", "off", "queued")])
 
-    def test_failed_command_stays_to_be_done_until_a_later_one(self):
-        self.operate("off", self.paid).action_confirm()
-        command = self.env["energy.command"].search([("meter_id", "=", self.paid.id)])
-        command._fail("the valve is stuck")
-        to_do = [("state", "=", "failed"), ("is_last", "=", True)]
-        self.assertEqual(self.env["energy.command"].search(to_do), command)
-        self.operate("prepaid", self.paid)
-        self.assertFalse(self.env["energy.command"].search(to_do))
-
     def test_reason_follows_the_balance(self):
         self.owing.is_protected = True
         for hour, total, figure in ((1, "10", "6.00"), (2, "20", "12.00")):

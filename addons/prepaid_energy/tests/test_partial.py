@@ -207,4 +207,5 @@ class TestPartial(BooksCase):
         self.env.cr.execute("ALTER TABLE energy_wallet_entry ENABLE TRIGGER USER")
         self.env.invalidate_all()
         found = {r["name"] for r in self.env["energy.checker"]._check() if r["findings"]}
+        self.assertEqual(set(self.nightly()), found)
         self.assertIn("matchings", found)

@@ -34,6 +34,7 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
         version = self.add_version(self.flat_tariff, {"flat": [price]}, date_from="2030-01-01")
         version.action_draft()
         version.date_from = date_from
+        version.flush_recordset()
         return version
 
     def ask(self, version):
@@ -131,6 +132,55 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
                 pass
         self.assertEqual(consequence.state, "shown")
         self.assertEqual(consequence.line_ids.mapped("amount"), [40.0, 20.0])
+
+    def compute(self, between=lambda: 60):
+        """Run the scheduled action with batches of one account."""
+        jobs = type(self.env["ir.cron"])
+        with (
+            patch.object(energy_price_consequence, "BATCH", 1),
+            patch.object(jobs, "_commit_progress", lambda *args, **values: between()),
+        ):
+            self.env["energy.price.consequence"]._cron_compute()
+
+    def waiting(self, *versions):
+        with patch.object(energy_price_consequence, "BATCH", 1):
+            return [self.ask(version) for version in versions]
+
+    def test_cancelled_while_it_is_computed(self):
+        def check():
+            [consequence] = self.waiting(self.version())
+            self.compute(
+                lambda: consequence.state == "cancelled" or consequence.action_cancel() or 1
+            )
+            self.assertEqual((consequence.state, consequence.done_count), ("cancelled", 1))
+
+        model = energy_price_consequence.EnergyPriceConsequence
+        self.holds(check, (model._compute_batch, 'self._locked_state() != "computing"', "False"))
+
+    def test_one_that_fails_is_set_aside(self):
+        model = energy_price_consequence.EnergyPriceConsequence
+        known = model._differences
+        first, second = self.waiting(self.version(), self.version("0.800000", "2026-03-12"))
+
+        def differences(consequence, rows):
+            if consequence == first:
+                raise ValueError("No such band")
+            return known(consequence, rows)
+
+        with (
+            patch.object(model, "_differences", differences),
+            self.assertLogs("odoo.addons.prepaid_energy.models.energy_task", "ERROR") as log,
+        ):
+            self.compute()
+        self.assertIn("Traceback", log.output[0])
+        self.assertEqual((first.state, first.message), ("failed", "No such band"))
+        self.assertEqual((second.state, second.done_count), ("shown", 3))
+        with self.refused(UserError, "No such band"):
+            first.action_confirm()
+        first.action_try_again()
+        self.assertEqual((first.state, first.message), ("computing", False))
+        self.compute()
+        self.assertEqual((first.state, first.done_count), ("shown", 3))
 
     def test_a_dearer_price_before_a_later_version_counts_its_time_only(self):
         self.add_version(self.flat_tariff, {"flat": ["0.60"]}, date_from="2026-03-21")

@@ -6,6 +6,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
+from ..engine import acceptance
 from ..models.energy_reading_sheet_line import EnergyReadingSheetLine
 from .common import START, EnergyCase
 from .planting import PropertyCase
@@ -181,6 +182,67 @@ class TestSheet(EnergyCase, PropertyCase):
         self.holds(
             check,
             (EnergyReadingSheetLine._store, "line in unusual and not may_overrule", "False"),
+        )
+
+    def test_new_meter_in_the_place_of_the_old_one_asks(self):
+        """R2, R5: 31 days of 55 kW are 40,920 kWh, and 39,080 would be a rollover of five digits"""
+
+        def check():
+            meter = self.make_meter("S6", max_power=55, register_digits=5)
+            account = self.open_account(meter, register=61000.0)
+            moment = START + 31 * DAY
+            sheet = self.sheet("engineer", {meter: 80.0}, moment=moment)
+            line = sheet.line_ids
+            self.assertEqual((line.use, line.check_result), (39080, "implausible"))
+            self.assertEqual(line.warning, "Expected ≥ 61000.")
+            line.note = "It shows that"
+            sheet.action_confirm()
+            self.settle()
+            # Nor does a reason make it a rollover.
+            self.assertEqual((line.state, account.balance), ("held", 0))
+            self.assertEqual(self.readings(meter, state="held").reason, "fell")
+
+        self.holds(
+            check,
+            (
+                acceptance._judge_step,
+                "wrapped <= limits.modulus * ROLLOVER_PART and",
+                "(wrapped <= limits.modulus * ROLLOVER_PART or limits.max_power) and",
+            ),
+            (EnergyReadingSheetLine._step, "if step < 0 and digits", "if False"),
+        )
+
+    def test_rollover_asks_for_a_reason_and_a_right(self):
+        """R2, R14: 99,990 to 10 are 20 kWh over the end of five digits"""
+
+        def check():
+            meter = self.make_meter("S7", max_power=55, register_digits=5)
+            account = self.open_account(meter, register=99990.0)
+            sheet = self.sheet(registers={meter: 10.0})
+            line = sheet.line_ids
+            self.assertEqual((line.use, line.check_result), (20, "unusual"))
+            self.assertIn("with 20 kWh used", line.warning)
+            with self.refused(UserError, "write down why"):
+                sheet.action_confirm()
+            line.note = "Rolled over"
+            sheet.action_confirm()
+            self.settle()
+            self.assertEqual((line.state, account.balance), ("held", 0))
+            self.assertEqual(self.readings(meter, state="held").reason, "fell")
+            again = self.sheet("engineer", {meter: 11.0}, moment=START + 31 * DAY)
+            again.line_ids.note = "Rolled over, seen on site"
+            again.action_confirm()
+            self.settle()
+            # 21 kWh at 0.60.
+            self.assertEqual((again.line_ids.state, account.balance), ("accepted", -12.6))
+
+        self.holds(
+            check,
+            (
+                EnergyReadingSheetLine._judge,
+                "elif before and self._figure() < before.register:",
+                "elif False:",
+            ),
         )
 
     def test_what_was_typed_before_is_known(self):

@@ -28,7 +28,9 @@ class TestReconciliation(BooksCase):
         self.env.invalidate_all()
 
     def found(self):
-        return {r["name"] for r in self.env["energy.checker"]._check() if r["findings"]}
+        found = {r["name"] for r in self.env["energy.checker"]._check() if r["findings"]}
+        self.assertEqual(set(self.nightly()), found)
+        return found
 
     def use_up(self):
         """Top up 100, use 130, invoice it, settle it."""
@@ -188,7 +190,7 @@ class TestReconciliation(BooksCase):
         self.plant(
             "UPDATE account_move_line SET balance = -90 WHERE energy_entry_key = %s", entry.key
         )
-        self.env["energy.checker"]._cron_check()
+        self.nightly()
         activity = self.env["mail.activity"].search([], order="id desc", limit=1)
         self.assertEqual(activity.res_id, self.company.partner_id.id)
         self.assertIn(self.account.name, activity.note)

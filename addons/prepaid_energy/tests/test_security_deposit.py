@@ -69,6 +69,25 @@ class TestSecurityDeposit(RequestCase):
         )
         self.assertEqual(payment.partner_id, self.account.partner_id)
 
+    def test_deposit_is_taken_in_a_shift_where_the_company_wants_it(self):
+        self.company.energy_requires_shift = True
+        for method in self.methods:
+            with self.refused(UserError, "in a shift only"):
+                self.receive(method_id=method.id, reference="4711")
+        with self.refused(UserError, "in a shift only"):
+            self.receive(user=self.finance)
+        transfer = self.methods.filtered(lambda method: method.kind == "transfer")
+        self.receive(user=self.finance, method_id=transfer.id, reference="4711")
+        self.open_shift(self.cashier)
+        self.assertTrue(self.receive().move_ids.shift_id)
+
+    def test_deposit_names_the_payment_where_its_method_wants_it(self):
+        transfer = self.methods.filtered(lambda method: method.kind == "transfer")
+        for reference in (False, "  "):
+            with self.refused(UserError, "Type the number of the payment"):
+                self.receive(method_id=transfer.id, reference=reference)
+        self.assertEqual(self.receive(method_id=transfer.id, reference="4711").held, 300)
+
     def test_deposit_is_taken_before_the_account_opens(self):
         draft = self.open_account(self.make_meter("D9"), activate=False)
         self.assertEqual(self.receive(account_id=draft.id).held, 300)

@@ -184,6 +184,32 @@ class TestSupply(PropertyCase, EnergyCase):
         self.assertEqual(self.entries(account), ["-18.00"])
         self.assertChecked()
 
+    def test_supplies_are_found_and_grouped_by_their_present_tariff(self):
+        dear = self.make_tariff("Dear", {"flat": ["1.000000"]})
+        other = self.open_account(self.make_meter("S2"), tariff=dear)
+        self.account.supply_ids._set_tariff(dear, START + timedelta(hours=2))
+        supplies = self.env["energy.supply"]
+
+        def found(tariff):
+            return supplies.search([("tariff_id", "=", tariff.id)])
+
+        def groups():
+            return supplies._read_group(
+                [("company_id", "=", self.company.id)], ["tariff_id"], ["__count"]
+            )
+
+        # Not yet.
+        self.assertEqual(
+            (found(self.flat_tariff), found(dear)), (self.account.supply_ids, other.supply_ids)
+        )
+        self.assertEqual(dict(groups()), {self.flat_tariff: 1, dear: 1})
+        self.set_clock(START + timedelta(hours=3))
+        self.assertEqual(len(found(dear)), 2)
+        self.assertEqual(found(self.flat_tariff), supplies)
+        self.assertEqual(groups(), [(dear, 2)])
+        self.assertTrue(supplies.fields_get(["tariff_id"])["tariff_id"]["groupable"])
+        self.assertEqual(supplies.search([("tariff_id", "ilike", "dear")]), found(dear))
+
     def test_tariff_changes_from_a_moment_on(self):
         self.use(1, "10")
         dear = self.make_tariff("Dear", {"flat": ["6.000000"]})

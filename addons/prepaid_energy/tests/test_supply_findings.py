@@ -5,6 +5,7 @@ from odoo.tests import tagged
 
 from ..models.energy_command_trip import EnergyCommand as Trip
 from ..models.energy_meter_finding_supply import EnergyMeterFinding
+from ..models.energy_meter_finding_supply import EnergyMeterStatus as Status
 from .common import START, EnergyCase
 from .planting import PropertyCase
 
@@ -204,7 +205,7 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
     # --- off, but flowing -------------------------------------------------------------------------
 
     def off_for(self, minutes, used, power=0.0, meter=None):
-        """Off is seen at once; so many minutes later this was counted."""
+        """Off is seen at once; so many minutes later this is counted and flows."""
         meter = meter or self.meter
         self.at(0)
         self.read(meter, START, "0")
@@ -215,30 +216,68 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
         self.watch()
         return self.standing("flowing", meter)
 
+    def flow(self, minutes, power=0.0):
+        """So many minutes after the start this flows through the supply that is off."""
+        self.at(minutes)
+        self.see("off", power=power)
+        self.watch()
+
     def test_power_behind_an_off_is_an_alarm_with_its_curve(self):
         def check():
             self.env.cr.execute("SAVEPOINT before_check")
-            finding = self.off_for(30, 0.5, power=1.0)
+            self.off_for(30, 0, power=1.0)
+            self.assertFalse(self.standing("flowing"), "one sample of power")
+            self.flow(40, power=1.0)
+            self.assertFalse(self.standing("flowing"), "for ten minutes")
+            self.flow(45, power=0.04)
+            self.flow(50, power=1.0)
+            self.flow(62, power=1.0)
+            self.assertFalse(self.standing("flowing"), "not all the time")
+            self.flow(65, power=1.0)
+            finding = self.standing("flowing")
             self.assertEqual(finding.code, "flowing_power")
             self.assertIn("1 kW", finding.details)
             self.assertIn("<svg", finding.curve)
-            # 0.5 kWh in half an hour
-            self.assertIn("highest 1 kW", finding.curve)
-            self.at(60)
-            self.read(self.meter, self.now, "0.5")
-            self.see("on", power=1.0)
-            self.at(80)
-            self.see("on", power=1.0)
-            self.watch()
+            self.flow(66, power=0.0)
+            self.assertFalse(self.standing("flowing"), "it has stopped")
+            self.assertEqual(finding.state, "closed", "kept in the history")
+            self.flow(67, power=1.0)
+            for minutes in (70, 100):
+                self.at(minutes)
+                self.read(self.meter, self.now, str(minutes))
+                self.see("on", power=1.0)
+                self.watch()
             self.assertFalse(self.standing("flowing"))
+            # What flowed before it was turned off again does not count.
+            self.flow(101, power=1.0)
+            self.flow(116, power=0.0)
+            self.flow(117, power=1.0)
+            for minutes in (118, 120):
+                self.at(minutes)
+                self.see("on", power=1.0)
+            self.at(121)
+            self.see("off")
+            self.flow(130, power=1.0)
+            self.flow(137, power=1.0)
+            self.assertFalse(self.standing("flowing"))
+            self.flow(145, power=1.0)
+            self.assertTrue(self.standing("flowing"))
             self.env.cr.execute("ROLLBACK TO SAVEPOINT before_check")
             self.env.invalidate_all()
 
         flowing = EnergyMeterFinding._flowing
         self.holds(
             check,
-            (flowing, "float(power) > float(limit)", "False"),
+            (flowing, "if power is not None:", "if False:"),
+            (flowing, "WHEN st.flowing_since <= st.read_at - w.wait", "WHEN TRUE"),
             (flowing, "AND st.supply_state = 'off'", ""),
+            (Status._keep_flowing, "st.power > v.most, FALSE", "st.power > 0, FALSE"),
+            (Status._keep_flowing, "st.power > v.most THEN", "st.power > 0 THEN"),
+            (
+                Status._keep_flowing,
+                "st.flowing_since >= st.supply_since",
+                "st.flowing_since > '-infinity'",
+            ),
         )
 
     def test_a_growing_register_is_enough(self):
@@ -251,13 +290,47 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
             self.env.invalidate_all()
 
         flowing = EnergyMeterFinding._flowing
-        self.holds(
-            lambda: check(0.02, True), (flowing, "float(used) > float(limit)", "float(used) > 9")
-        )
+        self.holds(lambda: check(0.02, True), (flowing, "used > limit", "used > 9"))
         self.holds(
             lambda: check(0.01, False),
-            (flowing, "float(limit) * minutes / 60", "0"),
+            (flowing, "used > limit", "used > 0"),
         )
+
+    def test_an_alarm_ends_when_nothing_flows_any_more(self):
+        """0.02 kWh once: found, over with the next quarter of an hour; 1 Wh a day is nothing."""
+
+        def check():
+            self.env.cr.execute("SAVEPOINT before_check")
+            finding = self.off_for(30, 0.02)
+            self.assertIn("0.02 kWh within 30 minutes", finding.details)
+            self.assertIn("<svg", finding.curve)
+            # 0.02 kWh in half an hour
+            self.assertIn("highest 0.04 kW", finding.curve)
+            for minutes, is_found in ((40, True), (60, False)):
+                self.at(minutes)
+                self.read(self.meter, self.now, "0.02")
+                self.see("off")
+                self.watch()
+                self.assertEqual(bool(self.standing("flowing")), is_found, minutes)
+            self.assertEqual(finding.state, "closed")
+            for day in range(1, 31):
+                self.at(60 + 1440 * day)
+                self.read(self.meter, self.now, f"{0.02 + 0.001 * day:.3f}")
+                self.see("off")
+                self.watch()
+                self.assertFalse(self.standing("flowing"), day)
+            self.env.cr.execute("ROLLBACK TO SAVEPOINT before_check")
+            self.env.invalidate_all()
+
+        flowing = EnergyMeterFinding._flowing
+        self.holds(
+            check, (flowing, "AND moment <= last.moment - w.wait", "AND moment < last.moment")
+        )
+        since_the_off = (
+            "ORDER BY moment DESC LIMIT 1) base",
+            "ORDER BY moment LIMIT 1) base",
+        )
+        self.holds(check, (flowing, *since_the_off))
 
     def test_what_flows_right_after_the_off_is_waited_for(self):
         self.assertFalse(self.off_for(10, 0.5, power=1.0))
@@ -266,19 +339,19 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
         """0.02 m³/h for 15 minutes are 5 litres."""
         meter = self.make_meter("F2", "water")
         self.assertFalse(self.off_for(30, 0.004, meter=meter))
-        self.at(31)
-        self.read(meter, self.now, "0.006")
+        self.at(60)
+        self.read(meter, self.now, "0.010")
         self.see("off", meter)
         self.watch()
         self.assertIn("0.006 m³", self.standing("flowing", meter).details)
 
     def test_closed_by_hand_it_stays_closed(self):
-        finding = self.off_for(30, 0.5, power=1.0)
+        self.off_for(30, 0, power=1.0)
+        self.flow(45, power=1.0)
+        finding = self.standing("flowing")
         with self.assertRaises(UserError):
             finding._close(" ")
         finding._close("The pump of the fire main")
-        self.at(40)
-        self.see("off", power=2.0)
-        self.watch()
+        self.flow(50, power=2.0)
         self.assertEqual(finding.state, "closed")
         self.assertEqual(self.standing("flowing"), finding)

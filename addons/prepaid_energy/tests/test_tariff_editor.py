@@ -55,6 +55,46 @@ class TestTariffProblems(TariffCase):
         version.tier_ids[1].limit = 0
         self.assertFalse(version._problems())
 
+    def test_the_last_tier_of_each_season_is_open(self):
+        """Winter ends at 400: above it there is tier 3 in summer only."""
+        tiers = [
+            {"number": 1, "limit": 260, "month_from": "5", "month_to": "10"},
+            {"number": 2, "limit": 600, "month_from": "5", "month_to": "10"},
+            {"number": 3, "month_from": "5", "month_to": "10"},
+            {"number": 1, "limit": 200, "month_from": "11", "month_to": "4"},
+            {"number": 2, "limit": 400, "month_from": "11", "month_to": "4"},
+        ]
+        version = self.draft({"flat": [0.65, 0.70, 0.95]}, tiers=tiers)
+        self.assertEqual(
+            version._problems(),
+            [
+                "Nov – Apr: The last tier is closed: use above 400 has no price. Empty the limit "
+                "of the last tier, or add an open tier after it."
+            ],
+        )
+        version.tier_ids = [Command.create({"number": 3, "month_from": "11", "month_to": "4"})]
+        self.assertFalse(version._problems())
+
+    def test_an_adder_is_the_same_in_every_season(self):
+        """0.65 + 0.05 is the price of tier 2 all year; + 0.10 in winter would be a second one."""
+        seasons = [("5", "10", 260), ("11", "4", 200)]
+        version = self.draft(
+            {"flat": [0.65]},
+            tiers=[
+                tier | {"month_from": first, "month_to": last}
+                for first, last, limit in seasons
+                for tier in ({"number": 1, "limit": limit}, {"number": 2, "adder": 0.05})
+            ],
+            tier_pricing="adder",
+        )
+        self.assertFalse(version._problems())
+        self.assertEqual(self.prices(version)["flat", 2], "0.700000")
+        winter = version.tier_ids.filtered(lambda tier: (tier.number, tier.month_from) == (2, "11"))
+        winter.adder = 0.1
+        self.assertProblem(version, "Tier 2 has the adders 0.05, 0.1. ")
+        with self.refused(UserError, "make a version for each season"):
+            version.action_submit()
+
     def test_limits_rise(self):
         version = self.draft(
             {"flat": [1, 2, 3]},
@@ -256,6 +296,25 @@ class TestTariffMeters(TariffCase):
         self.assertIn("has no plan of rate periods", version.holder_text)
         self.assertEqual(version.action_open_meters()["domain"], [("id", "in", meter.ids)])
         self.assertFalse(meter.plan_capacity)
+
+    def test_meters_follow_hours_that_are_typed(self):
+        windows = [{"key": "peak", "hour_from": 0, "hour_to": 12}]
+        version = self.draft({"flat": [1], "peak": [2]}, windows=windows)
+        version.action_approve()
+        self.open_account(self.make_meter("H1"), tariff=version.tariff_id)
+        version.action_draft()
+        limits = PlanLimits(2, frozenset({"flat", "peak"}))
+        self.patch(
+            type(self.env["energy.meter"]),
+            "_plan_limits",
+            lambda meters: dict.fromkeys(meters.ids, limits),
+        )
+        with Form(version) as form:
+            self.assertEqual(form.holder_count, 1)
+            with form.window_ids.edit(0) as window:
+                window.month_to = "6"
+            # Two seasons; the meter holds one plan a year.
+            self.assertEqual(form.holder_count, 0)
 
     def test_what_a_meter_cannot_hold_is_named(self):
         version = self.draft(

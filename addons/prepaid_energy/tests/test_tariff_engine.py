@@ -307,7 +307,9 @@ class TestTariffDays(TariffCase):
         cls.tariff = cls.version.tariff_id
 
     def band(self, day, minute=720):
-        return self.env["energy.tariff.version"]._engine(self.version.id).band_at(day, minute)
+        plan = self.env["energy.tariff.version"]._engine(self.version.id).plan_of(day)
+        (band,) = (band for start, end, band in plan if start <= minute < end)
+        return band
 
     def test_weekdays_without_working_hours_are_weekend(self):
         self.assertEqual(self.band(date(2026, 3, 6)), "flat")

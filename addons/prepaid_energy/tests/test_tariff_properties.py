@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ..models.energy_tariff_part import EnergyTariffPart
+from ..models.energy_tariff_problem import EnergyTariffVersion as Problem
 from ..models.energy_tariff_version import EnergyTariffVersion
 from ..models.energy_tariff_version_engine import EnergyTariffVersion as Engine
 from ..models.energy_tariff_version_life import EnergyTariffVersion as Life
@@ -22,7 +23,7 @@ class TestTariffProperties(PropertyCase, TariffCase):
             self.unfit_versions_are_refused,
             (Life._check_approvable, "if problems:", "if False:"),
             (Life._set_state, "version._check_approvable()", "pass"),
-            (Engine._limits, "if limits and not limits[-1]:", "if limits:"),
+            (Problem._closed_tiers, "if limit:", "if False:"),
             (Engine._build, 'bands.filtered("is_rest")[:1]', "bands[:1]"),
         )
 

@@ -45,6 +45,36 @@ class TestUncharged(EnergyCase):
             self.env["energy.reading"].search(action["domain"]).mapped("total"), [5000]
         )
 
+    def test_rejected_reading_is_listed_until_use_is_charged_across_it(self):
+        meter = self.make_meter("N11", max_power=5)
+        account = self.open_account(meter, register=100)
+        self.read(meter, START + HOUR, "5000")
+        spike = self.env["energy.reading"].search(
+            [("meter_id", "=", meter.id), ("state", "=", "held")]
+        )
+        spike._reject("A spike")
+        self.settle()
+        self.assertEqual(self.rows().mapped("cause"), ["rejected"])
+        self.read(meter, START + 2 * HOUR, "110")
+        # Not charged yet.
+        self.assertEqual(set(self.rows().mapped("cause")), {"rejected", "waiting"})
+        self.settle()
+        self.assertEqual(self.entries(account), ["-6.00"])
+        self.assertFalse(self.rows())
+        # Nor does a new beginning charge across it: the row of that stands for both.
+        self.read(meter, START + 3 * HOUR, "50")
+        fall = self.env["energy.reading"].search(
+            [("meter_id", "=", meter.id), ("state", "=", "held")]
+        )
+        fall._reject("Misread")
+        self.read(meter, START + 4 * HOUR, "3")
+        fall = self.env["energy.reading"].search(
+            [("meter_id", "=", meter.id), ("state", "=", "held")]
+        )
+        fall._accept("Reset", meaning="anew")
+        self.settle()
+        self.assertEqual(set(self.rows().mapped("cause")), {"rejected", "reset"})
+
     def test_use_after_the_end_of_a_supply(self):
         meter = self.make_meter("N3")
         account = self.open_account(meter, register=100)

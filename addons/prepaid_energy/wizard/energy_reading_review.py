@@ -27,7 +27,6 @@ REASONS = [
     ("works", "Works or a test on site"),
     ("other", "Other"),
 ]
-FLOW_FIELDS = {"action", "state", "company_id", "site_id", "user_id", "confirmed_at", "done_at"}
 POSSIBLE = {
     "accept": ("held", "rejected", "superseded"),
     "correct": ("held", "accepted", "rejected"),
@@ -43,6 +42,10 @@ class EnergyReadingReview(models.Model):
     """
 
     _name = "energy.reading.review"
+    _inherit = ["energy.guarded"]
+    _flow_fields = frozenset(
+        {"action", "state", "company_id", "site_id", "user_id", "confirmed_at", "done_at"}
+    )
     _description = "Decision about readings"
     _order = "id desc"
 
@@ -144,12 +147,17 @@ class EnergyReadingReview(models.Model):
             review.has_falls = has_falls or review.action == "correct"
             review.needs_digits = needs_digits
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if self._flow_fields.intersection(names):
+            return _("A decision is carried out by “Confirm”, never by hand.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
-        if not self.env.su:
-            if FLOW_FIELDS & vals.keys():
-                raise AccessError(_("A decision is carried out by “Confirm”, never by hand."))
-            if vals and any(review.state != "draft" for review in self):
-                raise UserError(_("A decision that was made stays as it is."))
+        self._refuse_guarded(vals)
+        if vals and not self.env.su and any(review.state != "draft" for review in self):
+            raise UserError(_("A decision that was made stays as it is."))
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)

@@ -20,6 +20,7 @@ class EnergyTopUp(models.TransientModel):
 
     _name = "energy.top.up"
     _description = "Top-up"
+    _inherit = ["energy.guarded"]
 
     state = fields.Selection(
         [("typed", "Typed"), ("ask", "To Confirm"), ("done", "Taken")],
@@ -250,32 +251,9 @@ class EnergyTopUp(models.TransientModel):
         self.account_id.check_access("read")
         if not self.key.startswith(KEY_PREFIX):
             raise AccessError(_("The key of a counter top-up is chosen by the form."))
-        self.method_id.check_access("read")
-        if self.method_id.company_id != self.company_id:
-            raise UserError(_("Choose a payment method of %s.", self.company_id.name))
         if self.wallet_id.account_id != self.account_id:
             raise UserError(_("The balance belongs to another account."))
-        if self.method_id.needs_reference and not (self.reference or "").strip():
-            raise UserError(
-                _("Type the number of the payment by “%s” as its reference.", self.method_id.name)
-            )
-        shift = self.env["energy.shift"].search(
-            [
-                ("user_id", "=", self.env.uid),
-                ("company_id", "=", self.company_id.id),
-                ("state", "=", "open"),
-            ],
-            limit=1,
-        )
-        # sudo: the company's rule is for everybody who sells
-        if not shift and self.company_id.sudo().energy_requires_shift:
-            raise UserError(
-                _(
-                    "%s sells in a shift only. Open yours under Sales, My Shift.",
-                    self.company_id.name,
-                )
-            )
-        return shift
+        return self.method_id._check_may_take(self.company_id, self.reference)
 
     @api.model
     def _sell(self, wallet_id, amount, key, method_id, reference, shift_id, is_confirmed):

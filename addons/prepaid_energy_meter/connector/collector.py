@@ -7,6 +7,7 @@ from odoo.addons.prepaid_energy.clock import monotonic
 from odoo.addons.prepaid_energy.crash_points import reached
 
 from . import store
+from .troubles import Parts
 
 _logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Collector:
         self.desk = desk
         self._snapshots: list = []
         self._misses: list = []
+        self._storing = Parts("Storing what was read of meter %s")
         self._has_some = asyncio.Event()
         self._is_storing = False
         self._to_settle = asyncio.Event()
@@ -71,7 +73,7 @@ class Collector:
         await asyncio.sleep(min(REST_SHARE * (monotonic() - started), LONGEST_REST))
 
     async def flush(self):
-        """Store what has been gathered so far."""
+        """Store what has been gathered so far; what cannot be stored of one meter is lost."""
         self._has_some.clear()
         batch = self._snapshots[:MOST_AT_ONCE]
         misses = self._misses
@@ -81,17 +83,36 @@ class Collector:
             self._has_some.set()
         if not batch and not misses:
             return
-        self._is_storing = True
         marks = {id(snapshot): mark for snapshot, mark in batch}
-        snapshots = [snapshot for snapshot, _mark in batch]
 
         def state_is_newer(snapshot):
             return self.desk.switched_since(snapshot.meter, marks[id(snapshot)])
 
-        await self.database.run(
-            store.store, snapshots, misses, state_is_newer, around_commit=reached
+        async def keep(meters):
+            chosen = set(meters)
+            snapshots = [snapshot for snapshot, _mark in batch if snapshot.meter in chosen]
+            of_these = [miss for miss in misses if miss.meter in chosen]
+            await self.database.run(
+                store.store, snapshots, of_these, state_is_newer, around_commit=reached
+            )
+            return snapshots
+
+        meters = dict.fromkeys(
+            [snapshot.meter for snapshot, _mark in batch] + [miss.meter for miss in misses]
         )
-        self._is_storing = False
+        self._is_storing = True
+        try:
+            kept, failed = await self._storing.do(keep, meters)
+        except Exception:
+            # Nothing can be stored: all of it is tried again.
+            self._snapshots, self._misses = batch + self._snapshots, misses + self._misses
+            self._has_some.set()
+            raise
+        finally:
+            self._is_storing = False
+        for meter in failed:
+            self.desk.not_stored(meter)
+        snapshots = [snapshot for part in kept for snapshot in part]
         if snapshots:
             self.desk.stored(snapshots)
             self.settle()

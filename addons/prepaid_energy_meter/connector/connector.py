@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import uuid
+from functools import partial
 
 from odoo.addons.prepaid_energy.clock import monotonic
 
@@ -24,6 +25,7 @@ from .jobs import JobDesk
 from .listener import Listener
 from .orders import OrderDesk
 from .project_clock import ProjectClock, look
+from .troubles import Troubles, lasting
 from .worker import Worker
 
 _logger = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Connector:
         # How readings went since it was last kept: by gateway, by meter.
         self._tallies: dict[int, dict[int, Tally]] = {}
         self._faults = {}
+        self.troubles = Troubles()
         if self.handle_signals:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,35 +108,35 @@ class Connector:
             await self._beat()
             await self._work()
         finally:
-            for worker in list(self.workers.values()):
-                await worker.stop()
-            await self.jobs.drain()
-            await self.desk.drain()
-            await self.collector.flush()
-            await self.desk.drain()
-            await self._keep_health()
-            await self.database.run(store.release, self.holder)
+            await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
+            try:
+                await self.jobs.drain()
+                await self.desk.drain()
+                await self.collector.flush()
+                await self.desk.drain()
+                await self._keep_health()
+            finally:
+                await self.database.run(store.release, self.holder)
             await asyncio.get_running_loop().run_in_executor(None, self.database.close)
             _logger.info("Connector %s stopped", self.holder)
 
     async def _work(self):
         listener = Listener(self.dbname, CHANNELS, self._heard)
         tasks = [
-            asyncio.create_task(coroutine)
-            for coroutine in (
-                listener.run(),
-                self._beat_loop(),
-                self._health_loop(),
-                self._load_loop(),
-                self._clock_loop(),
-                self._due_loop(),
-                self.desk.run(),
-                self.jobs.run(),
-                self.collector.run(),
-                self.collector.run_settling(),
+            asyncio.create_task(lasting(what, loop, self.troubles))
+            for what, loop in (
+                ("Listening to the database", listener.run),
+                ("Keeping how readings went", self._health_loop),
+                ("Loading the field", self._load_loop),
+                ("Following the clock", self._clock_loop),
+                ("Asking for due readings", self._due_loop),
+                ("Taking orders", self.desk.run),
+                ("Taking orders to gateways", self.jobs.run),
+                ("Storing readings", self.collector.run),
+                ("Settling", self.collector.run_settling),
             )
         ]
-        tasks.append(asyncio.create_task(self._end()))
+        tasks += [asyncio.create_task(self._beat_loop()), asyncio.create_task(self._end())]
         _logger.info(
             "Connector %s is ready: database %s, %s of %s gateways",
             self.holder,
@@ -204,19 +207,27 @@ class Connector:
             self._reload.set()
 
     async def _beat_loop(self):
+        """Beat until cancelled. Who cannot for longer than a lease lasts holds nothing any more,
+        and ends: whatever starts it again finds the database and the add-ons as they are."""
+        what, last = "Holding the gateways", monotonic()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            await self._beat()
+            try:
+                await self._beat()
+            except Exception as error:
+                if monotonic() - last > store.LEASE_SECONDS:
+                    raise
+                self.troubles.note(what, error)
+            else:
+                last = monotonic()
+                self.troubles.over(what)
 
     async def _beat(self):
         """Hold what can be held, let go of what is lost, and set the clock right."""
         async with self._changing:
             before = monotonic()
             await self.database.refresh()
-            rows = [worker.health_row() for worker in self.workers.values()]
-            held, moment, speed, networks = await self.database.run(
-                store.beat, self.holder, list(self._gateways), rows
-            )
+            held, moment, speed, networks = await self._hold()
             self.clock.set(moment, speed)
             if networks != self._networks:
                 self._reload.set()
@@ -229,12 +240,25 @@ class Connector:
                 self.workers[gateway_id].held_until(before + store.LEASE_SECONDS)
             self._schedule_mine()
 
+    async def _hold(self):
+        """Renew and take leases, see :func:`.store.beat`."""
+        what, gateways = "Telling how the gateways are", list(self._gateways)
+        rows = [worker.health_row() for worker in self.workers.values()]
+        try:
+            found = await self.database.run(store.beat, self.holder, gateways, rows)
+        except Exception as error:  # noqa: BLE001 - told by `note`
+            # The leases do not hang on it.
+            self.troubles.note(what, error)
+            return await self.database.run(store.beat, self.holder, gateways, [])
+        self.troubles.over(what)
+        return found
+
     def _take(self, gateway):
         events = Events(
             snapshot=self._snapshot,
             missed=self._missed,
             finished=self.desk.finished,
-            gateway=lambda health: None,
+            gateway=partial(self._gateway_told, gateway.id),
             job=self.jobs.finished,
         )
         worker = Worker(gateway, self._networks[0], events, self.desk.hooks, self.clock.now)
@@ -278,8 +302,12 @@ class Connector:
             await self._reload.wait()
             # Many changes of one moment are one change.
             await asyncio.sleep(0.05)
-            await self._load()
-            await self._beat()
+            try:
+                await self._load()
+                await self._beat()
+            except Exception:
+                self._reload.set()
+                raise
 
     async def _load(self):
         """Load gateways, meters and profiles anew; buses that stay go on."""
@@ -362,6 +390,13 @@ class Connector:
         self.schedule.has_read(snapshot.meter, snapshot.moment)
         self.collector.snapshot(snapshot)
         self.desk.answered(snapshot.meter)
+
+    def _gateway_told(self, gateway_id, health):
+        if health.online and not health.misses and gateway_id in self.workers:
+            # What waited for it need not wait any longer.
+            for key in self.workers[gateway_id].keys:
+                self.desk.answered(key)
+            self.jobs.announce()
 
     def _missed(self, meter, health):
         self.collector.miss(meter, health)

@@ -5,6 +5,7 @@ import logging
 
 from ..modbus.driver import Outcome
 from . import outbox
+from .troubles import Parts
 
 _logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class JobDesk:
         self._tasks: set[asyncio.Task] = set()
         self._wake = asyncio.Event()
         self._is_looking = False
+        self._taking = Parts("Taking the orders of gateway %s")
 
     @property
     def is_idle(self):
@@ -64,18 +66,24 @@ class JobDesk:
                 continue
 
     async def _look(self, gateways):
+        taken, _failed = await self._taking.do(self._take, gateways)
+        for orders, unwanted in taken:
+            for key in unwanted:
+                self._drop(key)
+            for order in orders:
+                self.give(order["gateway_id"], order)
+
+    async def _take(self, gateways):
+        chosen = set(gateways)
+        under_way = {key: row for key, row in self._under_way.items() if row[0] in chosen}
         news = {}
-        for key, row in self._under_way.items():
+        for key, row in under_way.items():
             progress = dict(row[1].progress())
             if progress and progress != row[2]:
                 news[key] = row[2] = progress
-        orders, unwanted = await self.database.run(
-            outbox.take_jobs, gateways, list(self._under_way), news
+        return await self.database.run(
+            outbox.take_jobs, gateways, list(under_way), news, self.holder
         )
-        for key in unwanted:
-            self._drop(key)
-        for order in orders:
-            self.give(order["gateway_id"], order)
 
     def _drop(self, key):
         row = self._under_way.pop(key, None)
@@ -94,10 +102,18 @@ class JobDesk:
         try:
             job = self.make(order)
         except ValueError as error:
-            self._spawn(key, self._note(outbox.fail, key, Outcome("failed", error=str(error))))
+            self._give_up(key, str(error))
+            return
+        except Exception as error:
+            # The orders of the others must not end with a faulty one.
+            _logger.exception("Order %s, %s: no job can be made of it", key, order["kind"])
+            self._give_up(key, f"{type(error).__name__}: {error}")
             return
         self._under_way[key] = [gateway, job, None]
         bus.give_job(job)
+
+    def _give_up(self, key, error):
+        self._spawn(key, self._note(outbox.fail, key, Outcome("failed", error=error)))
 
     def take_over(self, order):
         """Take an order to a meter over from the desk that took it, unless it is here already.

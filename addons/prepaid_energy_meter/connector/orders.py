@@ -8,6 +8,7 @@ from odoo.addons.prepaid_energy.crash_points import reached
 
 from ..modbus.driver import OrderHooks, Outcome, SupplyOrder
 from . import outbox
+from .troubles import Parts
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class OrderDesk:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
         self._is_looking = False
+        self._taking = Parts("Taking the orders of meter %s")
         self._state_changes: dict[int, int] = {}
         self._count = 0
 
@@ -93,7 +95,8 @@ class OrderDesk:
                 meter for meter in hinted if self.bus_of(meter) and meter not in self._under_way
             ]
             if meters:
-                for order in await self.database.run(outbox.take_orders, meters):
+                taken, _failed = await self._taking.do(self._take, meters)
+                for order in (order for part in taken for order in part):
                     self._give(order)
             self._is_looking = False
             try:
@@ -101,6 +104,9 @@ class OrderDesk:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _take(self, meters):
+        return await self.database.run(outbox.take_orders, meters)
 
     def _give(self, order):
         meter = order["meter_id"]
@@ -116,6 +122,7 @@ class OrderDesk:
                     wanted=order["value"],
                     maybe_sent=order["state"] == "sent" or order["tries"] > 0,
                     last_total=order["last_total"],
+                    most_total=order["most_total"],
                     waited=order["tries"] > 0,
                 )
             )
@@ -133,7 +140,7 @@ class OrderDesk:
         # A reading that began before does not show it.
         self._count += 1
         self._state_changes[order.meter] = self._count
-        await self.database.run(outbox.show_moving, order.meter)
+        await self.database.run(outbox.show_moving, order.key, self.holder)
 
     def _note(self, function, key, what):
         """Return the transaction of one of the outbox's functions about an order."""
@@ -172,6 +179,10 @@ class OrderDesk:
                     f"{place} {data.hex(' ', 2)}" for place, data in snapshot.raw.items()
                 )
                 self._spawn(snapshot.meter, command, self._note(outbox.confirm_read, command, came))
+
+    def not_stored(self, meter):
+        """What was read of a meter cannot be stored; if it was ordered, the order waits."""
+        self.missed(meter, "what was read cannot be stored")
 
     def missed(self, meter, error):
         """A reading failed; if it was ordered, the order waits."""

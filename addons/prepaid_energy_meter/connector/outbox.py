@@ -1,39 +1,94 @@
 """Orders and jobs in the database: taken, checked once more, noted as they go on.
 
-Each function is the work of one transaction.
+Each function is the work of one transaction. What notes anything about an order does so only for
+whoever holds its gateway, and only while it waits: a connector that wakes after its lease was over
+may find the order carried out by another one.
 """
 
+import logging
+from datetime import timedelta
 from decimal import Decimal
 
+from odoo.addons.prepaid_energy.models.energy_command import WAITING
 from odoo.addons.prepaid_energy.models.energy_command_delivery import Evidence
 
 from ..modbus.driver import FieldMeter
 from .field import usable_profiles
 from .project_clock import look
 
+_logger = logging.getLogger(__name__)
+
+#: A register that goes on may have counted so many times the most per hour of its meter ...
+GENEROUS = 2
+#: ... since its last reading, or so long ago where that is later, ...
+AT_LEAST = timedelta(hours=1)
+#: ... and this beside, kWh or m³ at the meter itself: a coarse register's step.
+STEP = Decimal(1)
+
+
+def _mine(env, command_id, holder):
+    """Return the order, its row locked, or an empty record where there is nothing to be noted."""
+    env.cr.execute(
+        """
+        SELECT c.state, s.lease_holder FROM energy_command c
+          LEFT JOIN energy_meter m ON m.id = c.meter_id
+          LEFT JOIN energy_gateway_status s ON s.gateway_id = COALESCE(c.gateway_id, m.gateway_id)
+         WHERE c.id = %s FOR NO KEY UPDATE OF c
+        """,
+        [command_id],
+    )
+    state, present = env.cr.fetchone()
+    command = env["energy.command"].browse(command_id)
+    # What was noted in this transaction before is read anew.
+    command.invalidate_recordset(flush=False)
+    if state in WAITING and present in (None, holder):
+        return command
+    _logger.info("Order %s: nothing is noted, it is %s and held by %s", command_id, state, present)
+    return command.browse()
+
 
 def take_orders(env, meter_ids):
-    """Return the next order of each of these meters, with the meter's last believed register."""
+    """Return the next order of each of these meters, with the meter's last believed register and
+    the most that it can show by now (None: no limit of the meter is known)."""
     orders = env["energy.command"]._take(meter_ids)
     if orders:
+        meters = {order["meter_id"] for order in orders}
         env.cr.execute(
             """
-            SELECT m.id, (SELECT r.total::text FROM energy_reading_data r
-                           WHERE r.meter_id = m.id AND r.state = 'accepted'
-                             AND r.source <> 'estimate'
-                           ORDER BY r.moment DESC LIMIT 1)
-              FROM energy_meter m WHERE m.id = ANY(%s)
+            SELECT m.id, r.total::text, energy_now() - r.moment
+              FROM energy_meter m
+              JOIN LATERAL (SELECT total, moment FROM energy_reading_data
+                             WHERE meter_id = m.id AND state = 'accepted' AND source <> 'estimate'
+                             ORDER BY moment DESC LIMIT 1) r ON TRUE
+             WHERE m.id = ANY(%s)
             """,
-            [[order["meter_id"] for order in orders]],
+            [list(meters)],
         )
-        totals = dict(env.cr.fetchall())
+        last = {meter: (Decimal(total), passed) for meter, total, passed in env.cr.fetchall()}
+        facts = env["energy.reading"]._meter_facts(last.keys()) if last else {}
         for order in orders:
-            total = totals.get(order["meter_id"])
-            order["last_total"] = None if total is None else Decimal(total)
+            total, passed = last.get(order["meter_id"], (None, None))
+            most = None
+            if total is not None:
+                _site, _company, limits = facts[order["meter_id"]]
+                most = _most(total, passed, limits)
+            order.update(last_total=total, most_total=most)
     return orders
 
 
-def take_jobs(env, gateway_ids, under_way, news):
+def _most(total, passed, limits):
+    """Return the most that a register can show so long after it showed ``total``.
+
+    :param Limits limits: of the meter, see :mod:`engine.acceptance`
+    :return: None where no limit is known
+    """
+    if limits.max_power is None:
+        return None
+    hours = Decimal(max(passed, AT_LEAST) / timedelta(hours=1))
+    return total + GENEROUS * limits.max_power * hours / limits.multiplier + STEP
+
+
+def take_jobs(env, gateway_ids, under_way, news, holder=""):
     """Return the due orders of these gateways, and which of those under way are unwanted by now.
 
     :param under_way: ids of the orders that are being carried out
@@ -43,31 +98,50 @@ def take_jobs(env, gateway_ids, under_way, news):
     """
     commands = env["energy.command"]
     for command_id, found in news.items():
-        commands.browse(command_id)._found(found)
+        if command := _mine(env, command_id, holder):
+            command._found(found)
     orders = commands._take_for_gateways(gateway_ids, under_way)
     profiles = usable_profiles(env)[0] if orders else {}
     for order in orders:
-        order.update(profiles=profiles, meter=None)
+        gateway = env["energy.gateway"].browse(order["gateway_id"])
+        order.update(profiles=_limited(profiles, gateway), meter=None)
     return orders, commands._no_longer_wanted(under_way) if under_way else set()
+
+
+def _limited(profiles, gateway):
+    """Return the profiles with reads that the gateway takes."""
+    return {
+        profile_id: profile.limited(gateway.max_block, gateway.max_gap)
+        for profile_id, profile in profiles.items()
+    }
 
 
 def take_meter_job(env, order):
     """Return an order to a meter with what `take_jobs` adds, and the meter's gateway."""
     meter = env["energy.meter"].browse(order["meter_id"])
-    profiles = usable_profiles(env)[0]
+    profiles = _limited(usable_profiles(env)[0], meter.gateway_id)
     profile = profiles.get(meter.profile_id.id)
     order = {
         **order,
         "arguments": env["energy.command"].browse(order["id"]).arguments or {},
         "profiles": profiles,
-        "meter": profile and FieldMeter(meter.id, meter.name, meter.unit_id, profile),
+        "meter": profile
+        and FieldMeter(
+            meter.id,
+            meter.name,
+            meter.unit_id,
+            profile,
+            serial_known=meter.status_id.serial_known,
+        ),
     }
     return meter.gateway_id.id, order
 
 
 def finish_job(env, command_id, result, holder=""):
     """Note how a job ended."""
-    command = env["energy.command"].browse(command_id)
+    command = _mine(env, command_id, holder)
+    if not command:
+        return
     frames = (f"→ {result.request}", f"← {result.response}")
     evidence = Evidence(holder, "\n".join(frame for frame in frames if len(frame) > 2))
     if result.result:
@@ -88,7 +162,9 @@ def may_write(env, command_id, request, holder=""):
     :param holder: this connector
     :return: "" or the reason why it must not be written
     """
-    command = env["energy.command"].browse(command_id)
+    command = _mine(env, command_id, holder)
+    if not command:
+        return "it is done with, or another connector holds the gateway"
     evidence = Evidence(holder, f"→ {request}")
     why = command._check()
     if why:
@@ -105,7 +181,9 @@ def may_write(env, command_id, request, holder=""):
 
 def confirm(env, command_id, outcome, holder=""):
     """Note that the read-back showed what was ordered."""
-    command = env["energy.command"].browse(command_id)
+    command = _mine(env, command_id, holder)
+    if not command:
+        return
     command._confirm(outcome.response, Evidence(holder, outcome.frames.text()))
     _show_supply(env, command.meter_id.id, outcome)
 
@@ -124,10 +202,11 @@ def _report_supply(env, meter_id, **values):
     )
 
 
-def show_moving(env, meter_id):
+def show_moving(env, command_id, holder=""):
     """Note that a valve is on its way, and have room lists on screens show it."""
-    _report_supply(env, meter_id, supply_state="moving")
-    env["energy.room"]._tell()
+    if command := _mine(env, command_id, holder):
+        _report_supply(env, command.meter_id.id, supply_state="moving")
+        env["energy.room"]._tell()
 
 
 def put_off(env, command_id, outcome, holder=""):
@@ -135,7 +214,9 @@ def put_off(env, command_id, outcome, holder=""):
 
     :param Outcome outcome: untouched or unknown
     """
-    command = env["energy.command"].browse(command_id)
+    command = _mine(env, command_id, holder)
+    if not command:
+        return
     _show_supply(env, command.meter_id.id, outcome)
     command._retry(
         outcome.error,
@@ -147,11 +228,13 @@ def put_off(env, command_id, outcome, holder=""):
 
 def fail(env, command_id, outcome, holder=""):
     """Give an order up."""
-    env["energy.command"].browse(command_id)._fail(
-        outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
-    )
+    if command := _mine(env, command_id, holder):
+        command._fail(
+            outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
+        )
 
 
 def confirm_read(env, command_id, response, holder=""):
     """Note that an ordered reading is stored."""
-    env["energy.command"].browse(command_id)._confirm(response, Evidence(holder, f"← {response}"))
+    if command := _mine(env, command_id, holder):
+        command._confirm(response, Evidence(holder, f"← {response}"))

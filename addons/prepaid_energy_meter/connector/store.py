@@ -75,9 +75,9 @@ def beat(env, holder, gateway_ids, healths):
 
 
 def release(env, holder):
-    """Let go of every lease of this connector."""
+    """Let go of every lease of this connector; when that was stays to be seen."""
     env.cr.execute(
-        "UPDATE energy_gateway_status SET lease_holder = NULL, lease_until = NULL"
+        "UPDATE energy_gateway_status SET lease_holder = NULL, lease_until = energy_real_now()"
         " WHERE lease_holder = %s",
         [holder],
     )

@@ -87,6 +87,15 @@ def numbered(host: str) -> Address | None:
         return None
 
 
+def normalised(host: str) -> str:
+    """One spelling of a host, so that no endpoint is known under two of them."""
+    host = host.strip()
+    address = numbered(host)
+    if address is None:
+        return host.rstrip(".").lower()
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def refusal(address: Address, networks: Iterable[Network]) -> str:
     """Why the server must not connect to an address, of `NotAllowed.REASONS`; "" where it may."""
     networks = tuple(networks)

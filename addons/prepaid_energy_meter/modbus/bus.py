@@ -305,7 +305,6 @@ class Bus:
             self._failed(device, error)
             return
         device.retried = 0
-        self._tally(meter.key).came(snapshot.latency)
         if device.told:
             device.told = ()
             _logger.info("Gateway %s, meter %s: answers again", self.name, meter.name)
@@ -322,6 +321,7 @@ class Bus:
             # Nobody hears of the reading before it is known whose it is.
             self._asking[meter.key] = (snapshot, None)
         else:
+            self._tally(meter.key).came(snapshot.latency)
             self._tell(device, snapshot)
 
     async def _identify(self, key: int) -> None:
@@ -338,11 +338,13 @@ class Bus:
         now = self.moment()
         device.identified_at = now - EVERY + AGAIN if identity.silent else now
         device.multiplier = multiplier_of(meter.profile, identity.values) or device.multiplier
-        if identity.serial is not None:
-            if same_serial(identity.serial, meter.name):
-                device.meter = replace(meter, serial_known=True)
-            else:
-                self._tally(key).wrong_meter += 1
+        is_other = identity.serial is not None and not same_serial(identity.serial, meter.name)
+        if is_other:
+            self._tally(key).wrong_meter += 1
+        else:
+            self._tally(key).came(snapshot.latency)
+        if identity.serial is not None and not is_other:
+            device.meter = replace(meter, serial_known=True)
         self._tell(device, replace(snapshot, identity=identity))
 
     def _tell(self, device: _Device, snapshot: Snapshot) -> None:
@@ -447,7 +449,11 @@ class Bus:
         if device is None:
             self.events.finished(order, Outcome("untouched", error="the meter left this gateway"))
             return
-        self._settle(order, await self.driver.start(device.meter, order, self.hooks))
+        result = await self.driver.start(device.meter, order, self.hooks)
+        if isinstance(result, Outcome) and result.gateway_away:
+            # Readings find out when it is back, and what waits for it goes on then.
+            self._due[order.meter] = None
+        self._settle(order, result)
 
     async def _look(self, pending: Pending) -> None:
         device = self._devices.get(pending.order.meter)

@@ -17,6 +17,7 @@ from .errors import (
     NoAnswer,
     NotHolder,
     Refused,
+    Unreachable,
     WrongAnswer,
 )
 from .identity import Identity, clock_of, multiplier_of, same_serial
@@ -193,7 +194,8 @@ class ModbusDriver:
             named = await self._named(meter, error)
             return Outcome("untouched" if passing else "failed", error=str(named))
         except FieldError as error:
-            return Outcome("untouched", error=str(error))
+            away = isinstance(error, Unreachable)
+            return Outcome("untouched", error=str(error), gateway_away=away)
         request = self.client.frame_of_write(meter.unit, control.function, control.address, words)
         reason = await hooks.may_write(order, request)
         if reason:
@@ -300,6 +302,11 @@ class ModbusDriver:
             raise WrongMeter(
                 f"its register {value} lies below the last one {order.last_total}: "
                 "perhaps another meter answers"
+            )
+        elif order.most_total is not None and value > order.most_total:
+            raise WrongMeter(
+                f"its register {value} lies above the last one {order.last_total} by more than can "
+                f"have passed since, up to {order.most_total:.3f}: perhaps another meter answers"
             )
 
     async def _supply_state(self, meter: FieldMeter) -> "_Seen":

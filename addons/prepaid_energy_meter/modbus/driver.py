@@ -75,7 +75,8 @@ class SupplyOrder:
 
     ``maybe_sent``: an earlier attempt may have reached the device, so look first and write
     only when it is not in the wanted state. ``last_total``: the last believed register, where
-    one is known; a meter without a serial number to compare must not show less.
+    one is known; a meter without a serial number to compare must not show less. ``most_total``:
+    what it can show at most by now, where a limit of the meter is known.
     ``waited``: an earlier attempt waited as long as a valve may take; one that still seems to move
     stopped on its way.
     """
@@ -85,6 +86,7 @@ class SupplyOrder:
     wanted: Literal["on", "off"]
     maybe_sent: bool = False
     last_total: Decimal | None = None
+    most_total: Decimal | None = None
     waited: bool = False
 
 
@@ -99,6 +101,7 @@ class Outcome:
     - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
 
     ``frames``: what was exchanged. ``trip``: see ``Snapshot``, as the read-back shows it.
+    ``gateway_away``: it is the gateway that was not reached.
     """
 
     state: Literal["confirmed", "dropped", "untouched", "unknown", "failed"]
@@ -108,6 +111,7 @@ class Outcome:
     error: str = ""
     frames: Frames = NO_FRAMES
     trip: str | None = None
+    gateway_away: bool = False
 
 
 @dataclass(frozen=True)

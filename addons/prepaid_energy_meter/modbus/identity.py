@@ -58,10 +58,11 @@ def is_due(asked_at: datetime | None, now: datetime) -> bool:
 
 def same_serial(one: str | None, other: str | None) -> bool:
     """Whether two serial numbers name one meter: zeros in front, spaces and case do not count."""
-    return _bare(one) == _bare(other)
+    return bare_serial(one) == bare_serial(other)
 
 
-def _bare(serial: str | None) -> str:
+def bare_serial(serial: str | None) -> str:
+    """A serial number without what does not tell meters apart."""
     return "".join((serial or "").split()).lstrip("0").upper()
 
 

@@ -1,13 +1,13 @@
 """The ways to a gateway's bytes over the network."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .addresses import Network, choose
+from .addresses import Network, choose, numbered
 from .connection import Connection
 from .errors import Unreachable
+from .names import resolve
 
 
 class Link(Protocol):
@@ -37,9 +37,9 @@ class TcpLink:
 
     async def open(self, connection: Callable[[], Connection]) -> Connection:
         loop = asyncio.get_running_loop()
+        number = numbered(self.host)
         try:
-            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(row[4][0] for row in found))
+            addresses = [str(number)] if number else await resolve(self.host)
             address, refused = choose(self.host, addresses, self.allowed)
             if refused:
                 raise refused

@@ -88,10 +88,6 @@ class Control:
         """Whether it takes its time and says so: a valve."""
         return any(rule.state == "moving" for rule in self.states)
 
-    @property
-    def needs_key(self) -> bool:
-        return KEY in self.on + self.off
-
     def words(self, wanted: str, key: int | None = None) -> tuple[int, ...]:
         """The words that turn the supply on or off.
 

@@ -1,10 +1,7 @@
 from odoo import _, api, fields, models
 from odoo.addons.prepaid_energy.models.energy_command import WAITING
-from odoo.addons.prepaid_energy.models.energy_command_delivery import UNKNOWN
 from odoo.tools import SQL
 from psycopg2.extras import Json
-
-GATEWAY_KINDS = ("probe", "scan")
 
 
 class EnergyCommand(models.Model):
@@ -20,7 +17,7 @@ class EnergyCommand(models.Model):
         selection_add=[("stopped", "Stopped")], ondelete={"stopped": "cascade"}
     )
     gateway_id = fields.Many2one(
-        "energy.gateway", readonly=True, index="btree_not_null", ondelete="cascade"
+        "energy.gateway", readonly=True, index="btree_not_null", ondelete="restrict"
     )
 
     _gateway_number_uniq = models.UniqueIndex(
@@ -45,17 +42,6 @@ class EnergyCommand(models.Model):
                 f"{command.gateway_id.name} #{command.number} {labels[command.kind]}"
             )
         return result
-
-    def _search_is_last(self, operator, value):
-        """Override of `prepaid_energy`: of a gateway's orders the last one of kind and unit."""
-        if operator != "in":
-            return NotImplemented
-        query = SQL(
-            "(SELECT max(id) FROM energy_command"
-            " GROUP BY meter_id, gateway_id, kind, arguments ->> 'unit')"
-        )
-        domain = [("id", "in", query)]
-        return domain if set(value) == {True} else ["!", *domain]
 
     @api.model
     def _command(self, orders):
@@ -106,23 +92,27 @@ class EnergyCommand(models.Model):
                               AND h.arguments ->> 'unit' IS NOT DISTINCT FROM
                                   c.arguments ->> 'unit'
                               AND h.number > c.number)
+            RETURNING c.id
             """,
                 list(gateway_ids),
             )
         )
+        ended = [row[0] for row in self.env.cr.fetchall()]
         self.env.cr.execute(
             SQL(
                 """
             UPDATE energy_command c SET state = 'expired', done_at = energy_now()
              WHERE c.gateway_id = ANY(%s) AND c.state IN ('queued', 'sent')
                AND c.expires_at <= energy_now() AND NOT c.id = ANY(%s)
-            RETURNING c.gateway_id
+            RETURNING c.gateway_id, c.id
             """,
                 list(gateway_ids),
                 list(under_way),
             )
         )
-        self._sync_to_do([row[0] for row in self.env.cr.fetchall()], "gateway_id")
+        expired = self.env.cr.fetchall()
+        self._sync_to_do([gateway for gateway, _order in expired], "gateway_id")
+        self.browse(ended + [order for _gateway, order in expired])._ended()
         self.env.cr.execute(
             SQL(
                 """
@@ -177,23 +167,16 @@ class EnergyCommand(models.Model):
             payload = f"gateway:{gateway.id}"
             self.env.cr.execute(SQL("SELECT pg_notify('energy_command', %s)", payload))
 
-    def _confirm(self, response, evidence=UNKNOWN):
-        """Override of `prepaid_energy`: documents that wait for the answer have it."""
-        result = super()._confirm(response, evidence)
-        self._tell_documents()
+    def _ended(self):
+        """Override of `prepaid_energy`: documents that wait have the answer, or hear of none."""
+        result = super()._ended()
+        # sudo: what came of an order is written by the flow, whoever ended it
+        for command in self.sudo():
+            if command.kind == "scan":
+                command.env["energy.gateway.scan"]._take_result(command)
+            if command.kind == "probe" or (command.kind == "supply" and command.cause == "person"):
+                command.env["energy.meter.commissioning"]._order_ended(command)
         return result
-
-    def _fail(self, error, response=None, evidence=UNKNOWN):
-        """Override of `prepaid_energy`: documents that wait for the answer hear that none comes."""
-        result = super()._fail(error, response, evidence)
-        self._tell_documents()
-        return result
-
-    def _tell_documents(self):
-        if self.kind == "scan" and self.state == "confirmed":
-            self.env["energy.gateway.scan"]._take_result(self)
-        if self.kind == "probe" or (self.kind == "supply" and self.cause == "person"):
-            self.env["energy.meter.commissioning"]._order_ended(self)
 
     def action_order_again(self):
         """Override of `prepaid_energy`: a probe, scan or clock order is given once more."""

@@ -5,10 +5,10 @@ class EnergyCommand(models.Model):
     _inherit = "energy.command"
 
     def _check(self):
-        """Override of `prepaid_energy`: nothing is switched where another meter answers, or an
+        """Override of `prepaid_energy`: nothing is written where another meter answers, or an
         encrypted one."""
         why = super()._check()
-        if why or self.kind != "supply":
+        if why or self.kind not in ("supply", "clock"):
             return why
         findings = self.env["energy.meter.finding"].search(
             [

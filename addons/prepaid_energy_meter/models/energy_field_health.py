@@ -63,6 +63,21 @@ class EnergyFieldHealth(models.AbstractModel):
         string="Answers After, Sum (ms)", digits=(16, 1), readonly=True, aggregator=None
     )
 
+    def _read_group_select(self, aggregate_spec, query):
+        """Override: shares and means of many rows weigh each read, not each row, the same."""
+        good, bad, latency = (
+            self._field_to_sql(self._table, name, query) for name in ("good", "bad", "latency_sum")
+        )
+        if aggregate_spec == "good_share:avg":
+            return SQL(
+                "100.0 * SUM(%(good)s) / NULLIF(SUM(%(good)s) + SUM(%(bad)s), 0)",
+                good=good,
+                bad=bad,
+            )
+        if aggregate_spec == "latency_ms:avg":
+            return SQL("SUM(%(latency)s) / NULLIF(SUM(%(good)s), 0)", latency=latency, good=good)
+        return super()._read_group_select(aggregate_spec, query)
+
     @api.model
     def _add_rows(self, target, period, rows, source):
         """Add counts to the rows of the present period.

@@ -20,9 +20,10 @@ class EnergyGateway(models.Model):
 
     _name = "energy.gateway"
     _description = "Gateway"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.guarded", "mail.thread"]
     _order = "site_id, name"
     _check_company_auto = True
+    _flow_fields = frozenset({"armed_identity", "cut_release_identity", "last_number"})
 
     name = fields.Char(required=True, tracking=True)
     site_id = fields.Many2one(
@@ -45,12 +46,10 @@ class EnergyGateway(models.Model):
     meter_ids = fields.One2many("energy.meter", "gateway_id")
     meter_count = fields.Integer(compute="_compute_meter_count")
     status_id = fields.One2many("energy.gateway.status", "gateway_id")
-    is_online = fields.Boolean(related="status_id.is_online")
     seen_at = fields.Datetime(related="status_id.seen_at")
     misses = fields.Integer(related="status_id.misses")
     reads_good = fields.Integer(related="status_id.reads_good")
     reads_bad = fields.Integer(related="status_id.reads_bad")
-    lease_holder = fields.Char(related="status_id.lease_holder")
     armed_identity = fields.Char(
         readonly=True,
         copy=False,
@@ -119,18 +118,26 @@ class EnergyGateway(models.Model):
         # sudo: everybody may search for what everybody may see, not read the identities behind it
         return Domain("id", "in", self.sudo()._search(found))
 
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        """Override: by what the gateways may write, which no column holds."""
+        if groupby_spec != "armed":
+            return super()._read_group_groupby(alias, groupby_spec, query)
+        # Everybody sees what `_compute_armed` says, not the identities: no access is asked for.
+        armed, released = (
+            SQL.identifier(alias, name, to_flush=self._fields[name])
+            for name in ("armed_identity", "cut_release_identity")
+        )
+        return SQL(
+            "CASE WHEN COALESCE(%(armed)s, '') = '' THEN 'no' WHEN %(armed)s <> %(mine)s THEN"
+            " 'other' WHEN %(released)s IS DISTINCT FROM %(mine)s THEN 'on_only' ELSE 'all' END",
+            armed=armed,
+            released=released,
+            mine=database_identity(self.env.cr),
+        )
+
     @api.model_create_multi
     def create(self, vals_list):
-        gateways = super().create(
-            [
-                {
-                    key: value
-                    for key, value in vals.items()
-                    if key not in ("armed_identity", "cut_release_identity")
-                }
-                for vals in vals_list
-            ]
-        )
+        gateways = super().create(vals_list)
         # sudo: the status row belongs to the connector, no user creates it
         self.env["energy.gateway.status"].sudo().create(
             [{"gateway_id": gateway.id} for gateway in gateways]
@@ -138,9 +145,14 @@ class EnergyGateway(models.Model):
         self._notify_field()
         return gateways
 
+    @api.model
+    def _guarded_refusal(self, names):
+        """Override of `energy.guarded`."""
+        if {"armed_identity", "cut_release_identity"}.intersection(names):
+            return _("A gateway is armed with its button.")
+        return super()._guarded_refusal(names)
+
     def write(self, vals):
-        if not self.env.su and {"armed_identity", "cut_release_identity"} & vals.keys():
-            raise AccessError(_("A gateway is armed with its button."))
         result = super().write(vals)
         self._notify_field()
         return result
@@ -148,6 +160,20 @@ class EnergyGateway(models.Model):
     def unlink(self):
         self._notify_field()
         return super().unlink()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_without_orders_only(self):
+        # sudo: orders on sites that the user does not see are kept as well
+        with_orders = self.env["energy.command"].sudo().search([("gateway_id", "in", self.ids)])
+        if with_orders:
+            names = ", ".join(with_orders.gateway_id.mapped("name"))
+            raise UserError(
+                _(
+                    "What %s was ordered to do (probes, scans) is never deleted: archive the "
+                    "gateway instead.",
+                    names,
+                )
+            )
 
     @api.model
     def _notify_field(self):

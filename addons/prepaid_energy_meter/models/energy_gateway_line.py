@@ -1,5 +1,5 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ..modbus import addresses
 from ..modbus.line import Line
@@ -137,6 +137,24 @@ class EnergyGateway(models.Model):
         "A read has 1 to 125 registers, a gap 0 to 125.",
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._one_spelling(vals) for vals in vals_list])
+
+    def write(self, vals):
+        return super().write(self._one_spelling(vals))
+
+    @api.model
+    def _one_spelling(self, vals):
+        """Return values in which an endpoint is spelled as everywhere: a bus has one master."""
+        spelled = {}
+        if vals.get("host"):
+            spelled["host"] = addresses.normalised(vals["host"])
+        for name in ("serial_machine", "serial_device"):
+            if vals.get(name):
+                spelled[name] = vals[name].strip()
+        return {**vals, **spelled}
+
     @api.depends("kind", "echoes_numbers")
     def _compute_frame_delay(self):
         for gateway in self:
@@ -160,7 +178,7 @@ class EnergyGateway(models.Model):
     def _check_host(self):
         networks = self._allowed().networks
         for gateway in self.filtered(lambda gateway: gateway.kind in NETWORK_KINDS):
-            host = (gateway.host or "").strip()
+            host = gateway.host or ""
             if not host or any(c in host for c in "/@ \t\n"):
                 raise ValidationError(
                     _("%s is neither an IP address nor a host name.", gateway.host)
@@ -178,9 +196,13 @@ class EnergyGateway(models.Model):
 
     @api.depends("host", "kind")
     def _compute_is_not_allowed(self):
-        networks = self._allowed().networks
+        try:
+            networks = self._allowed().networks
+        except UserError:
+            # A list that cannot be read allows nothing: the connector says so as well.
+            networks = ()
         for gateway in self:
-            address = addresses.numbered((gateway.host or "").strip())
+            address = addresses.numbered(gateway.host or "")
             gateway.is_not_allowed = bool(
                 gateway.kind in NETWORK_KINDS and address and addresses.refusal(address, networks)
             )
@@ -202,7 +224,7 @@ class EnergyGateway(models.Model):
         self.ensure_one()
         return Line(
             kind=self.kind,
-            host=(self.host or "").strip(),
+            host=self.host or "",
             port=self.port,
             echoes_numbers=self.echoes_numbers,
             device=self.serial_device or "",

@@ -37,8 +37,10 @@ class EnergyGatewayScan(models.Model):
 
     _name = "energy.gateway.scan"
     _description = "Scan of a bus"
+    _inherit = ["energy.guarded"]
     _order = "id desc"
     _rec_name = "gateway_id"
+    _flow_fields = frozenset({"command_id"})
 
     gateway_id = fields.Many2one("energy.gateway", required=True, index=True, ondelete="cascade")
     site_id = fields.Many2one(related="gateway_id.site_id", store=True, index=True)
@@ -114,6 +116,11 @@ class EnergyGatewayScan(models.Model):
         for scan in self:
             scan._unit_list()
 
+    def write(self, vals):
+        if "gateway_id" in vals and self.command_id and not self.env.su:
+            raise UserError(_("This scan is of another bus: begin one of this gateway."))
+        return super().write(vals)
+
     def _unit_list(self):
         """Return the unit numbers in order.
 
@@ -152,9 +159,7 @@ class EnergyGatewayScan(models.Model):
                 profile.certainty,
             )
         )
-        # sudo: what was found is written by the flow only
-        self.sudo().line_ids.unlink()
-        self.command_id = self.gateway_id._order_job(
+        command = self.gateway_id._order_job(
             "scan",
             {
                 "first": units[0],
@@ -164,6 +169,9 @@ class EnergyGatewayScan(models.Model):
                 "timeout": self.timeout,
             },
         )
+        # sudo: what was ordered and found is written by the flow only
+        self.sudo().line_ids.unlink()
+        self.sudo().command_id = command
 
     def action_stop(self):
         """End the scan after the question that is under way; what was found stays."""
@@ -171,17 +179,19 @@ class EnergyGatewayScan(models.Model):
         self.check_access("write")
         if not self.env.user.has_group("prepaid_energy.group_energy_engineer"):
             raise AccessError(_("Only engineers probe and scan."))
-        self.command_id._stop()
-        if self.command_id.state == "stopped" and self.command_id.result:
-            # sudo: what was found is written by the flow only
-            self.sudo()._take_result(self.command_id.sudo())
+        # What the form shows is this order; nothing else is ended here.
+        self.command_id.filtered(
+            lambda command: command.kind == "scan" and command.gateway_id == self.gateway_id
+        )._stop()
 
     @api.model
     def _take_result(self, command):
-        """Show what a scan found.
+        """Show what a scan found, also where a person stopped it.
 
         :param command: an `energy.command` of kind scan that is at its end
         """
+        if command.state not in ("confirmed", "stopped") or not command.result:
+            return
         units = command.result["units"]
         named = {key for row in units for key in (row["profile"], *row["also"]) if key}
         known = set(self.env["energy.meter.profile"].browse(sorted(named)).exists().ids)

@@ -1,7 +1,8 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import SQL
 
-from .energy_meter_commissioning_check import bare_serial
+from ..modbus.identity import bare_serial, same_serial
 
 
 class EnergyGatewayScanLine(models.Model):
@@ -9,6 +10,7 @@ class EnergyGatewayScanLine(models.Model):
 
     _name = "energy.gateway.scan.line"
     _description = "Unit found by a scan"
+    _inherit = ["energy.guarded"]
     _order = "scan_id, unit_id"
     _rec_name = "unit_id"
 
@@ -47,6 +49,7 @@ class EnergyGatewayScanLine(models.Model):
             ("known", "A meter here"),
             ("other", "Another meter is expected here"),
             ("moved", "Known at another place"),
+            ("archived", "Known and archived"),
             ("doubled", "Two meters on one number"),
             ("doubtful", "Several types fit"),
             ("unknown", "Not recognised"),
@@ -76,16 +79,10 @@ class EnergyGatewayScanLine(models.Model):
 
     def _judge(self):
         """Say of each unit what is known of it here now."""
-        meters = self.env["energy.meter"].search([("company_id", "in", self.company_id.ids)])
-        by_serial = {bare_serial(meter.name): meter for meter in meters}
-        by_unit = {
-            (meter.gateway_id.id, meter.unit_id): meter
-            for meter in meters
-            if meter.driver == "modbus"
-        }
+        by_unit, by_serial = self._known_meters()
         for line in self:
             here = by_unit.get((line.scan_id.gateway_id.id, line.unit_id))
-            same = by_serial.get(bare_serial(line.serial or "") or None)
+            same = by_serial.get((line.company_id.id, bare_serial(line.serial)))
             verdict, meter, code, *figures = line._verdict(here, same)
             line.write(
                 {
@@ -96,6 +93,39 @@ class EnergyGatewayScanLine(models.Model):
                 }
             )
 
+    def _known_meters(self):
+        """Return the meters that these lines may be.
+
+        :return: dict of (gateway id, unit) to meter; dict of (company id, serial number without
+            what does not tell meters apart) to meter, which is archived only where no other has it
+        """
+        serials = set(filter(None, map(bare_serial, self.mapped("serial"))))
+        self.env["energy.meter"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+            SELECT m.id, m.company_id, m.gateway_id, m.unit_id, m.active,
+                   upper(ltrim(regexp_replace(m.name, '[[:space:]]', '', 'g'), '0')) AS serial
+              FROM energy_meter m
+             WHERE m.company_id = ANY(%(companies)s)
+               AND (m.driver = 'modbus' AND m.active AND m.gateway_id = ANY(%(gateways)s)
+                    OR upper(ltrim(regexp_replace(m.name, '[[:space:]]', '', 'g'), '0'))
+                       = ANY(%(serials)s))
+             ORDER BY m.active, m.id
+            """,
+                companies=self.company_id.ids,
+                gateways=self.scan_id.gateway_id.ids,
+                serials=sorted(serials),
+            )
+        )
+        meters = self.env["energy.meter"].browse(row[0] for row in rows)
+        by_unit, by_serial = {}, {}
+        for meter, (_id, company, gateway, unit, active, serial) in zip(meters, rows, strict=True):
+            by_serial[company, serial] = meter
+            if active and gateway:
+                by_unit[gateway, unit] = meter
+        return by_unit, by_serial
+
     @api.model
     def _sentences(self):
         """Return the sentence of each code, with the names of its figures."""
@@ -105,9 +135,20 @@ class EnergyGatewayScanLine(models.Model):
                 "number before anything is created."
             ),
             "other": _("%(expected)s is expected here, %(found)s answers."),
+            "other_type": _("%(expected)s is expected here, a %(type)s; a %(found)s answers."),
+            "not_its_type": _(
+                "%(expected)s is expected here, a %(type)s; what answers is none: probe it."
+            ),
+            "type_not_looked_for": _(
+                "%(expected)s is expected here, a %(type)s: that type was not looked for, so that "
+                "nothing shows whether it answers."
+            ),
             "moved": _("Is at gateway %(gateway)s, number %(unit)s: if it was moved, change that."),
             "unknown": _("It answers, but as none of the chosen types: probe it."),
             "unassigned": _("Gets this address."),
+            "archived": _(
+                "Meter %(meter)s has this serial number and is archived: restore that one."
+            ),
             "doubtful": _(
                 "May as well be %(types)s: choose above only the types that are on this bus and "
                 "scan again, or probe it."
@@ -136,9 +177,11 @@ class EnergyGatewayScanLine(models.Model):
         if self.doubled:
             return "doubled", here, "doubled", {"doubled": self.doubled}
         if here is not None:
-            if self.serial and bare_serial(self.serial) != bare_serial(here.name):
+            if self.serial and not same_serial(self.serial, here.name):
                 return "other", here, "other", {"expected": here.name, "found": self.serial}
-            return "known", here, ""
+            return self._verdict_by_type(here)
+        if same is not None and not same.active:
+            return "archived", same, "archived", {"meter": same.name}
         if same is not None and same.driver == "modbus":
             at = {"gateway": same.gateway_id.name, "unit": same.unit_id}
             return "moved", same, "moved", at
@@ -154,6 +197,26 @@ class EnergyGatewayScanLine(models.Model):
             is_zero = float(self.total or 0) == 0
             return "new", None, "unsure_zero" if is_zero else "unsure"
         return "new", None, "also" if self.also_ids else "", others
+
+    def _verdict_by_type(self, here):
+        """Return as `_verdict` does what the type says that answers where a meter is expected.
+
+        A type that was not looked for may be the one that answers all the same, unless the device
+        bears the code of another one.
+        """
+        expected = here.profile_id
+        types = {"expected": here.name, "type": expected.name}
+        is_looked_for = expected in self.scan_id.profile_ids
+        if self.profile_id:
+            if expected in self.profile_id | self.also_ids:
+                return "known", here, ""
+            by_code = self.told_by == "type_code"
+            if is_looked_for or (by_code and expected.type_code != self.profile_id.type_code):
+                return "other", here, "other_type", {**types, "found": self.profile_id.name}
+        elif is_looked_for:
+            return "unknown", here, "not_its_type", types
+        # Its serial number is its own, where it has shown one.
+        return ("known", here, "") if self.serial else ("known", here, "type_not_looked_for", types)
 
     def _create_meter(self):
         """Create the meter of this line, or give the known one its address."""

@@ -143,6 +143,11 @@ class EnergyMeter(models.Model):
             self.env["energy.gateway"]._notify_field()
         return result
 
+    def unlink(self):
+        result = super().unlink()
+        self.env["energy.gateway"]._notify_field()
+        return result
+
     def action_open_health(self):
         """Open how the readings of these meters went, day by day."""
         action = self.env["ir.actions.act_window"]._for_xml_id(

@@ -32,8 +32,9 @@ class EnergyMeter(models.Model):
         result = super().write(vals)
         if IDENTITY & vals.keys():
             # sudo: sheets follow their meter, whoever may change that
-            signed = self.sudo().commissioning_ids.filtered(lambda sheet: sheet.state in SIGNED)
-            signed.filtered(lambda sheet: sheet._is_of_another())._supersede()
+            sheets = self.sudo().commissioning_ids.filtered(lambda sheet: sheet._is_of_another())
+            sheets.filtered(lambda sheet: sheet.state in SIGNED)._supersede()
+            sheets._forget_shown()
         return result
 
     def action_commission(self):

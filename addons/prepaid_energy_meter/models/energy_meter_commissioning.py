@@ -1,12 +1,16 @@
 from decimal import Decimal
 
 from odoo import _, api, fields, models
+from odoo.addons.prepaid_energy import clock
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime
 
 from ..modbus.probing import NO_VALUE, RawBlock, decoded
 from .energy_meter_commissioned import SIGNED
 from .energy_meter_commissioning_check import CHECKS
+
+#: What the check in the room leaves on the sheet.
+ROOM_CHECK = ("off_command_id", "on_command_id", "room_seen", "room_seen_at")
 
 
 class EnergyMeterCommissioning(models.Model):
@@ -36,8 +40,11 @@ class EnergyMeterCommissioning(models.Model):
             "gateway_id",
             "unit_id",
             "profile_id",
+            "room_seen",
+            "room_seen_at",
         }
     )
+    _given_fields = frozenset({"name", "serial", "gateway_id", "unit_id", "profile_id"})
 
     state = fields.Selection(
         selection_add=[("done", "Signed"), ("superseded", "Superseded"), ("cancelled",)],
@@ -106,6 +113,17 @@ class EnergyMeterCommissioning(models.Model):
     room_person = fields.Char(
         string="In the Room", help="Who stood in the room and saw the supply go off and on."
     )
+    room_seen = fields.Selection(
+        [("yes", "Went off here and came back"), ("no", "Not this room, or not only")],
+        string="Seen in the Room",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="What the person in the room saw. The meter's own answer says that it switched, not "
+        "which room it darkened.",
+    )
+    room_seen_at = fields.Datetime(string="Seen At", readonly=True, copy=False)
+    is_room_asked = fields.Boolean(compute="_compute_is_room_asked")
     photo = fields.Image(max_width=1600, max_height=1600)
     note = fields.Text()
     line_ids = fields.One2many("energy.meter.commissioning.check", "sheet_id")
@@ -131,6 +149,15 @@ class EnergyMeterCommissioning(models.Model):
             commands = sheet.probe_id | sheet.off_command_id | sheet.on_command_id
             sheet.is_waiting = any(c.state in ("queued", "sent") for c in commands)
 
+    @api.depends("state", "room_seen", "off_command_id.state")
+    def _compute_is_room_asked(self):
+        for sheet in self:
+            sheet.is_room_asked = (
+                sheet.state == "draft"
+                and not sheet.room_seen
+                and sheet.off_command_id.state == "confirmed"
+            )
+
     @api.depends("profile_id.register_ids.meaning")
     def _compute_has_serial(self):
         for sheet in self:
@@ -144,11 +171,6 @@ class EnergyMeterCommissioning(models.Model):
     @api.model
     def _company_of(self, vals):
         return self.env["energy.meter"].browse(vals.get("meter_id")).company_id
-
-    def _has_flow_values(self):
-        return super()._has_flow_values() or bool(
-            self.probe_id or self.off_command_id or self.on_command_id or self.read_at
-        )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -176,6 +198,12 @@ class EnergyMeterCommissioning(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
+        drafts = self.filtered(lambda sheet: sheet.state == "draft")
+        if "property_id" in vals:
+            drafts._forget_room()
+        elif "room_person" in vals:
+            # sudo: written by the flow only; somebody else has not seen it
+            drafts.sudo().write({"room_seen": False, "room_seen_at": False})
         if {"room_person", "property_id"} & vals.keys():
             self.line_ids._judge()
         return result
@@ -194,6 +222,16 @@ class EnergyMeterCommissioning(models.Model):
             "profile_id": meter.profile_id.id,
         }
 
+    def _check_same_meter(self):
+        if self._is_of_another():
+            raise UserError(
+                _(
+                    "Meter %s was changed since this sheet was begun: read everything again, and "
+                    "see that the room on the sheet is the meter's.",
+                    self.meter_id.name,
+                )
+            )
+
     def _is_of_another(self):
         """Whether the meter is no longer what this sheet speaks of."""
         self.ensure_one()
@@ -206,6 +244,20 @@ class EnergyMeterCommissioning(models.Model):
         if self:
             # sudo: the state is written by the flow only
             self.sudo().write({"state": "superseded"})
+
+    def _forget_room(self):
+        """Take back the check in the room: it was of another meter, or in another room."""
+        # sudo: what was ordered and seen is written by the flow only
+        self.sudo().write(dict.fromkeys(ROOM_CHECK, False))
+
+    def _forget_shown(self):
+        """Take back what sheets that are begun have from the field: another device said it."""
+        begun = self.filtered(lambda sheet: sheet.state == "draft")
+        if begun:
+            begun._forget_room()
+            # sudo: what was read is written by the flow only
+            begun.sudo().write({"probe_id": False, "read_at": False})
+            begun.line_ids._fill({}, None)
 
     def _line(self, check):
         return self.line_ids.filtered(lambda line: line.check == check)
@@ -278,6 +330,7 @@ class EnergyMeterCommissioning(models.Model):
         """Turn the supply off, with somebody in the room."""
         self._check_engineer()
         self.ensure_one()
+        self._check_same_meter()
         if not self.room_person:
             raise UserError(_("Say who is in the room: only somebody there sees what goes off."))
         # sudo: an order in arrears is refused, whoever may see the balance
@@ -288,15 +341,36 @@ class EnergyMeterCommissioning(models.Model):
                 raise UserError(
                     _("The account is in arrears: what is turned off now could not be turned on.")
                 )
+        self._forget_room()
         self._order_supply("off", "off_command_id")
-        # sudo: the orders are written by the flow only
-        self.sudo().on_command_id = False
 
     def action_room_on(self):
         """Turn the supply on again."""
         self._check_engineer()
         self.ensure_one()
+        self._check_same_meter()
         self._order_supply("on", "on_command_id")
+
+    def action_room_seen(self):
+        """Note that the supply of this room, and of no other, went off and came back."""
+        if (self.off_command_id | self.on_command_id).filtered(lambda c: c.state != "confirmed"):
+            raise UserError(_("Supply Off and Supply On have to be confirmed by the meter first."))
+        if not self.off_command_id.number < self.on_command_id.number:
+            raise UserError(_("Turn the supply on again first: it has to be seen coming back."))
+        self._note_seen("yes")
+
+    def action_room_not_seen(self):
+        """Note that this room did not go dark, or that another one did."""
+        self._note_seen("no")
+
+    def _note_seen(self, seen):
+        self._check_engineer()
+        self.ensure_one()
+        if not self.off_command_id:
+            raise UserError(_("Turn the supply off first, with somebody in the room."))
+        # sudo: what was seen is written by the flow only; the access has been checked
+        self.sudo().write({"room_seen": seen, "room_seen_at": clock.now(self.env.cr)})
+        self.line_ids._judge()
 
     def _order_supply(self, action, field):
         meter = self.meter_id
@@ -319,14 +393,9 @@ class EnergyMeterCommissioning(models.Model):
         self.ensure_one()
         self._check_engineer()
         self.line_ids._judge()
-        if self._is_of_another():
-            raise UserError(
-                _(
-                    "Meter %s was changed since this sheet was begun: read everything again, and "
-                    "see that the room on the sheet is the meter's.",
-                    self.meter_id.name,
-                )
-            )
+        self._check_same_meter()
+        if self.room_seen == "no":
+            raise UserError(self._line("room").finding)
         open_lines = self.line_ids.filtered(lambda line: line._is_open())
         if open_lines:
             raise UserError(

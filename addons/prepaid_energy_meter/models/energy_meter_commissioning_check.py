@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..modbus.identity import bare_serial, same_serial
+
 CHECKS = [
     ("serial", "Serial number"),
     ("ct", "Current transformer (CT)"),
@@ -20,7 +22,10 @@ CHECKS = [
 #: Typed from the plate or the display by whoever stands before the meter.
 TYPED = ("serial", "ct", "pt", "display")
 VOLTAGES = ("voltage", "voltage_l2", "voltage_l3")
-LOWEST_VOLTAGE, HIGHEST_VOLTAGE = Decimal(180), Decimal(260)
+#: What a phase may have of what it should.
+VOLTAGE_BAND = Decimal("0.80"), Decimal("1.15")
+#: What a phase should have behind a voltage transformer: 100 V / √3, up to 120 V between phases.
+BEHIND_TRANSFORMER = Decimal("57.7"), Decimal(120)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 #: kWh or m³ at the meter itself that may pass between the look at the display and the reading.
 DISPLAY_TOLERANCE = Decimal(2)
@@ -32,7 +37,9 @@ class EnergyMeterCommissioningCheck(models.Model):
 
     _name = "energy.meter.commissioning.check"
     _description = "Commissioning check"
+    _inherit = ["energy.guarded"]
     _order = "sheet_id, sequence, id"
+    _flow_fields = frozenset({"read_value", "state", "finding_code", "figures"})
 
     sheet_id = fields.Many2one(
         "energy.meter.commissioning", required=True, index=True, ondelete="cascade"
@@ -78,12 +85,24 @@ class EnergyMeterCommissioningCheck(models.Model):
             "type_display": _("Read the meter and type what its display shows."),
             "product": _("%(read)s × %(times)s = %(shown)s"),
             "read": _("Read the meter."),
-            "voltages": _("Each phase should have 180 to 260 V."),
+            "site_voltage": _(
+                "Each phase should have %(lowest)s to %(highest)s V, the site's %(nominal)s V."
+            ),
+            "transformer_voltage": _(
+                "Behind its voltage transformer (PT %(pt)s) each phase should have %(lowest)s to "
+                "%(highest)s V."
+            ),
             "clock": _("Ahead of the platform, at most 5 minutes."),
             "own_money": _("No money of its own: it is forced on or off by the platform only."),
             "no_switch": _("This meter cannot be switched."),
             "turn_off": _("Turn off and on with somebody in the room."),
             "under_way": _("The orders are under way."),
+            "turn_on": _("Turn the supply on again."),
+            "not_seen": _("Ask who is in the room what went off and came back, and press it."),
+            "elsewhere": _(
+                "Not this room went off, or not only: the address is another meter's, or the wires "
+                "are. Find out which, put it right, read again. Nothing is signed before."
+            ),
             "failed": "%(error)s",
         }
 
@@ -196,7 +215,7 @@ class EnergyMeterCommissioningCheck(models.Model):
             return "open", note or "type_serial"
         if typed != meter:
             return "mismatch", "other_name", {"name": self.sheet_id.meter_id.name}
-        if self.read_value and bare_serial(self.read_value) != typed:
+        if self.read_value and not same_serial(self.read_value, typed):
             return "mismatch", "other_meter"
         return "ok", note
 
@@ -258,9 +277,26 @@ class EnergyMeterCommissioningCheck(models.Model):
         if not self.read_value:
             return "open", "read"
         shown = [_number(part) for part in self.read_value.replace("V", "").split("/")]
+        code, figures, least, most = self._expected_voltage()
+        lowest, highest = least * VOLTAGE_BAND[0], most * VOLTAGE_BAND[1]
         return self._compare(
-            all(LOWEST_VOLTAGE <= voltage <= HIGHEST_VOLTAGE for voltage in shown), "voltages"
+            all(lowest <= voltage <= highest for voltage in shown),
+            code,
+            {"lowest": f"{lowest:.0f}", "highest": f"{highest:.0f}", **figures},
         )
+
+    def _expected_voltage(self):
+        """Return how it is said, with its figures, and the least and most that is nominal (V)."""
+        sheet = self.sheet_id
+        line = sheet._line("pt")
+        pt = _number(line.typed_value) or _number(line.read_value) or Decimal(1)
+        if pt <= 1:
+            nominal = sheet.site_id.nominal_voltage
+            return "site_voltage", {"nominal": nominal}, Decimal(nominal), Decimal(nominal)
+        # Figures with the ratio included show the other side of the transformer.
+        times = pt if sheet.profile_id.figures == "primary" else 1
+        least, most = (voltage * times for voltage in BEHIND_TRANSFORMER)
+        return "transformer_voltage", {"pt": f"{pt:f}"}, least, most
 
     def _judge_clock(self):
         if "clock" not in self.sheet_id.profile_id.register_ids.mapped("meaning"):
@@ -289,14 +325,18 @@ class EnergyMeterCommissioningCheck(models.Model):
         if not sheet.can_switch:
             return "none", "no_switch"
         off, on = sheet.off_command_id, sheet.on_command_id
-        if not sheet.room_person or not off or not on:
+        if sheet.room_seen == "no":
+            return "mismatch", "elsewhere"
+        if not sheet.room_person or not off:
             return "open", "turn_off"
         failed = (off | on).filtered(lambda c: c.state in ("failed", "expired", "overtaken"))
         if failed:
             return "mismatch", "failed", {"error": failed[0].error or failed[0].state}
         if (off | on).filtered(lambda command: command.state != "confirmed"):
             return "open", "under_way"
-        return self._compare(on.number > off.number)
+        if not on or on.number < off.number:
+            return "open", "turn_on"
+        return ("ok", "") if sheet.room_seen else ("open", "not_seen")
 
 
 def _number(text):
@@ -305,8 +345,3 @@ def _number(text):
     except InvalidOperation:
         return None
     return value if value.is_finite() else None
-
-
-def bare_serial(serial):
-    """A serial number without what does not tell meters apart."""
-    return "".join((serial or "").split()).lstrip("0").upper()

@@ -40,7 +40,13 @@ class EnergyMeterCommissioning(models.Model):
 
     @api.model
     def _doubt(self, gateways):
-        """Let the signed sheets of the meters behind these gateways wait for the serial numbers."""
+        """Let the signed sheets of the meters behind these gateways wait for the serial numbers.
+
+        Those that are begun forget what was read and seen at the old address.
+        """
+        self.search(
+            [("meter_id.gateway_id", "in", gateways.ids), ("state", "=", "draft")]
+        )._forget_shown()
         signed = self.search([("meter_id.gateway_id", "in", gateways.ids), ("state", "in", SIGNED)])
         shown = signed.filtered(lambda sheet: _shows_serial(sheet.profile_id))
         (signed - shown)._supersede()

@@ -17,8 +17,10 @@ class EnergyMeterProfile(models.Model):
 
     _name = "energy.meter.profile"
     _description = "Meter profile"
+    _inherit = ["energy.guarded"]
     _order = "name"
     _rec_names_search = ["name", "code"]
+    _flow_fields = frozenset({"is_shipped"})
 
     name = fields.Char(required=True)
     code = fields.Char(

@@ -32,17 +32,23 @@ class EnergyMeterProfilePart(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        parts = super().create(vals_list)
-        parts._changes()
+        profiles = self.env["energy.meter.profile"].browse(
+            {vals["profile_id"] for vals in vals_list if vals.get("profile_id")}
+        )
+        with profiles._compared():
+            parts = super().create(vals_list)
+            parts._changes()
         return parts
 
     def write(self, vals):
         self._changes()
-        return super().write(vals)
+        with (self.profile_id | self.profile_id.browse(vals.get("profile_id")))._compared():
+            return super().write(vals)
 
     def unlink(self):
         self._changes()
-        return super().unlink()
+        with self.profile_id._compared():
+            return super().unlink()
 
     def _changes(self):
         """Refuse changes of a shipped profile, and have connectors load any other one anew."""

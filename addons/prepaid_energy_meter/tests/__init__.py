@@ -5,6 +5,7 @@ from . import (
     test_commissioning,
     test_connector_desk,
     test_connector_due,
+    test_connector_faults,
     test_cron,
     test_database,
     test_gateway,
@@ -20,6 +21,7 @@ from . import (
     test_probe,
     test_profile,
     test_profile_file,
+    test_profile_signed,
     test_scan,
     test_tariff_plan,
 )

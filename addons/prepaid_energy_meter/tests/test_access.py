@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from .common import FieldCommon
@@ -72,3 +72,53 @@ class TestAccess(FieldCommon):
         self.assertTrue(profile.register_ids[0].address)
         with self.assertRaises(AccessError):
             profile.name = "Mine"
+
+    def west_order(self):
+        """An order to the other site's gateway, still waiting."""
+        scan = self.env["energy.gateway.scan"].create({"gateway_id": self.west.id, "units": "1-5"})
+        scan.action_start()
+        return scan.command_id
+
+    def test_scan_and_probe_show_and_end_their_own_orders_only(self):
+        theirs = self.west_order()
+        env = self.env["energy.gateway"].with_user(self.user("engineer", [self.site])).env
+        scan = env["energy.gateway.scan"].create({"gateway_id": self.gateway.id, "units": "1-5"})
+        probe = env["energy.probe"].create({"gateway_id": self.gateway.id})
+        for own in (scan, probe):
+            with self.assertRaises(AccessError):
+                own.command_id = theirs
+            with self.assertRaises(AccessError):
+                own.create({"gateway_id": self.gateway.id, "command_id": theirs.id})
+            made = own.with_context(default_command_id=theirs.id).create(
+                {"gateway_id": self.gateway.id}
+            )
+            self.assertFalse(made.command_id)
+        scan.sudo().command_id = theirs
+        with self.assertRaises(AccessError):
+            scan.action_stop()
+        probed = self.gateway._order_job("probe", {"unit": 1})
+        scan.sudo().command_id = probed
+        scan.action_stop()
+        self.assertEqual((theirs.state, probed.state), ("queued", "queued"))
+        scan.sudo().command_id = False
+        scan.action_start()
+        self.assertEqual(scan.command_id.gateway_id, self.gateway)
+        with self.assertRaisesRegex(UserError, "another bus"):
+            scan.gateway_id = self.west
+        scan.action_stop()
+        self.assertEqual(scan.state, "stopped")
+
+    def test_probes_and_imports_are_of_who_began_them(self):
+        engineer, other = self.user("engineer"), self.user("manager")
+        for model, values in (
+            ("energy.probe", {"gateway_id": self.gateway.id}),
+            ("energy.profile.import", {}),
+        ):
+            begun = self.env[model].with_user(engineer).create(values)
+            begun.read(["display_name"])
+            with self.assertRaises(AccessError):
+                begun.with_user(other).read(["display_name"])
+        with self.assertRaises(AccessError):
+            self.env["energy.probe"].with_user(self.user("engineer", [self.site])).create(
+                {"gateway_id": self.west.id}
+            )

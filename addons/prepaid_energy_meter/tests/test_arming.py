@@ -81,6 +81,30 @@ class TestArming(FieldCommon):
         with patch(GATEWAY, return_value="a copy"):
             self.assertEqual(found(viewer), ["other"])
 
+    def test_gateways_are_grouped_by_what_they_may_write(self):
+        values = {"site_id": self.site.id, "host": "192.0.2.11"}
+        gateways = self.gateway.create(
+            [{**values, "name": f"Riser {n}", "port": 500 + n} for n in range(4)]
+        )
+        reads, turns_on, switches, other = gateways
+        (turns_on | switches).action_arm()
+        switches.action_release_cuts()
+        other.sudo().armed_identity = "another"
+        user = self.user("viewer", [self.site])
+        groups = gateways.with_user(user).formatted_read_group(
+            [("id", "in", gateways.ids)], ["armed"], ["id:array_agg"]
+        )
+        self.assertEqual(
+            {group["armed"]: group["id:array_agg"] for group in groups},
+            {
+                "no": reads.ids,
+                "on_only": turns_on.ids,
+                "all": switches.ids,
+                "other": other.ids,
+            },
+        )
+        self.assertTrue(gateways.fields_get(["armed"], ["groupable"])["armed"]["groupable"])
+
     def test_identity_changes_with_the_uuid(self):
         before = database_identity(self.env.cr)
         self.env["ir.config_parameter"].set_param("database.uuid", "restored")
@@ -104,20 +128,13 @@ class TestArming(FieldCommon):
         identity = database_identity(self.env.cr)
         with self.assertRaises(AccessError):
             self.gateway.with_user(manager).write({"armed_identity": identity})
-        made = (
-            self.env["energy.gateway"]
-            .with_user(manager)
-            .create(
-                {
-                    "name": "Made armed",
-                    "site_id": self.site.id,
-                    "host": "192.0.2.99",
-                    "armed_identity": identity,
-                    "cut_release_identity": identity,
-                }
-            )
-        )
-        self.assertEqual(made.armed, "no")
+        gateways = self.env["energy.gateway"].with_user(manager)
+        values = {"name": "Made armed", "site_id": self.site.id, "host": "192.0.2.99"}
+        for name in ("armed_identity", "cut_release_identity"):
+            with self.assertRaises(AccessError):
+                gateways.create({**values, name: identity})
+        defaults = {"default_armed_identity": identity, "default_cut_release_identity": identity}
+        self.assertEqual(gateways.with_context(**defaults).create(values).armed, "no")
 
     def test_refused_order_fails_with_the_reason(self):
         command = self.order(self.meter, "on")

@@ -115,7 +115,22 @@ class TestCollecting(FieldCommon):
             o["meter_id"]: o for o in outbox.take_orders(self.env, [self.meter.id, self.valve.id])
         }
         self.assertEqual(orders[self.meter.id]["last_total"], Decimal("500.25"))
+        self.assertIsNone(orders[self.meter.id]["most_total"], "no limit is known")
         self.assertIsNone(orders[self.valve.id]["last_total"])
+        self.assertIsNone(orders[self.valve.id]["most_total"])
+
+    def test_order_comes_with_the_most_that_its_register_can_show(self):
+        """5 kWh an hour at most; twice that, and 1 kWh beside."""
+        self.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
+        self.env["energy.clock"]._set(self.now, 0)
+        self.meter.max_power = 5
+        total = Decimal("100.00")
+        for hours, most in ((10, "201"), (1, "111"), (0.25, "111")):
+            moment = self.now - timedelta(hours=hours)
+            self.env["energy.reading"]._ingest([(self.meter.id, moment, total, None, "poll")])
+            self.order(self.meter, "off")
+            [order] = outbox.take_orders(self.env, [self.meter.id])
+            self.assertEqual(order["most_total"], Decimal(most))
 
     def test_field_is_loaded_with_what_is_in_use(self):
         gateways, faults = field.load_field(self.env)

@@ -1,11 +1,12 @@
 import struct
 from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo.addons.prepaid_energy import clock
 from odoo.addons.prepaid_energy.engine import credit
 from odoo.addons.prepaid_energy.models.energy_meter_control_situation import EnergyMeterControl
-from odoo.addons.prepaid_energy.tests.common import EnergyCase
+from odoo.addons.prepaid_energy.tests.common import START, EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
@@ -16,6 +17,8 @@ from ..modbus.identity import Identity
 from ..modbus.planning import Block
 from ..modbus.probing import RawBlock
 from ..models.energy_meter_commissioned import EnergyMeter
+from ..models.energy_meter_commissioning import EnergyMeterCommissioning as Sheet
+from ..models.energy_meter_commissioning_check import EnergyMeterCommissioningCheck as Check
 from ..models.energy_meter_commissioning_moved import EnergyGateway
 from ..models.energy_meter_commissioning_moved import EnergyMeterCommissioning as Moved
 from .common import judge_addresses_by_no_list
@@ -92,13 +95,15 @@ class TestCommissioning(PropertyCase, EnergyCase):
         for check, value in {**PLATE, **plate}.items():
             sheet._line(check).typed_value = value
 
-    def check_room(self, sheet):
+    def check_room(self, sheet, seen=True):
         sheet.room_person = "Mr Lee"
         for order, state in (("action_room_off", "off"), ("action_room_on", "on")):
             getattr(sheet, order)()
             command = sheet.off_command_id if state == "off" else sheet.on_command_id
             outbox.may_write(self.env, command.id, "01 10")
             outbox.confirm(self.env, command.id, Outcome("confirmed", state, "01 10", "01 03"))
+        if seen:
+            sheet.action_room_seen()
 
     def signed(self, meter):
         sheet = self.open_sheet(meter)
@@ -140,7 +145,11 @@ class TestCommissioning(PropertyCase, EnergyCase):
         )
         with self.refused(UserError, "Supply off and on in the room"):
             sheet.action_sign()
-        self.check_room(sheet)
+        self.check_room(sheet, seen=False)
+        self.assertEqual(sheet._line("room").state, "open", "the relay alone says nothing of rooms")
+        self.assertTrue(sheet.is_room_asked)
+        sheet.action_room_seen()
+        self.assertFalse(sheet.is_room_asked)
         sheet.action_sign()
         self.assertEqual((sheet.state, sheet.user_id), ("done", self.env.user))
         self.assertTrue(meter.is_commissioned)
@@ -148,7 +157,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
         report = self.env["ir.actions.report"]._render_qweb_html(
             "prepaid_energy_meter.report_energy_meter_commissioning", sheet.ids
         )[0]
-        for text in (b"Mr Lee", b"100.50", b"12345"):
+        for text in (b"Mr Lee", b"100.50", b"12345", b"Went off here and came back"):
             self.assertIn(text, report)
 
     def test_what_differs_is_named_and_needs_a_reason(self):
@@ -192,6 +201,34 @@ class TestCommissioning(PropertyCase, EnergyCase):
         self.assertIn("charged × 1, the plate says × 20", sheet._line("multiplier").finding)
         self.assertEqual(account.supply_ids.multiplier, 1)
 
+    def test_voltages(self):
+        """The site's voltage, or what a transformer leaves: 57.7 to 120 V, by its other side."""
+        primary = self.profile.copy({"figures": "primary"})
+        for mains, profile, pt, voltage, state, expected in (
+            # 184 to 264.5 V
+            (230, self.profile, "1", "184.0", "ok", "184 to 264 V, the site's 230 V"),
+            (230, self.profile, "1", "183.9", "mismatch", "184 to 264 V"),
+            (230, self.profile, "1", "264.6", "mismatch", "184 to 264 V"),
+            # 96 to 138 V
+            (120, self.profile, "1", "127.0", "ok", "96 to 138 V, the site's 120 V"),
+            (120, self.profile, "1", "231.0", "mismatch", "96 to 138 V"),
+            (230, self.profile, "100", "57.7", "ok", "(PT 100) each phase should have 46 to 138 V"),
+            (230, self.profile, "100", "231.0", "mismatch", "46 to 138 V"),
+            # 10 kV / 100 V: 5773 V between a phase and earth
+            (230, primary, "100", "5773.0", "ok", "4616 to 13800 V"),
+            (230, primary, "100", "57.7", "mismatch", "4616 to 13800 V"),
+        ):
+            with self.subTest(mains=mains, pt=pt, voltage=voltage):
+                self.site.nominal_voltage = mains
+                sheet = self.open_sheet(self.new_meter(self.number()))
+                sheet.meter_id.profile_id = profile
+                sheet.action_read()
+                self.type_plate(sheet, pt=pt)
+                sheet._fill({**FOUND, "voltage": voltage}, clock.now(self.env.cr))
+                line = sheet._line("phases")
+                self.assertEqual(line.state, state)
+                self.assertIn(expected, line.finding)
+
     def test_type_without_a_serial_register_says_so(self):
         water = self.make_meter(
             "W-1",
@@ -215,6 +252,46 @@ class TestCommissioning(PropertyCase, EnergyCase):
         self.assertEqual((sheet.probe_state, sheet.probe_error), ("failed", "exception 02"))
         self.assertFalse(sheet.read_at)
 
+    def test_orders_that_end_unwritten_are_told_to_the_sheet(self):
+        meter = self.new_meter()
+        sheet = self.open_sheet(meter)
+        sheet.room_person = "Mr Lee"
+        room = sheet._line("room")
+        commands = self.env["energy.command"]
+
+        def overtake_on():
+            meter.control_id._order_by_person("on", "Asked for")
+            commands._take(meter.ids)
+
+        def drop_on():
+            meter.control_id._order_by_person("on", "Asked for")
+            sheet.on_command_id._check()
+
+        for end in (overtake_on, drop_on):
+            with self.subTest(end=end.__name__):
+                sheet.action_room_off()
+                sheet.action_room_on()
+                outbox.confirm(
+                    self.env,
+                    sheet.off_command_id.id,
+                    Outcome("confirmed", "off", "01 10", "01 03"),
+                )
+                self.assertEqual((room.state, room.finding_code), ("open", "under_way"))
+                end()
+                self.assertEqual((room.state, room.finding_code), ("mismatch", "failed"))
+        judged = []
+        with patch.object(
+            type(sheet), "_order_ended", lambda _self, command: judged.append(command.id)
+        ):
+            sheet.action_read()
+            first = sheet.probe_id
+            sheet.action_read()
+            commands._take_for_gateways(self.gateway.ids)
+            self.assertEqual((judged, first.state), (first.ids, "overtaken"))
+            self.set_clock(START + timedelta(minutes=30))
+            commands._take_for_gateways(self.gateway.ids)
+            self.assertEqual(judged, [first.id, sheet.probe_id.id])
+
     def test_room_is_not_turned_off_without_a_person_or_in_arrears(self):
         meter = self.new_meter()
         self.open_account(meter)
@@ -225,6 +302,112 @@ class TestCommissioning(PropertyCase, EnergyCase):
         with self.refused(UserError, "in arrears"):
             sheet.action_room_off()
         self.assertEqual(self.commands(meter), [])
+
+    def ready(self, name):
+        """A sheet on which everything agrees."""
+        sheet = self.open_sheet(self.new_meter(name))
+        sheet.action_read()
+        self.answer(sheet, serial=name)
+        self.type_plate(sheet, serial=name)
+        self.check_room(sheet)
+        self.assertFalse(sheet.open_count)
+        return sheet
+
+    def number(self):
+        return str(70000 + self.env["energy.meter"].search_count([]))
+
+    def check_what_the_field_showed_is_forgotten(self):
+        """The room that went dark and the values are those of the address they were got at."""
+        for change in (
+            lambda meter: meter.write({"unit_id": 100 + meter.unit_id}),
+            lambda meter: meter.write({"profile_id": self.profile.copy().id}),
+            lambda meter: meter.write({"property_id": self.other_room(meter)}),
+            lambda meter: meter.gateway_id.write({"host": f"192.0.2.{meter.id % 200}"}),
+        ):
+            sheet = self.ready(self.number())
+            change(sheet.meter_id)
+            self.assertFalse(sheet.off_command_id | sheet.on_command_id | sheet.probe_id)
+            self.assertFalse(sheet.room_seen or sheet.read_at or sheet._line("opening").read_value)
+            self.assertEqual(sheet._line("display").typed_value, "100.6", "that is on the plate")
+            sheet.property_id = sheet.meter_id.property_id
+            sheet.action_read()
+            self.answer(sheet, serial=sheet.serial)
+            self.assertEqual(sheet._line("room").state, "open")
+            with self.refused(UserError, "Supply off and on in the room"):
+                sheet.action_sign()
+            self.check_room(sheet)
+            sheet.action_sign()
+
+    def other_room(self, meter):
+        return self.make_meter(f"R{meter.id}").property_id.id
+
+    def test_what_the_field_showed_is_forgotten_at_another_address(self):
+        self.holds(
+            self.check_what_the_field_showed_is_forgotten,
+            (EnergyMeter.write, "sheets._forget_shown()", "pass"),
+            (Moved._doubt, "._forget_shown()", ""),
+            (Sheet._forget_shown, "begun._forget_room()", "pass"),
+            (Sheet._forget_shown, "begun.line_ids._fill({}, None)", "pass"),
+        )
+
+    def test_room_is_not_switched_at_an_address_that_the_sheet_does_not_know(self):
+        sheet = self.ready(self.number())
+        sheet.meter_id.unit_id += 100
+        for action in ("action_room_off", "action_room_on"):
+            with self.refused(UserError, "was changed"):
+                getattr(sheet, action)()
+
+    def check_another_room_went_dark(self):
+        """Who stands in the room says no: no reason signs that."""
+        sheet = self.ready(self.number())
+        sheet.action_room_not_seen()
+        line = sheet._line("room")
+        self.assertEqual(line.state, "mismatch")
+        self.assertIn("the address is another meter's", line.finding)
+        line.reason = "They were asleep"
+        with self.refused(UserError, "Nothing is signed before"):
+            sheet.action_sign()
+        # Tried again: what was seen before counts no more.
+        sheet.action_room_off()
+        self.assertFalse(sheet.room_seen)
+        with self.refused(UserError, "confirmed by the meter first"):
+            sheet.action_room_seen()
+        self.check_room(sheet)
+        # Somebody else was there after all, or it was another room: nobody has seen that.
+        for values in (
+            {"room_person": "Mrs Wu"},
+            {"property_id": self.other_room(sheet.meter_id)},
+        ):
+            self.check_room(sheet)
+            sheet.write(values)
+            self.assertFalse(sheet.room_seen)
+            self.assertEqual(line.state, "open")
+            sheet.property_id = sheet.meter_id.property_id
+
+    def test_another_room_went_dark(self):
+        self.holds(
+            self.check_another_room_went_dark,
+            (Sheet.action_sign, 'self.room_seen == "no"', "False"),
+            (Sheet.action_room_off, "self._forget_room()", "pass"),
+            (Sheet.action_room_seen, '.filtered(lambda c: c.state != "confirmed")', ".browse()"),
+            (Sheet.write, "drafts._forget_room()", "pass"),
+            (Sheet.write, 'elif "room_person" in vals:', "elif False:"),
+            (Check._judge_room, '("ok", "") if sheet.room_seen', '("ok", "") if True'),
+        )
+
+    def test_supply_is_seen_coming_back(self):
+        sheet = self.ready(self.number())
+        with self.refused(AccessError):
+            sheet.with_user(self.user_of("viewer")).action_room_seen()
+        sheet.action_room_off()
+        off = sheet.off_command_id
+        outbox.may_write(self.env, off.id, "01 10")
+        outbox.confirm(self.env, off.id, Outcome("confirmed", "off", "01 10", "01 03"))
+        self.assertEqual(sheet._line("room").finding, "Turn the supply on again.")
+        with self.refused(UserError, "Turn the supply on again first"):
+            sheet.action_room_seen()
+        sheet.action_room_not_seen()
+        self.assertEqual(sheet.room_seen, "no")
 
     def test_signed_sheet_stays_as_it_is(self):
         engineer = new_test_user(
@@ -244,18 +427,26 @@ class TestCommissioning(PropertyCase, EnergyCase):
         with self.refused(UserError, "never deleted"):
             sheet.unlink()
 
+    def user_of(self, role):
+        return new_test_user(
+            self.env,
+            login=f"sign_{role}",
+            groups=f"base.group_user,prepaid_energy.group_energy_{role}",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+
     def test_who_may_sign(self):
         sheet = self.open_sheet(self.new_meter())
         for role in ("viewer", "operator", "cashier", "finance"):
-            user = new_test_user(
-                self.env,
-                login=f"sign_{role}",
-                groups=f"base.group_user,prepaid_energy.group_energy_{role}",
-                company_id=self.company.id,
-                company_ids=[(6, 0, self.company.ids)],
-            )
+            user = self.user_of(role)
             self.assertTrue(sheet.with_user(user).name)
-            for method in ("action_sign", "action_read", "action_room_off"):
+            for method in (
+                "action_sign",
+                "action_read",
+                "action_room_off",
+                "action_room_not_seen",
+            ):
                 with self.refused(AccessError):
                     getattr(sheet.with_user(user), method)()
 

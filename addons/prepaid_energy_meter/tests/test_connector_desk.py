@@ -45,6 +45,7 @@ def order(key, meter, kind="supply", value="off", state="queued", tries=0):
         "tries": tries,
         "state": state,
         "last_total": Decimal(5),
+        "most_total": Decimal(9),
     }
 
 
@@ -84,7 +85,8 @@ class TestConnectorDesk(BaseCase):
             self.desk.announce(1)
             await self.settled()
             self.assertEqual(self.given(), [(70, "off", False)])
-            self.assertEqual(self.bus.orders[0].last_total, Decimal(5))
+            [given] = self.bus.orders
+            self.assertEqual((given.last_total, given.most_total), (Decimal(5), Decimal(9)))
 
         self.run_desk(test, order(70, 1))
 

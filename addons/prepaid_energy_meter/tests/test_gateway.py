@@ -1,5 +1,6 @@
 import ipaddress
 
+from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -8,12 +9,13 @@ from psycopg2 import IntegrityError
 from ..connector import field, store
 from ..modbus.errors import NotAllowed
 from ..modbus.line import Line
+from ..models.energy_gateway_attended import UNATTENDED_AFTER
 from ..models.res_config_settings import ALLOWED_ADDRESSES, ALLOWED_DEVICES
 from .common import FieldCommon
 
 
 @tagged("post_install", "-at_install")
-class TestGateway(FieldCommon):
+class TestGateway(PropertyCase, FieldCommon):
     def allow(self, text=False, devices=False):
         self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, text)
         self.env["ir.config_parameter"].set_param(ALLOWED_DEVICES, devices)
@@ -73,6 +75,63 @@ class TestGateway(FieldCommon):
         with self.assertRaisesRegex(UserError, "no list of networks"):
             form.record.execute()
 
+    def test_gateway_that_was_scanned_is_archived_not_deleted(self):
+        other = self.env["energy.gateway"].create(
+            {"name": "Riser 2", "site_id": self.site.id, "host": "192.0.2.11"}
+        )
+        other._order_job("probe", {"unit": 1, "profile": self.power.id})
+        with self.assertRaisesRegex(UserError, "Riser 2 was ordered.*archive"):
+            other.unlink()
+        other.active = False
+        self.env["energy.gateway"].create(
+            {"name": "Riser 3", "site_id": self.site.id, "host": "192.0.2.12"}
+        ).unlink()
+
+    def test_what_a_dead_connector_said_does_not_stand(self):
+        attended = type(self.gateway)._compute_attended
+
+        def lapse(seconds):
+            self.env.cr.execute(
+                "UPDATE energy_gateway_status SET lease_until = energy_real_now()"
+                " - %s * interval '1 second' WHERE gateway_id = %s",
+                [seconds, self.gateway.id],
+            )
+            self.gateway.invalidate_recordset()
+            found = self.env["energy.gateway"].search([("is_unattended", "=", True)])
+            self.assertEqual(self.gateway.is_unattended, self.gateway in found)
+            rest = self.env["energy.gateway"].search([("is_unattended", "=", False)])
+            self.assertEqual(found & rest, found.browse())
+            self.assertEqual(bool(self.gateway.unattended_since), self.gateway.is_unattended)
+            return self.gateway.lease_holder, self.gateway.is_online, self.gateway.is_unattended
+
+        def check():
+            self.assertEqual(lapse(-8), ("here", True, False))
+            # The scheduled action has ended a run and begins the next one.
+            self.assertEqual(lapse(1), (False, True, False))
+            self.assertEqual(lapse(UNATTENDED_AFTER + 1), (False, False, True))
+
+        # One that was just created is not told of.
+        self.assertFalse(self.gateway.is_unattended)
+        store.beat(self.env, "here", self.gateway.ids, [(self.gateway.id, True, 0, "", 1, 0, True)])
+        self.holds(
+            check,
+            (
+                attended,
+                "CASE WHEN s.lease_until > energy_real_now() THEN s.lease_holder END",
+                "s.lease_holder",
+            ),
+            (attended, "is_online and not is_unattended", "is_online"),
+        )
+        store.beat(self.env, "here", self.gateway.ids, [])
+        store.release(self.env, "here")
+        self.gateway.invalidate_recordset()
+        self.assertEqual((self.gateway.lease_holder, self.gateway.is_unattended), (False, False))
+        lapse(UNATTENDED_AFTER + 1)
+        self.gateway.active = False
+        self.env.flush_all()
+        self.gateway.invalidate_recordset()
+        self.assertFalse(self.gateway.is_unattended)
+
     def test_gateway_has_its_status(self):
         self.assertEqual(len(self.gateway.status_id), 1)
         self.assertFalse(self.gateway.is_online)
@@ -124,6 +183,33 @@ class TestGateway(FieldCommon):
             self.env.cr.savepoint(),
         ):
             self.gateway.copy()
+
+    def test_one_bus_has_one_gateway_however_its_address_is_spelled(self):
+        self.allow("192.0.2.0/24, 2001:db8::/32")
+        values = {"site_id": self.site.id, "port": 1502}
+        for first, second in (
+            ("192.0.2.77", " 192.0.2.77 "),
+            ("192.0.2.78", "::ffff:192.0.2.78"),
+            ("2001:db8::1", "[2001:0DB8:0:0::0001]"),
+            ("riser.example.com", "Riser.Example.COM. "),
+        ):
+            gateways = self.env["energy.gateway"]
+            gateway = gateways.create({**values, "name": "One", "host": first})
+            with (
+                self.subTest(host=second),
+                self.assertRaises(IntegrityError),
+                mute_logger("odoo.sql_db"),
+                self.env.cr.savepoint(),
+            ):
+                gateways.create({**values, "name": "Two", "host": second})
+            gateway.host = second
+            self.assertEqual((gateway.host, gateway._line().host), (first, first))
+
+    def test_gateway_shows_where_the_list_of_addresses_cannot_be_read(self):
+        self.env["ir.config_parameter"].set_param(ALLOWED_ADDRESSES, "meters")
+        self.assertTrue(self.gateway.is_not_allowed)
+        with self.assertRaisesRegex(UserError, "no list of networks"):
+            self.gateway.host = "192.0.2.77"
 
     def test_serial_device_must_be_listed(self):
         with self.assertRaisesRegex(ValidationError, "has not listed"), self.env.cr.savepoint():

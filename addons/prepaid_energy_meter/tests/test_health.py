@@ -1,16 +1,18 @@
 from datetime import timedelta
 
 from odoo.addons.prepaid_energy import clock
+from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
 from ..connector import field, store
 from ..modbus.tally import Tally
+from ..models.energy_field_health import EnergyFieldHealth as Health
 from .common import FieldCommon
 
 
 @tagged("post_install", "-at_install")
-class TestHealth(FieldCommon):
+class TestHealth(PropertyCase, FieldCommon):
     def keep(self, **tallies):
         """Keep tallies of the two meters."""
         meters = {"meter": self.meter, "valve": self.valve}
@@ -56,6 +58,42 @@ class TestHealth(FieldCommon):
                 {"meter_id": self.meter.id, "good": 8, "bad": 3, "good_share": 72.73},
             ],
         )
+
+    def check_each_read_weighs_the_same(self):
+        """1 failed read of one meter beside 999 good ones of 10 ms of the other: 99.9 %."""
+        with self.env.cr.savepoint() as savepoint:
+            self.keep(meter=Tally(timeouts=1), valve=Tally(good=998, latency=9980.0))
+            with self.env.cr.savepoint():
+                self.env.cr.execute(
+                    "UPDATE energy_gateway_hour SET hour = hour - interval '1 hour'"
+                )
+            self.keep(valve=Tally(good=1, latency=1009.0))
+            for model, rows in (("energy.meter.day", 2), ("energy.gateway.hour", 2)):
+                [group] = self.env[model].formatted_read_group(
+                    [("gateway_id", "=", self.gateway.id)],
+                    ["gateway_id"],
+                    ["good_share:avg", "latency_ms:avg", "bad:sum", "longest_ms:max", "__count"],
+                )
+                self.assertEqual((group["__count"], group["bad:sum"]), (rows, 1))
+                self.assertAlmostEqual(group["good_share:avg"], 99.9)
+                # (9980 + 1009) / 999 = 11.0
+                self.assertAlmostEqual(group["latency_ms:avg"], 11.0)
+            savepoint.rollback()
+        self.env.invalidate_all()
+
+    def test_each_read_weighs_the_same(self):
+        self.holds(
+            self.check_each_read_weighs_the_same,
+            (Health._read_group_select, '== "good_share:avg"', '== ""'),
+            (Health._read_group_select, '== "latency_ms:avg"', '== ""'),
+        )
+
+    def test_days_without_any_read_have_no_share(self):
+        self.keep(meter=Tally())
+        [group] = self.env["energy.meter.day"].formatted_read_group(
+            [("meter_id", "=", self.meter.id)], [], ["good_share:avg", "latency_ms:avg"]
+        )
+        self.assertFalse(group["good_share:avg"] or group["latency_ms:avg"])
 
     def test_days_are_those_of_the_site(self):
         self.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")

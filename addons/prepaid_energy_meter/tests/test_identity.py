@@ -85,6 +85,16 @@ class TestIdentity(FieldCommon, Reading, PropertyCase):
             self.assertEqual((command.state, command.error), ("failed", why))
         return why
 
+    def test_clock_is_not_set_where_another_meter_answers(self):
+        self.sure.write({"clock_address": "0x0228", "clock_certainty": "B"})
+        self.env.flush_all()
+        command = self.known._order_clock()
+        self.assertEqual(outbox.may_write(self.env, command.id, "01 10"), "")
+        self.store(self.snapshot(self.known, "100", self.now, self.said("2002")))
+        why = outbox.may_write(self.env, command.id, "01 10")
+        self.assertIn("2002", why)
+        self.assertEqual((command.state, command.error), ("failed", why))
+
     def check_stranger_is_held_off(self):
         meter = self.known
         self.store(self.snapshot(meter, "100", self.now - 2 * HOUR, self.said("0001001")))

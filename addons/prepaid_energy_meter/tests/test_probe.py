@@ -108,6 +108,20 @@ class TestProbe(FieldCommon):
             with self.assertRaises(ValueError):
                 make_job(order, None)
 
+    def test_reads_are_those_that_the_gateway_takes(self):
+        self.gateway.write({"max_block": 7, "max_gap": 0})
+        probe = self.probe(profile_id=self.power.id)
+        probe.action_probe()
+        self.assertGreater(max(block.count for block in self.power._profile().poll_blocks), 7)
+        [order], _unwanted = outbox.take_jobs(self.env, self.gateway.ids, [], {})
+        job = make_job(order, None)
+        self.assertLessEqual(max(block.count for _profile, block in job._left), 7)
+        # An order to a meter, too.
+        taken = {"id": self.order(self.meter, "off").id, "meter_id": self.meter.id}
+        _gateway, order = outbox.take_meter_job(self.env, taken)
+        for profile in (order["meter"].profile, order["profiles"][self.power.id]):
+            self.assertEqual((profile.max_block, profile.max_gap), (7, 0))
+
     def test_no_answer_is_told(self):
         probe = self.probe(profile_id=self.power.id)
         probe.action_probe()

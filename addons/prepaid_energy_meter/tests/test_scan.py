@@ -99,6 +99,69 @@ class TestScan(PropertyCase, FieldCommon):
         self.assertIn("Riser 2, number 9", lines[5].finding)
         self.assertEqual(lines[8].name, "Riser 1/008")
 
+    def test_another_type_where_a_meter_is_expected_is_not_in_order(self):
+        codes = ("eastron_sdm630", "acrel_dtsy1352")
+        eastron, three_phase = (
+            self.env["energy.meter.profile"].search([("code", "=", code)]) for code in codes
+        )
+        silent = {"told_by": "total", "serial": None}
+        nothing = {"profile": None, "told_by": "", "serial": None}
+        looked_for = (self.power | self.water | eastron | three_phase).ids
+        both = f"FIELD-1 is expected here, a {self.power.name}; "
+
+        def verdict(profiles, **values):
+            scan = self.new_scan(profile_ids=profiles)
+            self.answer(scan, self.unit(1, **values))
+            return scan.line_ids.verdict, scan.line_ids.finding or ""
+
+        def check():
+            for values, said, finding in (
+                # No serial number tells these apart.
+                ({**silent, "profile": eastron.id}, "other", both + f"a {eastron.name} answers"),
+                (nothing, "unknown", both + "what answers is none"),
+                ({"serial": None}, "known", ""),
+                ({**silent, "profile": eastron.id, "also": [self.power.id]}, "known", ""),
+                ({"serial": "FIELD-1"}, "known", ""),
+                ({"serial": "FIELD-1", "profile": three_phase.id}, "other", three_phase.name),
+            ):
+                with self.env.cr.savepoint() as savepoint:
+                    found = verdict(looked_for, **values)
+                    self.assertEqual(found[0], said, values)
+                    self.assertIn(finding, found[1])
+                    self.assertEqual(bool(finding), bool(found[1]))
+                    savepoint.rollback()
+                self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (EnergyGatewayScanLine._verdict, "self._verdict_by_type(here)", '("known", here, "")'),
+        )
+        # The type of the meter was not looked for: only a type code speaks against it.
+        self.assertEqual(verdict(eastron.ids, **silent, profile=eastron.id)[0], "known")
+        self.assertIn("not looked for", verdict(eastron.ids, **nothing)[1])
+        self.assertEqual(verdict(three_phase.ids, profile=three_phase.id, serial=None)[0], "other")
+
+    def test_archived_meter_is_no_new_one(self):
+        meters = self.env["energy.meter"]
+        gone = meters.create({"name": "000 sn3", "property_id": self.room.id, "active": False})
+        former = meters.create({"name": "SN4", "property_id": self.room.id, "active": False})
+        present = meters.create({"name": "SN4", "property_id": self.room.id})
+        # Nobody is expected where a meter was.
+        self.create_meter("SN9", 5).active = False
+        scan = self.new_scan()
+        self.answer(scan, self.unit(3), self.unit(4), self.unit(5))
+        self.assertEqual(
+            self.verdicts(scan),
+            [(3, "archived", False), (4, "unassigned", True), (5, "new", True)],
+        )
+        self.assertEqual(scan.line_ids.mapped("meter_id"), gone | present)
+        self.assertNotIn(former, scan.line_ids.meter_id)
+        self.assertIn("000 sn3 has this serial number", scan.line_ids[0].finding)
+        scan.line_ids[0].is_chosen = True
+        scan.action_create_meters()
+        self.assertFalse(gone.active)
+        self.assertEqual(meters.search_count([("name", "ilike", "SN3")]), 0)
+
     def test_one_click_creates_what_is_new_and_nothing_twice(self):
         typed = self.env["energy.meter"].create({"name": "SN4", "property_id": self.room.id})
         scan = self.new_scan()

@@ -23,6 +23,8 @@ class EnergyProbe(models.TransientModel):
 
     _name = "energy.probe"
     _description = "Probe"
+    _inherit = ["energy.guarded"]
+    _flow_fields = frozenset({"command_id"})
 
     gateway_id = fields.Many2one("energy.gateway", required=True)
     unit_id = fields.Integer(
@@ -85,7 +87,8 @@ class EnergyProbe(models.TransientModel):
             arguments["compare"] = (self.compare_ids - self.profile_id).ids
         else:
             raise UserError(_("Choose the profile whose registers are read."))
-        self.command_id = self.gateway_id._order_job("probe", arguments)
+        # sudo: what was ordered is written by the flow only
+        self.sudo().command_id = self.gateway_id._order_job("probe", arguments)
         return {
             "type": "ir.actions.act_window",
             "name": _("Probe"),
