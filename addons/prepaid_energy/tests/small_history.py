@@ -126,7 +126,7 @@ class SmallHistory:
     def _read(self, supply):
         """Draw the readings of a supply, some of them wrong."""
         dice, stop = self.dice, self.exchange_at if supply.meter == "A1" else self.end
-        moments = {supply.start + timedelta(minutes=dice.randrange(1, 30_000)) for _ in range(9)}
+        moments = {supply.start + timedelta(minutes=dice.randrange(1, 30_000)) for _ in range(7)}
         moments |= {self.midnight(self.first_day + n * DAY) for n in dice.sample(range(2, 20), 3)}
         moments = {moment for moment in moments if supply.start < moment < stop}
         if stop == self.end:
