@@ -30,6 +30,7 @@ class EnergyPriceConsequence(models.Model):
             ("version", "Approval of a version"),
             ("tariff", "Set tariff"),
             ("addition", "Add to tier limits"),
+            ("bands", "Rate periods by"),
         ],
         required=True,
         readonly=True,
@@ -39,6 +40,11 @@ class EnergyPriceConsequence(models.Model):
     version_ids = fields.Many2many("energy.tariff.version", readonly=True, string="Versions")
     tariff_id = fields.Many2one("energy.tariff", readonly=True, ondelete="cascade")
     limit_addition = fields.Float(string="Addition to Tier Limits", digits=(12, 3), readonly=True)
+    band_source = fields.Selection(
+        [("platform", "Platform time"), ("meter", "Meter registers")],
+        string="Rate Periods By",
+        readonly=True,
+    )
     meter_ids = fields.Many2many("energy.meter", readonly=True, string="Meters")
     since = fields.Datetime(string="Valid From", readonly=True)
     state = fields.Selection(
@@ -83,6 +89,9 @@ class EnergyPriceConsequence(models.Model):
                     "Addition to tier limits: %s", f"{consequence.limit_addition:g}"
                 )
                 continue
+            if consequence.kind == "bands":
+                consequence.display_name = ", ".join(consequence.meter_ids.mapped("name"))
+                continue
             names = consequence.version_ids.mapped("display_name") or [
                 consequence.tariff_id.display_name or ""
             ]
@@ -123,7 +132,8 @@ class EnergyPriceConsequence(models.Model):
         """Return the action that shows what a price changes, or None where it changes nothing.
 
         :param str kind: "version", with `version_ids`; or "tariff", with `tariff_id`, and
-            "addition", with `limit_addition`, both with `meter_ids` and `since`
+            "addition", with `limit_addition`, and "bands", with `band_source`, all three with
+            `meter_ids` and `since`
         """
         # sudo: what is shown is computed by the flow; the caller has checked who asks
         consequence = self.sudo().create({"kind": kind, "company_id": company.id, **values})
@@ -302,6 +312,8 @@ class EnergyPriceConsequence(models.Model):
                 with self.env.cr.savepoint():
                     if self.kind == "addition":
                         supply._set_terms(self.since, limit_addition=self.limit_addition)
+                    elif self.kind == "bands":
+                        supply._set_bands(self.band_source, self.since)
                     else:
                         supply._set_tariff(self.tariff_id, self.since)
             except UserError:
@@ -359,6 +371,9 @@ class EnergyPriceConsequence(models.Model):
                 "action": f"set_{self.kind}",
                 "tariff_id": self.tariff_id.id,
                 "limit_addition": self.limit_addition,
+                "band_source": self.band_source,
+                # Whoever asked said so.
+                "is_plan_equal": self.band_source == "meter",
                 "since": self.since,
                 "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in self.meter_ids],
             }

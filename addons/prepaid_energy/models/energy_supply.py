@@ -330,6 +330,8 @@ class EnergySupply(models.Model):
         terms = self.term_ids.sorted("since")
         present = terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]
         later = terms.filtered(lambda term: term.since > moment)
+        # Another meter's plan of rate periods was not read back yet.
+        is_same = values.get("meter_id", self.meter_id.id) == self.meter_id.id
         return {
             "start_at": moment,
             "opening_register": float(register),
@@ -340,7 +342,8 @@ class EnergySupply(models.Model):
                         "tariff_id": term.tariff_id.id,
                         "multiplier": term.multiplier,
                         "limit_addition": term.limit_addition,
-                        "band_source": term.band_source,
+                        "band_source": term.band_source if is_same else "platform",
+                        "plan_version_id": term.plan_version_id.id if is_same else False,
                     }
                 )
                 for term in present + later

@@ -1,6 +1,8 @@
 from odoo import _, models
 from odoo.exceptions import UserError
 
+from ..local_time import local_date
+
 
 class EnergySupply(models.Model):
     """Changing the terms of a supply in service from a moment on: past, present or to come."""
@@ -46,6 +48,56 @@ class EnergySupply(models.Model):
             current.write(values)
         self.env["energy.settlement.queue"]._add([(self.meter_id.id, since)])
         return True
+
+    def _set_bands(self, source, since):
+        """Let use go into rate periods by the meter's registers, or by platform time.
+
+        :param str source: of `energy.supply.term.band_source`
+        :param datetime since: naive UTC
+        :return: whether that changes anything
+        """
+        self.ensure_one()
+        version = self.env["energy.tariff.version"]
+        if source == "meter":
+            version = self._version_at(since)
+            self._check_registers_count(version)
+        return self._set_terms(since, band_source=source, plan_version_id=version.id)
+
+    def _version_at(self, moment):
+        """Return the approved version that prices this supply's use at a moment."""
+        terms = self.term_ids.sorted("since")
+        tariff = (terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]).tariff_id
+        day = local_date(moment, self.site_id._zone())
+        keys = [key for first, key in tariff._version_starts(tariff.id) if first <= day]
+        return self.env["energy.tariff.version"].browse(keys[-1:])
+
+    def _check_registers_count(self, version):
+        """Refuse, with the reason, what keeps the meter's band registers from being relied on."""
+        meter = self.meter_id
+        # sudo: whoever sets terms need not see findings
+        is_off = (
+            self.env["energy.meter.finding"]
+            .sudo()
+            .search_count(
+                [("meter_id", "=", meter.id), ("kind", "=", "clock"), ("closed_at", "=", False)],
+                limit=1,
+            )
+        )
+        reason = (
+            _("no price is in force then.") if not version else version._refusals(meter)[meter.id]
+        ) or (is_off and _("its clock is off."))
+        if reason:
+            raise UserError(
+                _(
+                    "Rate periods of meter %(meter)s stay by platform time: %(reason)s",
+                    meter=meter.name,
+                    reason=reason,
+                )
+            )
+
+    def action_set_bands(self):
+        """Ask by what use is put into rate periods, and from when."""
+        return self.env["energy.operation"]._open(self.meter_id, "set_bands")
 
     def action_set_tariff(self):
         """Ask for the new tariff and its date."""

@@ -5,6 +5,7 @@ from . import (
     test_agreement,
     test_balance_request,
     test_band_registers,
+    test_band_source,
     test_book_properties,
     test_booking,
     test_bulk,

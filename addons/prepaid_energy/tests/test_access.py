@@ -312,6 +312,7 @@ PUBLIC = {
     "energy.supply": {
         "action_set_tariff",
         "action_set_addition",
+        "action_set_bands",
         "action_replace_meter",
         "action_change_multiplier",
     },

@@ -15,6 +15,7 @@ ACTIONS = [
     ("prepaid", "Return to prepaid"),
     ("set_tariff", "Set tariff"),
     ("set_addition", "Add to tier limits"),
+    ("set_bands", "Rate periods by"),
     ("go_live", "Go live"),
 ]
 GROUPS = {
@@ -25,11 +26,12 @@ GROUPS = {
     "prepaid": ("operator", "engineer"),
     "set_tariff": ("manager",),
     "set_addition": ("manager",),
+    "set_bands": ("manager", "engineer"),
     "go_live": ("manager",),
 }
-ASKS = ("off", "hold", "set_tariff", "set_addition", "go_live")
+ASKS = ("off", "hold", "set_tariff", "set_addition", "set_bands", "go_live")
 # What changes terms of supplies: kind of its consequences by action.
-TERMS = {"set_tariff": "tariff", "set_addition": "addition"}
+TERMS = {"set_tariff": "tariff", "set_addition": "addition", "set_bands": "bands"}
 
 
 class EnergyOperation(models.TransientModel):
@@ -60,6 +62,14 @@ class EnergyOperation(models.TransientModel):
         digits=(12, 3),
         help="For a bigger household: kWh or m³ a month, added to each tier limit. It holds from "
         "the first tier period that begins with it; 0 ends it.",
+    )
+    band_source = fields.Selection(
+        [("platform", "Platform time"), ("meter", "Meter registers")], string="Rate Periods By"
+    )
+    is_plan_equal = fields.Boolean(
+        string="Plan Read and Compared",
+        help="The meter's own plan of rate periods was read, and equals that of the tariff version "
+        "in force from then on: times, days and rate periods.",
     )
     since = fields.Datetime(string="From", default=lambda self: clock.now(self.env.cr))
     can_grant = fields.Boolean(compute="_compute_can_grant")
@@ -177,6 +187,15 @@ class EnergyOperation(models.TransientModel):
             raise UserError(_("Choose a tariff."))
         if self.limit_addition < 0:
             raise UserError(_("An addition to tier limits is zero or more."))
+        if self.action == "set_bands" and not self.band_source:
+            raise UserError(_("Choose what rate periods go by."))
+        if self.action == "set_bands" and self.band_source == "meter" and not self.is_plan_equal:
+            raise UserError(
+                _(
+                    "The meter's plan of rate periods has to be read and compared with the tariff "
+                    "first: until then use goes by platform time."
+                )
+            )
         if self.action in TERMS and not self.since:
             raise UserError(_("Choose from when."))
 
@@ -191,6 +210,7 @@ class EnergyOperation(models.TransientModel):
             meters.company_id[:1],
             tariff_id=self.tariff_id.id,
             limit_addition=self.limit_addition,
+            band_source=self.band_source,
             meter_ids=[(6, 0, meters.ids)],
             since=self.since,
         )

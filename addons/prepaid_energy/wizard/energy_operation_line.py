@@ -30,6 +30,8 @@ class EnergyOperationLine(models.TransientModel):
                     result = self._set_tariff()
                 elif operation.action == "set_addition":
                     result = self._set_addition()
+                elif operation.action == "set_bands":
+                    result = self._set_bands()
                 else:
                     self.meter_id.check_access("read")
                     # sudo: persons order, only the flow writes control and command rows; the
@@ -58,6 +60,17 @@ class EnergyOperationLine(models.TransientModel):
                 since=format_datetime(self.env, operation.since),
             )
         return _("Has this tariff already.")
+
+    def _set_bands(self):
+        operation = self.operation_id
+        if self._supply()._set_bands(operation.band_source, operation.since):
+            labels = dict(operation._fields["band_source"]._description_selection(self.env))
+            return _(
+                "%(source)s from %(since)s on.",
+                source=labels[operation.band_source],
+                since=format_datetime(self.env, operation.since),
+            )
+        return _("Goes by that already.")
 
     def _set_addition(self):
         operation = self.operation_id
