@@ -193,6 +193,8 @@ def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path)
         press(page, "Supply On")
         expect(field(page, "on_state")).to_have_text("Confirmed")
         assert [row["supply"] for row in bus.relay(ELECTRICITY[UNIT])] == ["on"]
+        press(page, "Yes, Off and Back")
+        expect(field(page, "room_seen")).to_have_text("Went off here and came back")
 
         # Signed: this meter and no other.
         press(page, "Sign")
