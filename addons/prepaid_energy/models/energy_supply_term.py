@@ -99,7 +99,8 @@ class EnergySupplyTerm(models.Model):
         if not self.env.su and any(term.band_source == "meter" for term in self):
             raise AccessError(
                 _(
-                    "The meter's registers are let count by “Rate Periods By” only: its plan is read."
+                    "The meter's registers are let count by “Rate Periods By” only: it asks "
+                    "for the meter's plan first."
                 )
             )
 

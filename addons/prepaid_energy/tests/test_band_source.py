@@ -1,10 +1,9 @@
 from decimal import Decimal
 from unittest.mock import patch
 
-from psycopg2 import IntegrityError
-
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
+from psycopg2 import IntegrityError
 
 from .. import rating_work
 from ..models.energy_meter_plan import EnergyMeter, PlanLimits
