@@ -61,8 +61,9 @@ class Work:
     counter_since: datetime | None = None
     # (since, tariff id, multiplier, addition to tier limits), in order of time.
     terms: list = field(default_factory=list)
-    # Since when terms hold that go by the meter's own band registers; these by moment and band.
-    by_meter: set = field(default_factory=set)
+    # For which version the meter's own band registers count, by when such terms begin; and these,
+    # by moment and band.
+    by_meter: dict = field(default_factory=dict)
     registers: dict = field(default_factory=dict)
     points: list = field(default_factory=list)
     # Moments of points that are estimates, and of points that nobody read (see `engine.split`).
@@ -124,11 +125,15 @@ class Work:
                 spans.extend(prices.spans(tariff, low, high, self.zone, multiplier))
         return spans
 
-    def goes_by_meter(self, moment):
-        """Whether the terms at a moment put use into rate periods by the meter's registers."""
+    def goes_by_meter(self, span):
+        """Whether use of a span is put into rate periods by the meter's registers.
+
+        The terms say so, and the meter's plan was read back to be that of the span's version.
+        """
         if not self.by_meter:
             return False
-        return max(term[0] for term in self.terms if term[0] <= moment) in self.by_meter
+        since = max(term[0] for term in self.terms if term[0] <= span.start)
+        return self.by_meter.get(since) == span.version.key
 
     def addition_at(self, moment):
         """Return what is added to each tier limit, a month, by the terms at a moment."""

@@ -55,6 +55,7 @@ from . import energy_account_change
 from . import energy_account_change_closing
 from . import energy_account_change_line
 from . import energy_supply_term
+from . import energy_supply_term_change
 from . import energy_supply_mark
 from . import energy_supply_tariff
 from . import energy_wallet

@@ -93,10 +93,10 @@ class EnergyRating(models.AbstractModel):
         work.spans = work.spans_between(first, stop, prices)
         if not work.spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused("tariff", _("The supply has no tariff."))
-        by_meter = [span for span in work.spans if work.goes_by_meter(span.start)]
+        by_meter = [span for span in work.spans if work.goes_by_meter(span)]
         if not by_meter:
             return self._split_by_plan(work, work.spans)
-        by_plan = [span for span in work.spans if not work.goes_by_meter(span.start)]
+        by_plan = [span for span in work.spans if not work.goes_by_meter(span)]
         return self._split_by_plan(work, by_plan) + self._split_by_registers(work, by_meter)
 
     @staticmethod

@@ -309,7 +309,13 @@ PUBLIC = {
         "action_open_entries",
     },
     "energy.settlement.problem": {"action_try_again"},
-    "energy.supply": {"action_set_tariff", "action_replace_meter", "action_change_multiplier"},
+    "energy.supply": {
+        "action_set_tariff",
+        "action_set_addition",
+        "action_set_bands",
+        "action_replace_meter",
+        "action_change_multiplier",
+    },
     "energy.tariff.choice": {"action_confirm"},
     "energy.tariff.version": {
         "action_submit",
