@@ -61,8 +61,9 @@ class Work:
     counter_since: datetime | None = None
     # (since, tariff id, multiplier, addition to tier limits), in order of time.
     terms: list = field(default_factory=list)
-    # Since when terms hold that go by the meter's own band registers; these by moment and band.
-    by_meter: set = field(default_factory=set)
+    # For which version the meter's own band registers count, by when such terms begin; and these,
+    # by moment and band.
+    by_meter: dict = field(default_factory=dict)
     registers: dict = field(default_factory=dict)
     points: list = field(default_factory=list)
     # Moments of points that are estimates, and of points that nobody read (see `engine.split`).
@@ -124,11 +125,15 @@ class Work:
                 spans.extend(prices.spans(tariff, low, high, self.zone, multiplier))
         return spans
 
-    def goes_by_meter(self, moment):
-        """Whether the terms at a moment put use into rate periods by the meter's registers."""
+    def goes_by_meter(self, span):
+        """Whether use of a span is put into rate periods by the meter's registers.
+
+        The terms say so, and the meter's plan was read back to be that of the span's version.
+        """
         if not self.by_meter:
             return False
-        return max(term[0] for term in self.terms if term[0] <= moment) in self.by_meter
+        since = max(term[0] for term in self.terms if term[0] <= span.start)
+        return self.by_meter.get(since) == span.version.key
 
     def addition_at(self, moment):
         """Return what is added to each tier limit, a month, by the terms at a moment."""
@@ -392,7 +397,7 @@ class Prices:
         parts = self._parts.get(place)
         if parts is None:
             starts = [(local_midnight(day, zone), key) for day, key in self._starts(tariff)]
-            ends = [moment for moment, _key in starts[1:]] + [end]
+            ends = [*(moment for moment, _key in starts), end][1:]
             parts = self._parts[place] = [
                 (max(start, low), min(end, high), key)
                 for (low, key), high in zip(starts, ends, strict=True)
@@ -410,6 +415,7 @@ class Prices:
                     tariff=self._env["energy.tariff"].browse(tariff).name,
                     start=local_date(start, zone),
                 ),
+                tariff=tariff,
             )
         return [Span(low, high, multiplier, self.version(key)) for low, high, key in parts]
 
@@ -420,9 +426,11 @@ class RatingRefused(Exception):
     :param str cause: key of the reason, see `energy.settlement.problem`
     :param str text: the sentence, translated
     :param int meter: id of the meter whose use it is, or None
+    :param int tariff: id of the tariff that is to be mended, or None
     """
 
-    def __init__(self, cause, text, meter=None):
+    def __init__(self, cause, text, meter=None, tariff=None):
         super().__init__(text)
         self.cause = cause
         self.meter = meter
+        self.tariff = tariff

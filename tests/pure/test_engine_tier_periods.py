@@ -150,3 +150,24 @@ def test_a_period_over_a_month_end_is_one_counter_and_two_months():
         date(2025, 4, 1): 50 + 2 * 10,
         date(2025, 5, 1): 120,
     }
+
+
+@pytest.mark.parametrize("allocation", ["to_date", "proportional", "chronological"])
+def test_use_without_tiers_moves_no_counter(allocation):
+    """60 with tiers, 500 without, 60 with: 120 against 100, by whichever version they were."""
+    versions = {
+        key: stepped(limits, key=key, allocation=allocation)
+        for key, limits in ((1, ("100",)), (2, ()), (3, ("100",)))
+    }
+    days = [
+        (date(2025, 5, day), {(1, key, "flat"): Decimal(used)})
+        for day, key, used in ((1, 1, 60), (12, 2, 500), (20, 3, 60))
+    ]
+    unit = rate(versions, [], days)
+    assert unit.due == {date(2025, 5, 1): 60 + 500 + 40 + 2 * 20}
+    # The same, settled day by day.
+    before = [
+        (date(2025, 5, 1), 1, key, "flat", Decimal(used)) for key, used in ((1, 60), (2, 500))
+    ]
+    lines = rate(versions, before, days[2:]).lines
+    assert [(line.tier, line.quantity, line.amount) for line in lines] == [(1, 40, 40), (2, 20, 40)]

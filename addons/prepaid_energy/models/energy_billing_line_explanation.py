@@ -19,7 +19,7 @@ class EnergyBillingLine(models.Model):
         help="What puts use into rate periods: the time of the readings, or the meter's registers.",
     )
 
-    @api.depends("supply_id.term_ids.band_source", "month")
+    @api.depends("supply_id.term_ids.band_source", "supply_id.term_ids.plan_version_id", "month")
     def _compute_band_source(self):
         # sudo: whoever sees a line may know that a clock was off, if not see the meter's findings
         clocks = (
@@ -38,7 +38,10 @@ class EnergyBillingLine(models.Model):
             start = local_midnight(line.month, zone)
             end = local_midnight(fields.Date.add(line.month, months=1), zone)
             present = terms.filtered(lambda term, end=end: term.since < end)[-1:]
-            source = (present or terms[:1]).band_source
+            term = present or terms[:1]
+            source = term.band_source
+            if line.version_id and line.version_id != term.plan_version_id:
+                source = "platform"
             if source == "meter":
                 start, end = max(start, supply.start_at), min(end, supply.end_at or end)
                 for clock in clocks.get(supply.meter_id, ()):

@@ -106,6 +106,10 @@ class EnergyMeterFinding(models.Model):
             ),
             "state_on_failed": _("Supply off is wanted, on is seen: the command failed."),
             "state_off_failed": _("Supply on is wanted, off is seen: the command failed."),
+            "state_unclear": _(
+                "Neither on nor off is seen: not all phases are switched, or a valve stands "
+                "half-way."
+            ),
             "flowing_register": _(
                 "Supply is off, yet it counted %(used)s %(unit)s within %(minutes)s minutes."
             ),
@@ -153,8 +157,9 @@ class EnergyMeterFinding(models.Model):
     def _differing(self, site):
         """Find the meters whose supply is seen otherwise than wanted, with no order under way.
 
-        What nobody ever ordered of a meter in service is on. A trip says its cause by itself, and
-        who works in service mode knows.
+        Neither on nor off is otherwise than wanted once something was ordered. What nobody ever
+        ordered of a meter in service is on. A trip says its cause by itself, and who works in
+        service mode knows.
         """
         rows = self.env.execute_query(
             SQL(
@@ -168,7 +173,7 @@ class EnergyMeterFinding(models.Model):
                       JOIN res_company company ON company.id = m.company_id
                            AND company.energy_state_minutes > 0
                       JOIN energy_meter_status st ON st.meter_id = m.id
-                           AND st.supply_state IN ('on', 'off') AND st.trip_cause IS NULL
+                           AND st.trip_cause IS NULL
                       JOIN energy_meter_control c ON c.meter_id = m.id
                       LEFT JOIN %s s ON s.meter_id = m.id
                      WHERE m.site_id = %s AND m.active AND m.can_switch
@@ -179,7 +184,8 @@ class EnergyMeterFinding(models.Model):
                    SELECT state, done_at FROM energy_command
                     WHERE meter_id = d.id AND kind = 'supply'
                     ORDER BY number DESC LIMIT 1) o ON TRUE
-             WHERE d.supply_seen_at >= GREATEST(d.supply_since, o.done_at)
+             WHERE (d.supply_state IN ('on', 'off') OR o.done_at IS NOT NULL)
+               AND d.supply_seen_at >= GREATEST(d.supply_since, o.done_at)
                AND GREATEST(d.supply_since, o.done_at) <= energy_now() - d.patience
                AND NOT EXISTS (
                    SELECT 1 FROM energy_command w
@@ -197,9 +203,15 @@ class EnergyMeterFinding(models.Model):
             )
         )
         return {
-            meter: (since, f"state_{seen}_failed" if has_failed else f"state_{seen}", {})
+            meter: (since, self._difference(seen, has_failed), {})
             for meter, since, seen, has_failed in rows
         }
+
+    @staticmethod
+    def _difference(seen, has_failed):
+        if seen not in ("on", "off"):
+            return "state_unclear"
+        return f"state_{seen}_failed" if has_failed else f"state_{seen}"
 
     def _flowing(self, site):
         """Find the meters that are off and through which power or water flows all the same.

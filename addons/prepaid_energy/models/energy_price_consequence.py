@@ -26,7 +26,12 @@ class EnergyPriceConsequence(models.Model):
     _check_company_auto = True
 
     kind = fields.Selection(
-        [("version", "Approval of a version"), ("tariff", "Set tariff")],
+        [
+            ("version", "Approval of a version"),
+            ("tariff", "Set tariff"),
+            ("addition", "Add to tier limits"),
+            ("bands", "Rate periods by"),
+        ],
         required=True,
         readonly=True,
     )
@@ -34,6 +39,12 @@ class EnergyPriceConsequence(models.Model):
     currency_id = fields.Many2one(related="company_id.currency_id")
     version_ids = fields.Many2many("energy.tariff.version", readonly=True, string="Versions")
     tariff_id = fields.Many2one("energy.tariff", readonly=True, ondelete="cascade")
+    limit_addition = fields.Float(string="Addition to Tier Limits", digits=(12, 3), readonly=True)
+    band_source = fields.Selection(
+        [("platform", "Platform time"), ("meter", "Meter registers")],
+        string="Rate Periods By",
+        readonly=True,
+    )
     meter_ids = fields.Many2many("energy.meter", readonly=True, string="Meters")
     since = fields.Datetime(string="Valid From", readonly=True)
     state = fields.Selection(
@@ -70,9 +81,17 @@ class EnergyPriceConsequence(models.Model):
     more = fields.Monetary(string="Charged", compute="_compute_totals")
     less = fields.Monetary(string="Paid Back", compute="_compute_totals")
 
-    @api.depends("kind", "version_ids", "tariff_id")
+    @api.depends("kind", "version_ids", "tariff_id", "limit_addition")
     def _compute_display_name(self):
         for consequence in self:
+            if consequence.kind == "addition":
+                consequence.display_name = self.env._(
+                    "Addition to tier limits: %s", f"{consequence.limit_addition:g}"
+                )
+                continue
+            if consequence.kind == "bands":
+                consequence.display_name = ", ".join(consequence.meter_ids.mapped("name"))
+                continue
             names = consequence.version_ids.mapped("display_name") or [
                 consequence.tariff_id.display_name or ""
             ]
@@ -112,8 +131,9 @@ class EnergyPriceConsequence(models.Model):
     def _ask(self, kind, company, **values):
         """Return the action that shows what a price changes, or None where it changes nothing.
 
-        :param str kind: "version", with `version_ids`; or "tariff", with `tariff_id`, `meter_ids`
-            and `since`
+        :param str kind: "version", with `version_ids`; or "tariff", with `tariff_id`, and
+            "addition", with `limit_addition`, and "bands", with `band_source`, all three with
+            `meter_ids` and `since`
         """
         # sudo: what is shown is computed by the flow; the caller has checked who asks
         consequence = self.sudo().create({"kind": kind, "company_id": company.id, **values})
@@ -290,7 +310,12 @@ class EnergyPriceConsequence(models.Model):
         for supply in supplies.values():
             try:
                 with self.env.cr.savepoint():
-                    supply._set_tariff(self.tariff_id, self.since)
+                    if self.kind == "addition":
+                        supply._set_terms(self.since, limit_addition=self.limit_addition)
+                    elif self.kind == "bands":
+                        supply._set_bands(self.band_source, self.since)
+                    else:
+                        supply._set_tariff(self.tariff_id, self.since)
             except UserError:
                 # Refused for this meter: confirming says so, and it stays as it is.
                 continue
@@ -343,8 +368,12 @@ class EnergyPriceConsequence(models.Model):
             return True
         operation = self.env["energy.operation"].create(
             {
-                "action": "set_tariff",
+                "action": f"set_{self.kind}",
                 "tariff_id": self.tariff_id.id,
+                "limit_addition": self.limit_addition,
+                "band_source": self.band_source,
+                # Whoever asked said so.
+                "is_plan_equal": self.band_source == "meter",
                 "since": self.since,
                 "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in self.meter_ids],
             }

@@ -93,10 +93,10 @@ class EnergyRating(models.AbstractModel):
         work.spans = work.spans_between(first, stop, prices)
         if not work.spans and (work.end is None or work.end > first) and work.start < last:
             raise RatingRefused("tariff", _("The supply has no tariff."))
-        by_meter = [span for span in work.spans if work.goes_by_meter(span.start)]
+        by_meter = [span for span in work.spans if work.goes_by_meter(span)]
         if not by_meter:
             return self._split_by_plan(work, work.spans)
-        by_plan = [span for span in work.spans if not work.goes_by_meter(span.start)]
+        by_plan = [span for span in work.spans if not work.goes_by_meter(span)]
         return self._split_by_plan(work, by_plan) + self._split_by_registers(work, by_meter)
 
     @staticmethod
@@ -108,6 +108,7 @@ class EnergyRating(models.AbstractModel):
             refused.cause,
             _("Meter %(meter)s: %(error)s", meter=work.meter_name, error=refused),
             work.meter,
+            refused.tariff,
         )
 
     def _refusal(self, error, work):
@@ -128,17 +129,17 @@ class EnergyRating(models.AbstractModel):
                 )
         for span in work.spans:
             if problems := span.version.check():
+                version = self.env["energy.tariff.version"].browse(span.version.key)
                 return RatingRefused(
                     "band",
                     _(
                         "Meter %(meter)s: “%(version)s” does not price all use: %(problem)s",
                         meter=work.meter_name,
-                        version=self.env["energy.tariff.version"]
-                        .browse(span.version.key)
-                        .display_name,
+                        version=version.display_name,
                         problem=problems[0],
                     ),
                     work.meter,
+                    version.tariff_id.id,
                 )
         return RatingRefused(
             "problem",

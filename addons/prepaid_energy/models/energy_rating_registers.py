@@ -71,7 +71,7 @@ class EnergyRating(models.AbstractModel):
         found = set()
         for span in work.spans_between(begin, end, prices):
             bands = set(span.version.bands)
-            is_by_meter = work.goes_by_meter(span.start)
+            is_by_meter = work.goes_by_meter(span)
             for pair in pairwise(points):
                 if pair[1].baseline or pair[0].moment >= span.end or pair[1].moment <= span.start:
                     continue

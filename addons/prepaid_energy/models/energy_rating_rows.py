@@ -79,17 +79,19 @@ class EnergyRating(models.AbstractModel):
                 step=steps.get(step) or steps.setdefault(step, Decimal(step).normalize()),
                 place=(site, company, currency),
             )
-        for supply, since, tariff, multiplier, addition, source in self.env.execute_query(
+        for supply, since, tariff, multiplier, addition, plan in self.env.execute_query(
             SQL(
                 "SELECT supply_id, since, tariff_id, multiplier::text,"
-                "       COALESCE(limit_addition, 0)::text, band_source FROM energy_supply_term"
+                "       COALESCE(limit_addition, 0)::text,"
+                "       CASE WHEN band_source = 'meter' THEN plan_version_id END"
+                "  FROM energy_supply_term"
                 " WHERE supply_id = ANY(%s::int[]) ORDER BY supply_id, since",
                 array(works),
             )
         ):
             works[supply].terms.append((since, tariff, Decimal(multiplier), Decimal(addition)))
-            if source == "meter":
-                works[supply].by_meter.add(since)
+            if plan:
+                works[supply].by_meter[since] = plan
         return list(works.values())
 
     def _load_points(self, works):

@@ -62,7 +62,7 @@ class EnergySupply(models.Model):
     mark_id = fields.One2many("energy.supply.mark", "supply_id")
     tariff_id = fields.Many2one(
         "energy.tariff",
-        compute="_compute_present_term",
+        compute="_compute_tariff_id",
         inverse="_inverse_present_term",
         search="_search_tariff_id",
         check_company=True,
@@ -70,9 +70,18 @@ class EnergySupply(models.Model):
     )
     multiplier = fields.Float(
         digits=(12, 4),
-        compute="_compute_present_term",
+        compute="_compute_multiplier",
         inverse="_inverse_present_term",
         help="CT × PT: the register's figure times this is the use.",
+    )
+    limit_addition = fields.Float(
+        string="Addition to Tier Limits",
+        digits=(12, 3),
+        compute="_compute_limit_addition",
+        inverse="_inverse_present_term",
+        help="For a bigger household: added to each tier limit for every month of the tier period, "
+        "from the first tier period that begins with it. Of several meters that share their tiers "
+        "the highest counts, once.",
     )
 
     _check_times = models.Constraint(
@@ -84,23 +93,45 @@ class EnergySupply(models.Model):
         "The meter serves another account at that time.",
     )
 
-    @api.depends("term_ids.since", "term_ids.tariff_id", "term_ids.multiplier")
-    def _compute_present_term(self):
+    def _present_term(self, now):
+        """Return the terms in force at a moment; before the beginning the first ones."""
+        terms = self.term_ids.sorted("since")
+        return terms.filtered(lambda term: term.since <= now)[-1:] or terms[:1]
+
+    # One method a field: what is not typed beside another keeps its value.
+
+    @api.depends("term_ids.since", "term_ids.tariff_id")
+    def _compute_tariff_id(self):
         now = clock.now(self.env.cr)
         for supply in self:
-            terms = supply.term_ids.sorted("since")
-            present = terms.filtered(lambda term: term.since <= now)[-1:] or terms[:1]
-            supply.tariff_id = present.tariff_id
-            supply.multiplier = present.multiplier if present else 1
+            supply.tariff_id = supply._present_term(now).tariff_id
+
+    @api.depends("term_ids.since", "term_ids.multiplier")
+    def _compute_multiplier(self):
+        now = clock.now(self.env.cr)
+        for supply in self:
+            supply.multiplier = supply._present_term(now).multiplier or 1
+
+    @api.depends("term_ids.since", "term_ids.limit_addition")
+    def _compute_limit_addition(self):
+        now = clock.now(self.env.cr)
+        for supply in self:
+            supply.limit_addition = supply._present_term(now).limit_addition
 
     def _inverse_present_term(self):
         """Edit the first term; later changes are terms of their own (*Set tariff*)."""
         for supply in self:
             first = supply.term_ids.sorted("since")[:1]
-            values = {"tariff_id": supply.tariff_id.id, "multiplier": supply.multiplier or 1}
+            values = {
+                "tariff_id": supply.tariff_id.id,
+                "multiplier": supply.multiplier or 1,
+                "limit_addition": supply.limit_addition,
+            }
             if first:
                 if supply.account_state != "draft" and (
-                    first.tariff_id != supply.tariff_id or first.multiplier != supply.multiplier
+                    first.tariff_id != supply.tariff_id
+                    or first.multiplier != supply.multiplier
+                    or first.limit_addition != supply.limit_addition
                 ):
                     raise UserError(
                         _(
@@ -110,10 +141,12 @@ class EnergySupply(models.Model):
                         )
                     )
                 first.write(values)
-            elif not supply.tariff_id and supply.multiplier not in (0, 1):
+            elif not supply.tariff_id and (
+                supply.multiplier not in (0, 1) or supply.limit_addition
+            ):
                 raise UserError(
                     _(
-                        "Choose the tariff of meter %s too: the multiplier is kept with it.",
+                        "Choose the tariff of meter %s too: its other terms are kept with it.",
                         supply.meter_id.name,
                     )
                 )
@@ -297,6 +330,8 @@ class EnergySupply(models.Model):
         terms = self.term_ids.sorted("since")
         present = terms.filtered(lambda term: term.since <= moment)[-1:] or terms[:1]
         later = terms.filtered(lambda term: term.since > moment)
+        # Another meter's plan of rate periods was not read back yet.
+        is_same = values.get("meter_id", self.meter_id.id) == self.meter_id.id
         return {
             "start_at": moment,
             "opening_register": float(register),
@@ -307,53 +342,14 @@ class EnergySupply(models.Model):
                         "tariff_id": term.tariff_id.id,
                         "multiplier": term.multiplier,
                         "limit_addition": term.limit_addition,
-                        "band_source": term.band_source,
+                        "band_source": term.band_source if is_same else "platform",
+                        "plan_version_id": term.plan_version_id.id if is_same else False,
                     }
                 )
                 for term in present + later
             ],
             **values,
         }
-
-    def _set_tariff(self, tariff, since):
-        """Price use from a moment on by another tariff.
-
-        :param tariff: `energy.tariff`
-        :param datetime since: naive UTC
-        """
-        self.ensure_one()
-        if tariff.commodity != self.commodity:
-            raise UserError(
-                _("“%(tariff)s” is a tariff for another commodity.", tariff=tariff.name)
-            )
-        if since < self.start_at:
-            raise UserError(_("The supply of meter %s begins later.", self.meter_id.name))
-        terms = self.term_ids.sorted("since")
-        current = terms.filtered(lambda term: term.since <= since)[-1:]
-        later = terms - terms.filtered(lambda term: term.since <= since)
-        if later:
-            raise UserError(_("Meter %s has a later change of terms already.", self.meter_id.name))
-        if current.tariff_id == tariff:
-            return False
-        if current.since == since and not self.mark_id:
-            current.tariff_id = tariff
-        else:
-            self.env["energy.supply.term"].create(
-                {
-                    "supply_id": self.id,
-                    "since": since,
-                    "tariff_id": tariff.id,
-                    "multiplier": current.multiplier,
-                    "limit_addition": current.limit_addition,
-                    "band_source": current.band_source,
-                }
-            )
-        self.env["energy.settlement.queue"]._add([(self.meter_id.id, since)])
-        return True
-
-    def action_set_tariff(self):
-        """Ask for the new tariff and its date."""
-        return self.env["energy.operation"]._open(self.meter_id, "set_tariff")
 
     def action_replace_meter(self):
         """Write the document of a meter replacement."""

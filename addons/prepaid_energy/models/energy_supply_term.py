@@ -35,11 +35,27 @@ class EnergySupplyTerm(models.Model):
         "own rate period registers counted it.",
     )
 
+    plan_version_id = fields.Many2one(
+        "energy.tariff.version",
+        string="Plan Read Back",
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The tariff version that the meter's own plan of rate periods was read back to equal. "
+        "Its registers count for this version only; under any other, platform time does.",
+    )
+
     _since_uniq = models.UniqueIndex(
         "(supply_id, since)", "A supply has one set of terms from a moment on."
     )
     # Few meters have a transformer before them; each reading asks which.
     _transformer_idx = models.Index("(supply_id) WHERE multiplier <> 1")
+    _check_plan = models.Constraint(
+        "CHECK (band_source <> 'meter' OR plan_version_id IS NOT NULL)",
+        "Rate periods go by the meter's registers only where its plan was read back.",
+    )
+    _check_addition = models.Constraint(
+        "CHECK (limit_addition >= 0)", "An addition to tier limits is zero or more."
+    )
     _check_multiplier = models.Constraint(
         "CHECK (multiplier > 0)", "The multiplier is more than zero."
     )
@@ -66,7 +82,7 @@ class EnergySupplyTerm(models.Model):
         self._check_may_price()
         self._check_unsettled()
         result = super().write(vals)
-        if "supply_id" in vals:
+        if {"supply_id", "band_source"} & vals.keys():
             self._check_may_price()
             self._check_unsettled()
         return result
@@ -80,6 +96,13 @@ class EnergySupplyTerm(models.Model):
         """Terms are chosen when an account is opened; afterwards only *Set tariff* changes them."""
         if not self.env.su and any(term.supply_id.account_state != "draft" for term in self):
             raise AccessError(_("A supply in service changes its terms by “Set tariff” only."))
+        if not self.env.su and any(term.band_source == "meter" for term in self):
+            raise AccessError(
+                _(
+                    "The meter's registers are let count by “Rate Periods By” only: it asks "
+                    "for the meter's plan first."
+                )
+            )
 
     def _check_unsettled(self):
         for term in self:

@@ -73,3 +73,10 @@ class ResCompany(models.Model):
         """
         for company in self:
             self.env["energy.payment.method"]._set_up(company)
+
+    def _energy_first_site(self):
+        """Return the site whose days are the company's; none where it has no site."""
+        self.ensure_one()
+        return self.env["energy.property"].search(
+            [("kind", "=", "site"), ("company_id", "=", self.id)], order="id", limit=1
+        )

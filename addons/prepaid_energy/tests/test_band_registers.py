@@ -28,7 +28,9 @@ class TestBandRegisters(RatingCase, PropertyCase):
         self.set_clock(self.day(0))
         meter = self.make_meter(f"B{self.env['energy.meter'].search_count([])}")
         account = self.open_account(meter, tariff=self.tariff, activate=False)
-        account.supply_ids.term_ids.band_source = source
+        account.supply_ids.term_ids.write(
+            {"band_source": source, "plan_version_id": self.tariff.version_ids.id}
+        )
         account.action_activate()
         return meter, account
 

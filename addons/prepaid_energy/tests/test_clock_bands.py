@@ -32,7 +32,9 @@ class TestClockBands(RatingCase, PropertyCase):
         self.set_clock(START)
         meter = self.make_meter(f"K{self.env['energy.meter'].search_count([])}")
         account = self.open_account(meter, tariff=self.tariff, activate=False)
-        account.supply_ids.term_ids.band_source = "meter"
+        account.supply_ids.term_ids.write(
+            {"band_source": "meter", "plan_version_id": self.tariff.version_ids.id}
+        )
         account.action_activate()
         return meter, account
 

@@ -348,7 +348,9 @@ class TestExplain(ExplainCase):
         )
         meter = self.make_meter("X14")
         account = self.open_account(meter, tariff=tariff, activate=False)
-        account.supply_ids.term_ids.band_source = "meter"
+        account.supply_ids.term_ids.write(
+            {"band_source": "meter", "plan_version_id": tariff.version_ids.id}
+        )
         account.action_activate()
         for hours, total, peak, valley in ((24, "24", "20", "4"), (48, "48", "25", "23")):
             self.set_clock(START + hours * HOUR)

@@ -187,7 +187,8 @@ class TestFinding(GapCase, PropertyCase):
             self.found(meter, "closed"), [("clock", self.found(meter, "closed")[0][1])]
         )
         self.assertIn("180 minutes", self.found(meter, "closed")[0][1])
-        account.supply_ids.term_ids.sudo()._write({"band_source": "meter"})
+        term = account.supply_ids.term_ids.sudo()
+        term._write({"band_source": "meter", "plan_version_id": term.tariff_id.version_ids[:1].id})
         self.env["energy.meter.status"]._report(
             [{"meter_id": meter.id, "clock_offset": -(365 * 86400)}]
         )

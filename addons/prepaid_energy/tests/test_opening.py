@@ -100,7 +100,7 @@ class TestOpening(OpeningCase):
 
     def test_multiplier_without_a_tariff_is_not_lost_silently(self):
         account = self.draft(self.make_meter("O14"), supply_ids=False)
-        with self.refused(UserError, "multiplier is kept with it"):
+        with self.refused(UserError, "other terms are kept with it"):
             account.supply_ids = [
                 Command.create({"meter_id": self.make_meter("O15").id, "multiplier": 40})
             ]

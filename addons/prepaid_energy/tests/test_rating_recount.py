@@ -352,7 +352,9 @@ class TestRatingRecount(PropertyCase, RatingCase):
         )
         meter = self.make_meter("V16")
         account = self.open_account(meter, tariff=tariff, activate=False)
-        account.supply_ids.term_ids.band_source = "meter"
+        account.supply_ids.term_ids.write(
+            {"band_source": "meter", "plan_version_id": tariff.version_ids.id}
+        )
         account.action_activate()
         # Of 24 kWh the plan would put half into each band; the meter counted 20 peak, and 3.99
         # valley: the rest of 0.01 is valley as well.

@@ -24,6 +24,12 @@ class EnergyMeterAddition(models.TransientModel):
         domain="[('commodity', '=', commodity), ('company_id', '=', company_id)]",
     )
     multiplier = fields.Float(digits=(12, 4), required=True, default=1, help="CT × PT.")
+    limit_addition = fields.Float(
+        string="Addition to Tier Limits",
+        digits=(12, 3),
+        help="For a bigger household: kWh or m³ a month, added to each tier limit. Of several "
+        "meters that share their tiers the highest counts, once.",
+    )
     start_at = fields.Datetime(
         string="From",
         required=True,
@@ -47,6 +53,11 @@ class EnergyMeterAddition(models.TransientModel):
         self.account_id.check_access("write")
         self.meter_id.check_access("read")
         self.account_id._add_meter(
-            self.meter_id, self.tariff_id, self.multiplier, self.start_at, self.opening_register
+            self.meter_id,
+            self.tariff_id,
+            self.multiplier,
+            self.start_at,
+            self.opening_register,
+            self.limit_addition,
         )
         return {"type": "ir.actions.act_window_close"}

@@ -13,7 +13,10 @@ ACTIONS = [
     ("off", "Supply off"),
     ("hold", "Hold on"),
     ("prepaid", "Return to prepaid"),
+    ("again", "Order again"),
     ("set_tariff", "Set tariff"),
+    ("set_addition", "Add to tier limits"),
+    ("set_bands", "Rate periods by"),
     ("go_live", "Go live"),
 ]
 GROUPS = {
@@ -22,10 +25,15 @@ GROUPS = {
     "off": ("operator", "engineer"),
     "hold": ("operator", "engineer"),
     "prepaid": ("operator", "engineer"),
+    "again": ("operator", "engineer"),
     "set_tariff": ("manager",),
+    "set_addition": ("manager",),
+    "set_bands": ("manager", "engineer"),
     "go_live": ("manager",),
 }
-ASKS = ("off", "hold", "set_tariff", "go_live")
+ASKS = ("off", "hold", "set_tariff", "set_addition", "set_bands", "go_live")
+# What changes terms of supplies: kind of its consequences by action.
+TERMS = {"set_tariff": "tariff", "set_addition": "addition", "set_bands": "bands"}
 
 
 class EnergyOperation(models.TransientModel):
@@ -51,6 +59,20 @@ class EnergyOperation(models.TransientModel):
     )
     remark = fields.Char()
     tariff_id = fields.Many2one("energy.tariff")
+    limit_addition = fields.Float(
+        string="Addition to Tier Limits",
+        digits=(12, 3),
+        help="For a bigger household: kWh or m³ a month, added to each tier limit. It holds from "
+        "the first tier period that begins with it; 0 ends it.",
+    )
+    band_source = fields.Selection(
+        [("platform", "Platform time"), ("meter", "Meter registers")], string="Rate Periods By"
+    )
+    is_plan_equal = fields.Boolean(
+        string="Plan Read and Compared",
+        help="The meter's own plan of rate periods was read, and equals that of the tariff version "
+        "in force from then on: times, days and rate periods.",
+    )
     since = fields.Datetime(string="From", default=lambda self: clock.now(self.env.cr))
     can_grant = fields.Boolean(compute="_compute_can_grant")
     granted_until = fields.Datetime(
@@ -108,6 +130,9 @@ class EnergyOperation(models.TransientModel):
         operation = self.create(
             {"action": action, "line_ids": [(0, 0, {"meter_id": meter.id}) for meter in meters]}
         )
+        if action == "set_addition":
+            present = self.env["energy.supply"]._present(meters).values()
+            operation.limit_addition = max((s.limit_addition for s in present), default=0)
         if action not in ASKS:
             return operation.action_confirm()
         return operation._show()
@@ -127,11 +152,11 @@ class EnergyOperation(models.TransientModel):
     def action_confirm(self):
         """Carry the operation out, line by line; a refusal is the line's result.
 
-        Where a tariff set from a past moment changes what was charged already, that is shown first.
+        Where terms set from a past moment change what was charged already, that is shown first.
         """
         self.ensure_one()
         self._check_ready()
-        if self.action == "set_tariff":
+        if self.action in TERMS:
             shown = self._consequences()
             if shown:
                 return shown
@@ -141,10 +166,7 @@ class EnergyOperation(models.TransientModel):
         """Refuse what may not, or cannot yet, be carried out."""
         if self.state == "done":
             raise UserError(_("This was carried out already."))
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in GROUPS[self.action]
-        ):
+        if not self.env.user._is_energy(*GROUPS[self.action]):
             _logger.info(
                 "User %s was refused the operation %s on meters %s",
                 self.env.uid,
@@ -162,17 +184,32 @@ class EnergyOperation(models.TransientModel):
             raise UserError(_("Choose a reason."))
         if self.action == "set_tariff" and not self.tariff_id:
             raise UserError(_("Choose a tariff."))
+        if self.limit_addition < 0:
+            raise UserError(_("An addition to tier limits is zero or more."))
+        if self.action == "set_bands" and not self.band_source:
+            raise UserError(_("Choose what rate periods go by."))
+        if self.action == "set_bands" and self.band_source == "meter" and not self.is_plan_equal:
+            raise UserError(
+                _(
+                    "The meter's plan of rate periods has to be read and compared with the tariff "
+                    "first: until then use goes by platform time."
+                )
+            )
+        if self.action in TERMS and not self.since:
+            raise UserError(_("Choose from when."))
 
     def _consequences(self):
-        """Return the action that shows what the tariff changes of what was charged, or None."""
-        if not self.since or self.since >= clock.now(self.env.cr):
+        """Return the action that shows what the terms change of what was charged, or None."""
+        if self.since >= clock.now(self.env.cr):
             return None
         meters = self.line_ids.meter_id
         meters.check_access("read")
         return self.env["energy.price.consequence"]._ask(
-            "tariff",
-            self.tariff_id.company_id,
+            TERMS[self.action],
+            meters.company_id[:1],
             tariff_id=self.tariff_id.id,
+            limit_addition=self.limit_addition,
+            band_source=self.band_source,
             meter_ids=[(6, 0, meters.ids)],
             since=self.since,
         )

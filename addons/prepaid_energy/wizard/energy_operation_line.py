@@ -28,6 +28,10 @@ class EnergyOperationLine(models.TransientModel):
             with self.env.cr.savepoint():
                 if operation.action == "set_tariff":
                     result = self._set_tariff()
+                elif operation.action == "set_addition":
+                    result = self._set_addition()
+                elif operation.action == "set_bands":
+                    result = self._set_bands()
                 else:
                     self.meter_id.check_access("read")
                     # sudo: persons order, only the flow writes control and command rows; the
@@ -40,16 +44,40 @@ class EnergyOperationLine(models.TransientModel):
         else:
             self.write({"is_done": True, "result": result})
 
-    def _set_tariff(self):
-        operation = self.operation_id
+    def _supply(self):
         supply = self.env["energy.supply"]._present(self.meter_id).get(self.meter_id.id)
         if not supply:
             raise UserError(_("The meter serves no account."))
-        # sudo: tariffs are set by managers, supplies are not edited by anybody else
-        if supply.sudo()._set_tariff(operation.tariff_id, operation.since):
+        # sudo: terms are set by managers, supplies in service are not edited by anybody else
+        return supply.sudo()
+
+    def _set_tariff(self):
+        operation = self.operation_id
+        if self._supply()._set_tariff(operation.tariff_id, operation.since):
             return _(
                 "“%(tariff)s” from %(since)s on.",
                 tariff=operation.tariff_id.name,
                 since=format_datetime(self.env, operation.since),
             )
         return _("Has this tariff already.")
+
+    def _set_bands(self):
+        operation = self.operation_id
+        if self._supply()._set_bands(operation.band_source, operation.since):
+            labels = dict(operation._fields["band_source"]._description_selection(self.env))
+            return _(
+                "%(source)s from %(since)s on.",
+                source=labels[operation.band_source],
+                since=format_datetime(self.env, operation.since),
+            )
+        return _("Goes by that already.")
+
+    def _set_addition(self):
+        operation = self.operation_id
+        if self._supply()._set_terms(operation.since, limit_addition=operation.limit_addition):
+            return _(
+                "%(addition)s a month from %(since)s on.",
+                addition=f"{operation.limit_addition:g}",
+                since=format_datetime(self.env, operation.since),
+            )
+        return _("Has this addition already.")

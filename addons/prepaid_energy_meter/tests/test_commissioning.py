@@ -303,6 +303,46 @@ class TestCommissioning(PropertyCase, EnergyCase):
             sheet.action_room_off()
         self.assertEqual(self.commands(meter), [])
 
+    def test_room_check_gives_back_what_the_supply_was(self):
+        """Held on and a grant come back, also where off was pressed twice; in arrears, too."""
+        meter = self.new_meter("12346")
+        account = self.open_account(meter)
+        self.top_up(account, 50)
+        control = meter.control_id
+        until = clock.now(self.env.cr) + timedelta(days=2)
+
+        def check():
+            self.env.cr.execute("SAVEPOINT room")
+            for mode, granted in (("held_on", False), ("prepaid", until), ("prepaid", False)):
+                control._order_by_person("hold" if mode == "held_on" else "on", "", granted or None)
+                sheet = self.open_sheet(meter)
+                sheet.room_person = "Mr Lee"
+                for method in ("action_room_off", "action_room_off", "action_room_on"):
+                    getattr(sheet, method)()
+                self.assertEqual((control.mode, control.granted_until), (mode, granted))
+                self.assertEqual((control.wanted, sheet.on_command_id.mode), ("on", mode))
+                control._order_by_person("off", "")
+            self.env.cr.execute("ROLLBACK TO SAVEPOINT room")
+            self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (Sheet.action_room_on, '"hold" if self.mode_before == "held_on" else "on"', '"on"'),
+            (Sheet.action_room_on, "granted or None", "None"),
+            (Sheet.action_room_off, 'if mode == "forced_off":', "if False:"),
+        )
+        self.read(meter, clock.now(self.env.cr) + timedelta(hours=1), "90")
+        self.settle()
+        self.assertLess(account.balance, 0)
+        sheet = self.open_sheet(meter)
+        sheet.room_person = "Mr Lee"
+        with self.assertRaisesRegex(UserError, "in arrears"):
+            sheet.action_room_off()
+        control._order_by_person("hold", "")
+        sheet.action_room_off()
+        sheet.action_room_on()
+        self.assertEqual((control.mode, control.wanted), ("held_on", "on"))
+
     def ready(self, name):
         """A sheet on which everything agrees."""
         sheet = self.open_sheet(self.new_meter(name))
