@@ -28,7 +28,7 @@ class EnergyChecker(models.AbstractModel):
     _inherit = "energy.checker"
 
     def init(self):
-        super().init()
+        result = super().init()
         # `verified`: the last number up to which nothing was found; `reached`: as far as the round
         # under way has come, none where it is over; `checked_at`: when the last one began.
         self.env.cr.execute("""
@@ -40,6 +40,7 @@ class EnergyChecker(models.AbstractModel):
                 checked_at timestamp,
                 findings jsonb NOT NULL DEFAULT '[]');
         """)
+        return result
 
     @api.model
     def _cron_check(self):
@@ -152,12 +153,19 @@ class EnergyChecker(models.AbstractModel):
             for company, sentence in rows.get(name, []):
                 found.setdefault(company, []).append((name, sentence))
         # sudo: the activities are on the companies' partners, whoever runs the job
-        for company in self.env["res.company"].sudo().search([]):
+        told = self.env["mail.activity"].sudo().search([("activity_type_id", "=", self._kind().id)])
+        companies = self.env["res.company"].sudo()
+        for company in companies.search(
+            ["|", ("id", "in", list(found)), ("partner_id", "in", told.mapped("res_id"))]
+        ):
             self._tell_company(company, found.get(company.id, []))
+
+    def _kind(self):
+        return self.env.ref("prepaid_energy.mail_activity_check")
 
     def _tell_company(self, company, findings):
         """Keep one activity of each manager of a company in step with the findings."""
-        kind = self.env.ref("prepaid_energy.mail_activity_check")
+        kind = self._kind()
         partner = company.partner_id
         known = partner.activity_ids.filtered(lambda activity: activity.activity_type_id == kind)
         managers = self._readers(company) if findings else self.env["res.users"]

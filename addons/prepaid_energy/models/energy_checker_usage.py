@@ -47,7 +47,7 @@ class EnergyChecker(models.AbstractModel):
     _inherit = "energy.checker"
 
     def init(self):
-        super().init()
+        result = super().init()
         self.env.cr.execute("""
             CREATE TABLE IF NOT EXISTS energy_checker_supply (
                 supply_id integer PRIMARY KEY REFERENCES energy_supply ON DELETE CASCADE,
@@ -59,6 +59,7 @@ class EnergyChecker(models.AbstractModel):
             COMMENT ON TABLE energy_checker_supply IS
                 'Verified: the register and all use counted up to a moment; use before a local day';
         """)
+        return result
 
     @from_mark()
     def _rule_usage(self, span=None):
