@@ -12,7 +12,7 @@ from .progress import Refusal, complain, say
 # Command: module of this package with main(arguments) -> exit status, and what it is for.
 COMMANDS = {
     "demo": ("demo", "start Odoo with demo data, meter simulator and connector"),
-    "test": ("tests", "run everything that CI runs, on a fresh database"),
+    "test": ("tests", "run everything that CI runs, on a fresh database: test [pytest options]"),
     "lint": ("lint", "check style and the house rules"),
     "bench": ("bench", "measure against yardsticks: bench [NAME] [--json]"),
     "check": ("check", "run the checker on the demo's database"),
@@ -25,6 +25,7 @@ USAGE = """\
 usage: ./dev COMMAND [options]
 
 {commands}
+  {lock:12} pin the Python packages of requirements.txt anew
   {stop:12} stop what runs in the background (PostgreSQL, a demo)
   {clean:12} delete everything that ./dev made
   {help:12} this text
@@ -36,7 +37,7 @@ DEBIAN_MIRROR a mirror of the Debian archive."""
 
 def usage() -> str:
     commands = "\n".join(f"  {name:12} {about}" for name, (_module, about) in COMMANDS.items())
-    return USAGE.format(commands=commands, stop="stop", clean="clean", help="help")
+    return USAGE.format(commands=commands, lock="lock", stop="stop", clean="clean", help="help")
 
 
 def _set_up() -> None:

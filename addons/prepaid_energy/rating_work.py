@@ -397,7 +397,7 @@ class Prices:
         parts = self._parts.get(place)
         if parts is None:
             starts = [(local_midnight(day, zone), key) for day, key in self._starts(tariff)]
-            ends = [moment for moment, _key in starts[1:]] + [end]
+            ends = [*(moment for moment, _key in starts), end][1:]
             parts = self._parts[place] = [
                 (max(start, low), min(end, high), key)
                 for (low, key), high in zip(starts, ends, strict=True)
@@ -415,6 +415,7 @@ class Prices:
                     tariff=self._env["energy.tariff"].browse(tariff).name,
                     start=local_date(start, zone),
                 ),
+                tariff=tariff,
             )
         return [Span(low, high, multiplier, self.version(key)) for low, high, key in parts]
 
@@ -425,9 +426,11 @@ class RatingRefused(Exception):
     :param str cause: key of the reason, see `energy.settlement.problem`
     :param str text: the sentence, translated
     :param int meter: id of the meter whose use it is, or None
+    :param int tariff: id of the tariff that is to be mended, or None
     """
 
-    def __init__(self, cause, text, meter=None):
+    def __init__(self, cause, text, meter=None, tariff=None):
         super().__init__(text)
         self.cause = cause
         self.meter = meter
+        self.tariff = tariff

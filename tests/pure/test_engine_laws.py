@@ -257,12 +257,17 @@ def metamorphic(world, factor, data):
     def one_tier_more(version):
         last = Decimal(10**9)
         tiers = version.tiers[-1] + 1
-        seasons = [replace(s, limits=(*s.limits, last)) for s in version.tier_seasons]
+
+        def more(limits):
+            # Where there are no tiers use moves no counter: with a first one it would.
+            return (*limits, last) if limits else limits
+
+        seasons = [replace(s, limits=more(s.limits)) for s in version.tier_seasons]
         # A season with fewer tiers gets a limit that nobody reaches before its next price counts.
         prices = {**version.prices, **{(band, tiers): Decimal(9) for band in version.bands}}
         return replace(
             version,
-            tier_limits=(*version.tier_limits, last),
+            tier_limits=more(version.tier_limits),
             tier_seasons=tuple(seasons),
             prices=prices,
         )

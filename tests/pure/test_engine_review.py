@@ -71,13 +71,15 @@ def test_what_is_held_is_judged_anew():
     rows = [
         Row(1, NOON, Decimal(10), "accepted"),
         Row(2, NOON + timedelta(hours=1), Decimal(12), "held", "multiplier", "1"),
-        Row(3, NOON + timedelta(hours=2), Decimal(90), "held", "multiplier", "1"),
+        Row(3, NOON + timedelta(hours=1), Decimal(13), "held", "multiplier", "1"),
+        Row(4, NOON + timedelta(hours=2), Decimal(90), "held", "multiplier", "1"),
     ]
     history = History(rows, STRONG, NOW, complete=True)
     for row in rows:
         history.judge_anew(row)
     assert [(row.state, row.reason) for row in rows[1:]] == [
         ("accepted", "multiplier"),
+        ("held", "multiplier"),  # another one is accepted at that moment
         ("held", "too_fast"),
     ]
     assert history.since == NOON

@@ -619,21 +619,52 @@ def test_serial_number_is_compared_where_it_can_be_trusted(certainty, words, sta
     run(test)
 
 
-def test_refusal_of_the_write_by_the_device_is_final():
+def _ends_after_an_exception(code, shows):
+    """Return how an off ends whose write is answered by an exception, the relay showing that."""
+
     async def test(field, server):
         async def refuse(unit, pdu, frame, writer):
             if pdu[0] != 16:
                 return False
-            writer.write(frame[:4] + bytes((0, 3, unit, 0x90, 2)))
+            server.words[1][16] = shows
+            server.writes.append(pdu)
+            writer.write(frame[:4] + bytes((0, 3, unit, 0x90, code)))
             return True
 
         server.behave = refuse
         field.bus.give_order(SupplyOrder(5, 1, "off"))
-        await field.drain()
-        outcome = field.finished[0][1]
-        assert (outcome.state, outcome.error) == ("failed", "exception 02: illegal address")
+        for _turn in range(40):
+            await field.drain()
+            field.time.pass_(1)
+        assert len(server.writes) == 1
+        outcomes.append(field.finished[0][1])
 
+    outcomes = []
     run(test)
+    return outcomes[0]
+
+
+ON, OFF, NEITHER = 1, 2, 3
+
+
+def exceptions_to_a_write_are_judged_by_the_read_back():
+    """Also one that says impossible: the device, or its gateway, may have switched all the same.
+
+    What it says is impossible is not tried again; a failure, and what nobody knows, is.
+    """
+    for code in (1, 2, 3, 4, 5, 6, 8, 10, 11):
+        outcome = _ends_after_an_exception(code, OFF)
+        assert (outcome.state, outcome.supply_state) == ("confirmed", "off"), code
+        for shows, seen in ((ON, "on"), (NEITHER, "unknown")):
+            outcome = _ends_after_an_exception(code, shows)
+            ends = "failed" if code in (1, 2, 3) else "unknown"
+            assert (outcome.state, outcome.supply_state) == (ends, seen), code
+            assert outcome.error.startswith(f"exception {code:02X}: "), outcome.error
+            assert f"the device shows {seen}" in outcome.error
+
+
+def test_exceptions_to_a_write_are_judged_by_the_read_back():
+    exceptions_to_a_write_are_judged_by_the_read_back()
 
 
 def test_meter_without_a_relay_cannot_be_switched():

@@ -18,6 +18,19 @@ CASES = [
         "except (NoAnswer, WrongAnswer) as error:",
         "except WrongAnswer as error:",
     ),
+    # An exception to the write says nothing of the relay, and most may be passing.
+    (
+        bus.exceptions_to_a_write_are_judged_by_the_read_back,
+        START,
+        "is_final = error.code in ModbusException.NOT_POSSIBLE",
+        "is_final = True",
+    ),
+    (
+        bus.exceptions_to_a_write_are_judged_by_the_read_back,
+        LOOK,
+        "if pending.is_final:",
+        "if False:",
+    ),
     # C5: another unit's reply.
     (
         bus.test_answer_of_another_unit_confirms_nothing,

@@ -173,7 +173,7 @@ class History:
 
         Otherwise it is held for what is still wrong with it.
         """
-        if row.state != "held" or row.total is None:
+        if row.state != "held" or row.total is None or self._is_taken(row):
             return
         verdict = self._verdict(row, self._before(row), self._after(row))
         if verdict.state == "accepted":
@@ -304,10 +304,13 @@ class History:
                 return
             if row.state != "held" or row.reason not in OF_NEIGHBOURS or row.total is None:
                 continue
-            if any(r.moment == row.moment and r.state == "accepted" for r in self.rows):
+            if self._is_taken(row):
                 continue
             if self._verdict(row, self._before(row), self._after(row)).state == "accepted":
                 row.state = "accepted"
+
+    def _is_taken(self, row: Row) -> bool:
+        return any(r.moment == row.moment and r.state == "accepted" for r in self.rows)
 
     def _fits(self, row: Row, previous: Row | None) -> bool:
         return self._verdict(row, previous, None).state == "accepted"

@@ -108,6 +108,7 @@ from . import energy_reading_sheet_line
 from . import energy_usage
 from . import energy_command
 from . import energy_command_delivery
+from . import energy_command_wish
 from . import energy_command_attempt
 from . import energy_command_evidence
 from . import energy_cut_breaker
@@ -117,6 +118,7 @@ from . import energy_command_breaker
 from . import energy_command_pace
 from . import energy_settlement_queue
 from . import energy_settlement_problem
+from . import energy_settlement_problem_telling
 from . import energy_meter_exchange
 from . import energy_multiplier_change
 from . import energy_multiplier_change_supply

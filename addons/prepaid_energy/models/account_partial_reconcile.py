@@ -1,8 +1,6 @@
-from decimal import Decimal
-
 from odoo import _, api, fields, models
 
-from .energy_wallet import Draft
+from .energy_wallet import Draft, stored
 
 
 class AccountPartialReconcile(models.Model):
@@ -43,7 +41,7 @@ class AccountPartialReconcile(models.Model):
                         wallet_id=entry.wallet_id.id,
                         kind="reversal",
                         category=entry.category,
-                        amount=-_money(entry.amount, entry.currency_id),
+                        amount=-stored(entry.amount, entry.currency_id),
                         key=f"{entry.key}/undone",
                         local_date=entry.site_id._today(),
                         note=_("Matching undone: %s", entry.note),
@@ -67,7 +65,7 @@ class AccountPartialReconcile(models.Model):
             charged, credited = _prepaid_account(debit), _prepaid_account(credit)
             if charged == credited:
                 continue
-            amount = _money(partial.amount, partial.company_currency_id)
+            amount = stored(partial.amount, partial.company_currency_id)
             if not amount:
                 continue
             first, second = _keys(partial.id)
@@ -115,7 +113,3 @@ def _prepaid_account(line):
     if line.account_id.account_type != "asset_receivable":
         return line.energy_account_id.browse()
     return line.energy_account_id
-
-
-def _money(amount, currency):
-    return Decimal(f"{amount:.{currency.decimal_places}f}")

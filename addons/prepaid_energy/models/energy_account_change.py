@@ -45,6 +45,7 @@ class EnergyAccountChange(models.Model):
     ]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _numbered_by = "account_id"
     _flow_fields = frozenset(
         {
             "name",
@@ -139,11 +140,6 @@ class EnergyAccountChange(models.Model):
         if not values.get("kind"):
             values.pop("kind", None)
         return values
-
-    @api.model
-    def _company_of(self, vals):
-        """Override of `energy.document`: that of the account."""
-        return self.env["energy.account"].browse(vals.get("account_id")).company_id
 
     def _local_date(self):
         """Return the site's local date on which it holds."""

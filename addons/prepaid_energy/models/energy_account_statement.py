@@ -9,6 +9,7 @@ from ..engine import round_half_up
 from ..local_time import month_last
 from ..rating_work import MINIMUM, STANDING
 from .energy_meter import UNITS
+from .energy_wallet import stored
 from .energy_wallet_entry import CHARGED
 
 
@@ -73,7 +74,7 @@ class EnergyAccount(models.Model):
             [("account_id", "in", self.ids), ("month", "<", month)], ["account_id"], ["amount:sum"]
         )
         for account, amount in sums:
-            statements[account.id].opening = _money(amount, account.currency_id)
+            statements[account.id].opening = stored(amount, account.currency_id)
 
     def _add_movements(self, statements, month, periods):
         """Add what moved money, one line an entry; what was charged comes with the lines."""
@@ -96,7 +97,7 @@ class EnergyAccount(models.Model):
         numbers = {receipt.entry_key: receipt.name for receipt in receipts}
         labels = dict(entries._fields["kind"]._description_selection(self.env))
         for entry in entries:
-            amount = _money(entry.amount, entry.currency_id)
+            amount = stored(entry.amount, entry.currency_id)
             statement = statements[entry.account_id.id]
             statement.received += amount
             statement.movements.append(
@@ -117,7 +118,7 @@ class EnergyAccount(models.Model):
             ["amount:sum"],
         )
         for account, amount in charged:
-            statements[account.id].earned = -_money(amount, account.currency_id)
+            statements[account.id].earned = -stored(amount, account.currency_id)
         frozen = periods.filtered(lambda period: period.state != "open")
         for line in self.env["energy.billing.line"].search(
             [("period_id", "in", frozen.ids)], order="period_id, month, id"
@@ -126,7 +127,7 @@ class EnergyAccount(models.Model):
             if line.kind == "use":
                 statement.use.append(self._billed_use(line))
             else:
-                amount = _money(line.amount, line.currency_id)
+                amount = stored(line.amount, line.currency_id)
                 statement.charges.append({"note": line.note, "amount": amount})
         open_periods = periods - frozen
         if open_periods:
@@ -144,7 +145,7 @@ class EnergyAccount(models.Model):
             "end": line.register_to if line.has_registers else None,
             "quantity": line.quantity,
             "price": line.price,
-            "amount": _money(line.amount, line.currency_id),
+            "amount": stored(line.amount, line.currency_id),
         }
 
     def _unit_text(self, meter, band):
@@ -204,10 +205,5 @@ class EnergyAccount(models.Model):
         )
         for entry in charges:
             statements[entry.account_id.id].charges.append(
-                {"note": entry.note, "amount": -_money(entry.amount, entry.currency_id)}
+                {"note": entry.note, "amount": -stored(entry.amount, entry.currency_id)}
             )
-
-
-def _money(amount, currency):
-    """Return a stored amount as the decimal that it stands for."""
-    return Decimal(f"{amount or 0:.{currency.decimal_places}f}")

@@ -75,7 +75,11 @@ class EnergyAdvanceMonth(models.Model):
                              GROUP BY 1, 2, 3, 4, 5) m
                     WINDOW account AS (PARTITION BY m.account_id, m.site_id, m.company_id,
                                                     m.currency_id ORDER BY m.month)) a
-             CROSS JOIN (SELECT date_trunc('month', energy_now()) AS month) present
+              JOIN energy_property site ON site.id = a.site_id
+             CROSS JOIN (SELECT energy_now() AS now) n
+             CROSS JOIN LATERAL (
+                   SELECT date_trunc('month', n.now AT TIME ZONE 'UTC' AT TIME ZONE site.tz)
+                          AS month) present
              CROSS JOIN LATERAL generate_series(
                    a.month::timestamp, GREATEST(a.month, COALESCE(
                        a.next_month - interval '1 month', present.month)),

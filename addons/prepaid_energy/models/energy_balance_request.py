@@ -1,9 +1,7 @@
-import math
-
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from .energy_wallet import exact
+from .energy_wallet import exact, typed_amount
 
 # What is asked for: fixed once it is submitted.
 ASKED_FIELDS = {
@@ -37,6 +35,7 @@ class EnergyBalanceRequest(models.Model):
             "decided_by_id",
             "decided_at",
             "shift_id",
+            "change_id",
         }
     )
     _given_fields = frozenset({"name", "requested_by_id"})
@@ -251,7 +250,7 @@ class EnergyBalanceRequest(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        amounts = [self._typed_amount(vals) for vals in vals_list]
+        amounts = [typed_amount(self.env, vals) for vals in vals_list]
         sequence = self.env["ir.sequence"]
         for vals in vals_list:
             account = self.env["energy.account"].browse(vals.get("account_id"))
@@ -269,7 +268,7 @@ class EnergyBalanceRequest(models.Model):
         is_asked = any(request.state != "draft" for request in self)
         if ASKED_FIELDS & vals.keys() and is_asked and not self.env.su:
             raise UserError(_("A submitted request is not changed. Cancel it and ask anew."))
-        amount = self._typed_amount(vals)
+        amount = typed_amount(self.env, vals)
         result = super().write(vals)
         for request in self:
             request._check_typed(amount)
@@ -293,13 +292,6 @@ class EnergyBalanceRequest(models.Model):
     def _unlink_except_submitted(self):
         if any(request.state != "draft" for request in self):
             raise UserError(_("A submitted request is kept. Cancel it instead."))
-
-    @api.model
-    def _typed_amount(self, vals):
-        amount = float(vals.get("amount") or 0)
-        if not math.isfinite(amount):
-            raise UserError(_("%s is not an amount of money that can be taken.", amount))
-        return amount
 
     def _check_typed(self, amount):
         """Refuse an amount that the field would round: what is posted is what was typed."""

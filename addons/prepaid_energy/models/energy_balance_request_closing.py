@@ -2,8 +2,6 @@ from odoo import api, fields, models
 
 from .. import clock
 
-CASHIERS = ("prepaid_energy.group_energy_cashier", "prepaid_energy.group_energy_finance")
-
 
 class EnergyBalanceRequest(models.Model):
     """What is left at a closing is paid back by a request of its own."""
@@ -44,7 +42,7 @@ class EnergyBalanceRequest(models.Model):
             values["method_id"] = change.method_id.id
         # sudo: who closes an account asks for the refund, also without rights on requests
         request = self.sudo().create(values)
-        if any(self.env.user.has_group(group) for group in CASHIERS):
+        if self.env.user._is_energy("cashier", "finance"):
             request._submit()
             return
         request._check_body(request._lock())

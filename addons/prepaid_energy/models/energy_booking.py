@@ -1,11 +1,11 @@
 import logging
-from decimal import Decimal
 from itertools import groupby
 
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from .energy_wallet import stored
 from .energy_wallet_entry_books import IS_CHARGED, IS_FROM_BOOKS
 from .energy_wallet_turn import CONFLICTS, MOST_TRIES
 
@@ -292,7 +292,7 @@ class EnergyBooking(models.AbstractModel):
         return lines
 
     def _amount(self, entry):
-        return Decimal(f"{abs(entry.amount):.{entry.currency_id.decimal_places}f}")
+        return stored(abs(entry.amount), entry.currency_id)
 
     def _post_move(self, entry, journal, lines):
         move = self.env["account.move"].create(

@@ -314,20 +314,26 @@ class EnergyChecker(models.AbstractModel):
     @from_mark("energy_reading_data")
     def _rule_readings(self, span=None):
         if span:
-            # The readings that came, and those that each of them came before.
+            # Of each meter from the reading before those that came to the one after them.
             steps = SQL(
                 """
-                SELECT r.meter_id, s.moment, s.total, s.is_baseline, b.total AS before
-                  FROM energy_reading_data r
-                  JOIN LATERAL (
-                       (SELECT moment, total, is_baseline FROM energy_reading_data
-                         WHERE meter_id = r.meter_id AND state = 'accepted' AND moment >= r.moment
-                         ORDER BY moment LIMIT 2)) s ON TRUE
-                  JOIN LATERAL (
-                       SELECT total FROM energy_reading_data
-                        WHERE meter_id = r.meter_id AND state = 'accepted' AND moment < s.moment
-                        ORDER BY moment DESC LIMIT 1) b ON TRUE
-                 WHERE r.state = 'accepted' AND %s
+                SELECT r.meter_id, r.moment, r.total, r.is_baseline,
+                       lag(r.total) OVER (PARTITION BY r.meter_id ORDER BY r.moment) AS before
+                  FROM (SELECT r.meter_id, min(r.moment) AS first, max(r.moment) AS last
+                          FROM energy_reading_data r WHERE r.state = 'accepted' AND %s
+                         GROUP BY r.meter_id) came
+                  LEFT JOIN LATERAL (
+                       SELECT moment FROM energy_reading_data b WHERE b.meter_id = came.meter_id
+                          AND b.state = 'accepted' AND b.moment < came.first
+                        ORDER BY moment DESC LIMIT 1) before ON TRUE
+                  LEFT JOIN LATERAL (
+                       SELECT moment FROM energy_reading_data a WHERE a.meter_id = came.meter_id
+                          AND a.state = 'accepted' AND a.moment > came.last
+                        ORDER BY moment LIMIT 1) after ON TRUE
+                  JOIN energy_reading_data r ON r.meter_id = came.meter_id
+                       AND r.state = 'accepted'
+                       AND r.moment >= COALESCE(before.moment, came.first)
+                       AND r.moment <= COALESCE(after.moment, came.last)
                 """,
                 self._numbered("r.id", span),
             )
@@ -339,7 +345,7 @@ class EnergyChecker(models.AbstractModel):
             """)
         rows = self._pairs(
             """
-            SELECT DISTINCT m.company_id, m.name, r.moment
+            SELECT m.company_id, m.name, r.moment
               FROM (%s) r JOIN energy_meter m ON m.id = r.meter_id
              WHERE r.total < r.before AND m.register_digits = 0 AND r.is_baseline IS NOT TRUE
             """,

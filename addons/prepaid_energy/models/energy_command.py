@@ -214,8 +214,10 @@ class EnergyCommand(models.Model):
 
     def action_order_again(self):
         """Order the same again, from the present situation."""
-        action = {"supply": "on" if self.value == "on" else "off", "read": "read"}[self.kind]
-        return self.env["energy.operation"]._open(self.meter_id, action)
+        actions = {command._again() for command in self}
+        if len(actions) > 1:
+            raise UserError(_("Choose commands that order the same."))
+        return self.env["energy.operation"]._open(self.meter_id, *actions)
 
     def action_open_entry(self):
         """Open the balance entry that caused this command."""

@@ -13,8 +13,6 @@ _logger = logging.getLogger(__name__)
 # Pauses in real seconds after the first, second, … failed try; the last one repeats.
 PAUSES = (2, 5, 15, 60, 300)
 MOST_TRIES = 5
-# What a person, or the end of service mode, has to release; the other waits end by themselves.
-UNTIL_RELEASED = ("breaker", "service")
 
 
 class Evidence(NamedTuple):
@@ -31,6 +29,11 @@ class EnergyCommand(models.Model):
     """What whatever drives the meters does with the outbox: take, check, send, confirm."""
 
     _inherit = "energy.command"
+
+    @api.model
+    def _until_released(self):
+        """Return what a person has to release; the other waits end by themselves."""
+        return ("breaker", "service")
 
     @api.model
     def _take(self, meter_ids):
@@ -78,7 +81,7 @@ class EnergyCommand(models.Model):
             RETURNING c.meter_id, c.kind, c.cause, c.id, c.value
             """,
                 meter_ids,
-                UNTIL_RELEASED,
+                self._until_released(),
             )
         )
         expired = []
@@ -103,7 +106,7 @@ class EnergyCommand(models.Model):
              ORDER BY meter_id, kind = 'supply' DESC, number
             """,
                 meter_ids,
-                UNTIL_RELEASED,
+                self._until_released(),
             )
         )
         names = ("id", "meter_id", "number", "kind", "value", "mode", "cause", "tries", "state")
@@ -163,6 +166,10 @@ class EnergyCommand(models.Model):
         )
         self.invalidate_recordset(flush=False)
 
+    def _why_waiting(self):
+        """Return why these orders wait for a person, a sentence each; empty where none does."""
+        return []
+
     def _check(self):
         """Return why this order must not be carried out now; empty if it still holds.
 
@@ -186,7 +193,7 @@ class EnergyCommand(models.Model):
         )
         if self.env.cr.fetchone():
             why = _("A later command took its place.")
-        elif self.waits_for in UNTIL_RELEASED:
+        elif self.waits_for in self._until_released():
             # It was taken before it had to wait; it stays in the outbox.
             labels = dict(self._fields["waits_for"]._description_selection(self.env))
             return _("Waits for: %s.", labels[self.waits_for])
@@ -252,30 +259,16 @@ class EnergyCommand(models.Model):
         )
 
     def _fail(self, error, response=None, evidence=UNKNOWN):
-        """Give up; somebody sees it under *Today*. What was wanted is decided anew.
+        """Give up; somebody sees it under *Today*.
 
-        Again it does nothing, as `_confirm`.
+        What was wanted stays wanted: so a payment turns on what a cut may have turned off all the
+        same, and the same is not ordered again by itself. Again it does nothing, as `_confirm`.
         """
         self.ensure_one()
         if self.state == "failed":
             return
         self._note("failed", evidence, error)
         self._set("failed", error=error, response=response, tries=self.tries + 1, done=True)
-        if self.kind == "supply" and self.cause == "arrears":
-            self._forget_wish(self.meter_id.ids)
-
-    def _forget_wish(self, meter_ids):
-        """A cut that did not happen is no longer wanted; the next settling decides anew."""
-        if meter_ids:
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE energy_meter_control SET wanted = 'on', wanted_cause = 'policy',"
-                    " decision = NULL WHERE meter_id = ANY(%s) AND wanted = 'off'"
-                    " AND wanted_cause = 'arrears'",
-                    meter_ids,
-                )
-            )
-            self.env["energy.meter.control"].invalidate_model(flush=False)
 
     def _set(
         self,
@@ -307,7 +300,7 @@ class EnergyCommand(models.Model):
              WHERE id = ANY(%(ids)s) AND state IN ('queued', 'sent')
             """,
                 state=state,
-                released=UNTIL_RELEASED,
+                released=self._until_released(),
                 error=error,
                 request=request,
                 response=response,

@@ -1,5 +1,7 @@
-from odoo import _, api, models
+from odoo import api, models
 from odoo.tools import SQL
+
+from .energy_command import WAITING
 
 
 class EnergyCommand(models.Model):
@@ -60,15 +62,10 @@ class EnergyCommand(models.Model):
         self._let_wait("service")
         return self.env["energy.service.mode"].browse(blocked[self.meter_id.id])._notice()
 
-
-class EnergyMeterControl(models.Model):
-    _inherit = "energy.meter.control"
-
-    def _order_by_person(self, action, reason, granted_until=None):
-        done = super()._order_by_person(action, reason, granted_until)
-        if action in ("on", "hold", "prepaid"):
-            blocked = self.env["energy.service.mode"]._active_for(self.meter_id.ids)
-            service = self.env["energy.service.mode"].browse(blocked.get(self.meter_id.id))
-            if service:
-                return _("%(done)s It waits. %(why)s", done=done, why=service._notice())
-        return done
+    def _why_waiting(self):
+        waiting = self.filtered(lambda c: c.waits_for == "service" and c.state in WAITING)
+        services = self.env["energy.service.mode"]
+        blocked = services._active_for(waiting.meter_id.ids)
+        # sudo: whoever turns on or sells may know that somebody works there
+        notices = [services.sudo().browse(key)._notice() for key in sorted(set(blocked.values()))]
+        return [*super()._why_waiting(), *notices]

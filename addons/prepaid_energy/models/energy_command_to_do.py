@@ -1,5 +1,4 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 
@@ -116,15 +115,7 @@ class EnergyMeterFinding(models.Model):
 
     def action_order_again(self):
         """Order again what failed, from the present situation."""
-        commands = self.command_id
-        if len(commands) == 1:
-            return commands.action_order_again()
-        if len(set(commands.mapped("kind"))) > 1 or len(set(commands.mapped("value"))) > 1:
-            raise UserError(_("Choose commands that order the same."))
-        actions = {"supply": commands[:1].value, "read": "read"}
-        if commands[:1].kind not in actions:
-            raise UserError(_("Order these again one by one."))
-        return self.env["energy.operation"]._open(commands.meter_id, actions[commands[:1].kind])
+        return self.command_id.action_order_again()
 
     def action_open_command(self):
         """Open the command that failed."""

@@ -177,7 +177,7 @@ class EnergyCutBreaker(models.Model):
               JOIN energy_meter m ON m.id = c.meter_id
               JOIN energy_property room ON room.id = m.property_id
              WHERE c.kind = 'supply' AND c.value = 'off'
-               AND c.waits_for IS DISTINCT FROM 'breaker'
+               AND (c.waits_for IS NULL OR c.waits_for NOT IN %(released)s)
                AND NOT EXISTS (SELECT 1 FROM energy_cut_breaker_line l WHERE l.command_id = c.id)
                AND (c.state <> 'queued'
                     OR NOT EXISTS (SELECT 1 FROM energy_command h
@@ -187,6 +187,7 @@ class EnergyCutBreaker(models.Model):
              ORDER BY c.id
             """,
                 site=site.id,
+                released=self.env["energy.command"]._until_released(),
             )
         )
         return [Cut(*row) for row in self.env.cr.fetchall()]
@@ -222,9 +223,8 @@ class EnergyCutBreaker(models.Model):
         for command in commands:
             why = refused[command.meter_id.id]
             if why:
-                command._set("overtaken", error=why, done=True)
+                command._take_back(why)
                 dropped |= command
-        dropped._forget_wish(dropped.meter_id.ids)
         return set(dropped.ids)
 
     def _trip(self, site, trip, in_service):

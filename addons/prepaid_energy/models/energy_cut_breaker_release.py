@@ -71,9 +71,16 @@ class EnergyCutBreaker(models.Model):
             }
         )
         if decision == "discarded":
-            breaker._take_back(held.command_id, _("Discarded: %s", reason))
+            held.command_id._take_back(_("Discarded: %s", reason))
         else:
-            breaker._let_go(held.command_id)
+            # What was decided anew in place of a cut that is too old is released with it.
+            breaker.line_ids._of(
+                breaker,
+                held.command_id._release(),
+                decision="released",
+                user_id=self.env.uid,
+                decided_at=breaker._now(),
+            )
         words = {
             "released": _("Released %(count)s cuts: %(reason)s", count=len(held), reason=reason),
             "discarded": _("Discarded %(count)s cuts: %(reason)s", count=len(held), reason=reason),
@@ -89,35 +96,3 @@ class EnergyCutBreaker(models.Model):
                 }
             )
         self.env["energy.room"]._tell()
-
-    def _take_back(self, commands, why):
-        for command in commands:
-            command._set("overtaken", error=why, done=True)
-        commands._forget_wish(commands.meter_id.ids)
-
-    def _let_go(self, commands):
-        now = self._now()
-        old = commands.filtered(lambda command: command.expires_at and command.expires_at <= now)
-        (commands - old)._no_longer_waits()
-        if not old:
-            return
-        self._take_back(old, _("Waited longer than its life: decided anew."))
-        accounts = old.account_id.filtered(lambda account: account.state == "active")
-        self.env["energy.meter.control"]._decide(accounts.ids, user_id=self.env.uid)
-        anew = self.env["energy.command"].search(
-            [
-                ("meter_id", "in", old.meter_id.ids),
-                ("kind", "=", "supply"),
-                ("value", "=", "off"),
-                ("cause", "=", "arrears"),
-                ("state", "=", "queued"),
-                ("id", ">", max(commands.ids)),
-            ]
-        )
-        self.line_ids._of(
-            self,
-            anew,
-            decision="released",
-            user_id=self.env.uid,
-            decided_at=now,
-        )

@@ -17,6 +17,8 @@ class EnergyDocument(models.AbstractModel):
 
     _flow_fields = frozenset({"name", "state", "done_at", "user_id"})
     _given_fields = frozenset({"name"})
+    #: The many2one to the record whose company numbers the document.
+    _numbered_by = None
 
     name = fields.Char(string="Number", required=True, readonly=True, copy=False, default="/")
     state = fields.Selection(
@@ -35,14 +37,13 @@ class EnergyDocument(models.AbstractModel):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            sequences = self.env["ir.sequence"].with_company(self._company_of(vals))
+            company = self.env.company
+            if self._numbered_by:
+                record = self.env[self._fields[self._numbered_by].comodel_name]
+                company = record.browse(vals.get(self._numbered_by)).company_id
+            sequences = self.env["ir.sequence"].with_company(company)
             vals["name"] = sequences.next_by_code(self._name)
         return super().create(vals_list)
-
-    @api.model
-    def _company_of(self, vals):
-        """Return the company whose numbers a new document takes."""
-        return self.env.company
 
     @api.model
     def _guarded_refusal(self, names):

@@ -13,7 +13,7 @@ class EnergyMeterControl(models.Model):
     def _order_by_person(self, action, reason, granted_until=None):
         """Carry out a person's wish for one meter's supply.
 
-        :param str action: read, on, off, hold or prepaid
+        :param str action: read, on, off, hold, prepaid or again
         :param str reason: why, in the person's words or from a list
         :param datetime granted_until: supply on in arrears until then; managers only
         :return: what was ordered, as a sentence
@@ -51,7 +51,16 @@ class EnergyMeterControl(models.Model):
         raise ValueError(f"Unknown action {action!r}")
 
     def _order_on(self, situation, reason, granted_until):
-        if situation is not None and not situation.facts.postpaid and not granted_until:
+        """Turn on: that ends *forced off*; *held on* and a grant that runs stay."""
+        mode = "held_on" if self.mode == "held_on" else "prepaid"
+        if self._is_granted():
+            granted_until = granted_until or self.granted_until
+        if (
+            mode == "prepaid"
+            and situation is not None
+            and not situation.facts.postpaid
+            and not granted_until
+        ):
             available = situation.facts.balance + situation.terms.overdraft
             if available <= situation.terms.restore:
                 missing = situation.terms.restore - available + situation.terms.step
@@ -61,12 +70,16 @@ class EnergyMeterControl(models.Model):
                         self.currency_id.format(float(missing)),
                     )
                 )
-        self._write_wish("prepaid", "on", granted_until=granted_until)
-        self._order_now("supply", "on", "prepaid", reason)
+        self._write_wish(mode, "on", granted_until=granted_until)
+        self._order_now("supply", "on", mode, reason)
         if granted_until:
             until = format_datetime(self.env, granted_until)
             return _("Supply on ordered, granted until %s.", until)
         return _("Supply on ordered.")
+
+    def _is_granted(self):
+        """Whether a manager's grant of supply in arrears runs."""
+        return bool(self.granted_until) and self.granted_until > clock.now(self.env.cr)
 
     def _write_wish(self, mode, wanted, cause="person", granted_until=None):
         self.write(

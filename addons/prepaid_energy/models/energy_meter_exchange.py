@@ -15,6 +15,7 @@ class EnergyMeterExchange(models.Model):
     _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _numbered_by = "supply_id"
     _flow_fields = frozenset({"name", "state", "done_at", "user_id", "new_supply_id"})
 
     supply_id = fields.Many2one(
@@ -97,11 +98,6 @@ class EnergyMeterExchange(models.Model):
                 f"{exchange.new_meter_id.name or ''}"
             )
             exchange.display_name = name if exchange.name != "/" else False
-
-    @api.model
-    def _company_of(self, vals):
-        """Override of `energy.document`: that of the supply."""
-        return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
 
     def action_confirm(self):
         """Replace the meter: the account goes on with the new one."""

@@ -142,10 +142,7 @@ class EnergyMeterFinding(models.Model):
     def _close(self, reason):
         """Close findings by hand."""
         self.check_access("read")
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in ("operator", "engineer")
-        ):
+        if not self.env.user._is_energy("operator", "engineer"):
             raise AccessError(_("You do not have the right to close findings."))
         if not (reason or "").strip():
             raise UserError(_("Say why."))

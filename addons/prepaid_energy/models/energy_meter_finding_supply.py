@@ -106,6 +106,10 @@ class EnergyMeterFinding(models.Model):
             ),
             "state_on_failed": _("Supply off is wanted, on is seen: the command failed."),
             "state_off_failed": _("Supply on is wanted, off is seen: the command failed."),
+            "state_unclear": _(
+                "Neither on nor off is seen: not all phases are switched, or a valve stands "
+                "half-way."
+            ),
             "flowing_register": _(
                 "Supply is off, yet it counted %(used)s %(unit)s within %(minutes)s minutes."
             ),
@@ -153,48 +157,61 @@ class EnergyMeterFinding(models.Model):
     def _differing(self, site):
         """Find the meters whose supply is seen otherwise than wanted, with no order under way.
 
-        What nobody ever ordered of a meter in service is on. A trip says its cause by itself, and
-        who works in service mode knows.
+        Neither on nor off is otherwise than wanted once something was ordered. What nobody ever
+        ordered of a meter in service is on. A trip says its cause by itself, and who works in
+        service mode knows.
         """
         rows = self.env.execute_query(
             SQL(
                 """
-            SELECT m.id, GREATEST(st.supply_since, o.done_at), st.supply_state, o.has_failed
-              FROM energy_meter m
-              JOIN (SELECT energy_now() AS now) n ON TRUE
-              JOIN res_company company ON company.id = m.company_id
-                   AND company.energy_state_minutes > 0
-              JOIN energy_meter_status st ON st.meter_id = m.id
-                   AND st.supply_state IN ('on', 'off')
-              JOIN energy_meter_control c ON c.meter_id = m.id
-              LEFT JOIN %s s ON s.meter_id = m.id
+            SELECT d.id, GREATEST(d.supply_since, o.done_at), d.supply_state,
+                   o.state IN ('failed', 'expired')
+              FROM (SELECT m.id, m.commodity, m.property_id, st.supply_state, st.supply_since,
+                           st.supply_seen_at,
+                           company.energy_state_minutes * interval '1 minute' AS patience
+                      FROM energy_meter m
+                      JOIN res_company company ON company.id = m.company_id
+                           AND company.energy_state_minutes > 0
+                      JOIN energy_meter_status st ON st.meter_id = m.id
+                           AND st.trip_cause IS NULL
+                      JOIN energy_meter_control c ON c.meter_id = m.id
+                      LEFT JOIN %s s ON s.meter_id = m.id
+                     WHERE m.site_id = %s AND m.active AND m.can_switch
+                       AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END)
+                           <> st.supply_state
+                    OFFSET 0) d -- few: all else is looked up for these only
               LEFT JOIN LATERAL (
-                   SELECT max(done_at) AS done_at,
-                          bool_or(state IN ('queued', 'sent')) AS is_waiting,
-                          (array_agg(state ORDER BY number DESC))[1]
-                          IN ('failed', 'expired') AS has_failed
-                     FROM energy_command WHERE meter_id = m.id AND kind = 'supply') o ON TRUE
-             WHERE m.site_id = %s AND m.active AND m.can_switch
-               AND COALESCE(c.wanted, CASE WHEN s.id IS NOT NULL THEN 'on' END) <> st.supply_state
-               AND o.is_waiting IS NOT TRUE AND NOT EXISTS (
+                   SELECT state, done_at FROM energy_command
+                    WHERE meter_id = d.id AND kind = 'supply'
+                    ORDER BY number DESC LIMIT 1) o ON TRUE
+             WHERE (d.supply_state IN ('on', 'off') OR o.done_at IS NOT NULL)
+               AND d.supply_seen_at >= GREATEST(d.supply_since, o.done_at)
+               AND GREATEST(d.supply_since, o.done_at) <= energy_now() - d.patience
+               AND NOT EXISTS (
+                   SELECT 1 FROM energy_command w
+                    WHERE w.meter_id = d.id AND w.kind = 'supply'
+                      AND w.state IN ('queued', 'sent'))
+               AND NOT EXISTS (
                    SELECT 1 FROM energy_service_mode v
                      JOIN energy_property place ON place.id = v.property_id
-                     JOIN energy_property room ON room.id = m.property_id
+                     JOIN energy_property room ON room.id = d.property_id
                     WHERE v.state = 'active' AND room.parent_path LIKE place.parent_path || '%%'
-                      AND (v.commodity IS NULL OR v.commodity = m.commodity))
-               AND st.trip_cause IS NULL
-               AND st.supply_seen_at >= GREATEST(st.supply_since, o.done_at)
-               AND GREATEST(st.supply_since, o.done_at)
-                   <= n.now - company.energy_state_minutes * interval '1 minute'
+                      AND (v.commodity IS NULL OR v.commodity = d.commodity))
             """,
                 self._in_service(site),
                 site.id,
             )
         )
         return {
-            meter: (since, f"state_{seen}_failed" if has_failed else f"state_{seen}", {})
+            meter: (since, self._difference(seen, has_failed), {})
             for meter, since, seen, has_failed in rows
         }
+
+    @staticmethod
+    def _difference(seen, has_failed):
+        if seen not in ("on", "off"):
+            return "state_unclear"
+        return f"state_{seen}_failed" if has_failed else f"state_{seen}"
 
     def _flowing(self, site):
         """Find the meters that are off and through which power or water flows all the same.

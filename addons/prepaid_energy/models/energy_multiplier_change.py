@@ -21,6 +21,7 @@ class EnergyMultiplierChange(models.Model):
     _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "moment desc, id desc"
     _check_company_auto = True
+    _numbered_by = "supply_id"
     _flow_fields = frozenset(
         {"name", "state", "done_at", "user_id", "consequence", "consequence_at"}
     )
@@ -167,11 +168,6 @@ class EnergyMultiplierChange(models.Model):
             change.display_name = (
                 f"{change.name} {change.meter_id.name or ''}" if change.name != "/" else False
             )
-
-    @api.model
-    def _company_of(self, vals):
-        """Override of `energy.document`: that of the supply."""
-        return self.env["energy.supply"].browse(vals.get("supply_id")).company_id
 
     def write(self, vals):
         result = super().write(vals)

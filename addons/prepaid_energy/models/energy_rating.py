@@ -108,6 +108,7 @@ class EnergyRating(models.AbstractModel):
             refused.cause,
             _("Meter %(meter)s: %(error)s", meter=work.meter_name, error=refused),
             work.meter,
+            refused.tariff,
         )
 
     def _refusal(self, error, work):
@@ -128,17 +129,17 @@ class EnergyRating(models.AbstractModel):
                 )
         for span in work.spans:
             if problems := span.version.check():
+                version = self.env["energy.tariff.version"].browse(span.version.key)
                 return RatingRefused(
                     "band",
                     _(
                         "Meter %(meter)s: “%(version)s” does not price all use: %(problem)s",
                         meter=work.meter_name,
-                        version=self.env["energy.tariff.version"]
-                        .browse(span.version.key)
-                        .display_name,
+                        version=version.display_name,
                         problem=problems[0],
                     ),
                     work.meter,
+                    version.tariff_id.id,
                 )
         return RatingRefused(
             "problem",

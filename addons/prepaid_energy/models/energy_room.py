@@ -42,12 +42,35 @@ class EnergyRoom(models.Model):
     _order = "site_id, building_id, floor_id, property_id, commodity, id"
     _rec_name = "property_id"
     _depends = {
-        "energy.meter": ["property_id", "commodity", "active"],
+        "energy.meter": [
+            "property_id",
+            "site_id",
+            "company_id",
+            "commodity",
+            "active",
+            "driver",
+        ],
+        "energy.meter.status": [
+            "meter_id",
+            "supply_state",
+            "trip_cause",
+            "is_online",
+            "seen_at",
+            "total",
+            "read_at",
+            "power",
+        ],
+        "energy.meter.control": ["meter_id", "mode", "decision"],
+        "energy.command": ["meter_id", "state"],
         "energy.account": ["state", "partner_id", "credit_policy_id", "payment_mode"],
+        "energy.wallet": ["account_id", "commodity", "balance"],
+        "energy.credit.policy": ["overdraft", "cut_off"],
         "energy.credit.level": ["policy_id", "sequence", "amount"],
         "energy.supply": ["account_id", "meter_id", "start_at", "end_at"],
         "energy.supply.term": ["supply_id", "since", "tariff_id"],
-        "energy.property": ["name", "supply_state", "is_trial"],
+        "energy.property": ["name", "building_id", "floor_id", "supply_state", "is_trial", "tz"],
+        "energy.usage": ["meter_id", "account_id", "local_date", "quantity", "amount"],
+        "res.company": ["currency_id"],
     }
 
     meter_id = fields.Many2one("energy.meter", readonly=True)

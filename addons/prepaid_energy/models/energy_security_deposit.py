@@ -4,8 +4,6 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .energy_balance_request_flow import FINANCE
-from .energy_balance_request_right import CASHIER
 from .energy_wallet import exact
 
 TAKEN_FIELDS = {"account_id", "partner_id", "amount", "method_id", "reference"}
@@ -126,8 +124,7 @@ class EnergySecurityDeposit(models.Model):
         self.ensure_one()
         self.check_access("write")
         self.account_id.check_access("read")
-        user = self.env.user
-        if not user.has_group(CASHIER) and not user.has_group(FINANCE):
+        if not self.env.user._is_energy("cashier", "finance"):
             raise AccessError(_("Deposits are received by cashiers and finance."))
         # sudo: the movement and its payment are written by the flow only
         deposit = self.sudo()

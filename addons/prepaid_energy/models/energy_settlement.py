@@ -51,7 +51,7 @@ class EnergySettlement(models.AbstractModel):
         failures = self._work_off(queue, accounts, wallets)
         for account, refused in failures.items():
             self.env["energy.settlement.problem"]._record(
-                account, str(refused), refused.cause, refused.meter
+                account, str(refused), refused.cause, refused.meter, refused.tariff
             )
         if tell:
             self.env["energy.room"]._tell()

@@ -30,6 +30,13 @@ class EnergySettlementProblem(models.Model):
     meter_id = fields.Many2one(
         "energy.meter", readonly=True, index="btree_not_null", ondelete="cascade"
     )
+    tariff_id = fields.Many2one(
+        "energy.tariff",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+        help="What is to be mended.",
+    )
     first_at = fields.Datetime(string="Since", required=True, readonly=True)
     last_at = fields.Datetime(string="Last Tried", required=True, readonly=True)
     tries = fields.Integer(required=True, readonly=True, default=1)
@@ -37,31 +44,34 @@ class EnergySettlementProblem(models.Model):
     _account_uniq = models.UniqueIndex("(account_id)", "An account has one problem at a time.")
 
     @api.model
-    def _record(self, account_id, message, cause="problem", meter_id=None):
+    def _record(self, account_id, message, cause="problem", meter_id=None, tariff_id=None):
         """Note why an account cannot be settled and set its queue aside for a while.
 
         The pause doubles with each failure up to six hours.
 
         :param str cause: key of `CAUSES`
         :param int meter_id: the meter whose use it is, where it is one
+        :param int tariff_id: the tariff that is to be mended, where it is one
         """
         self.env.cr.execute(
             SQL(
                 """
             INSERT INTO energy_settlement_problem
-                   (account_id, site_id, company_id, message, cause, meter_id, first_at, last_at,
-                    tries)
-            SELECT id, site_id, company_id, %(message)s, %(cause)s, %(meter)s, energy_now(),
-                   energy_now(), 1
+                   (account_id, site_id, company_id, message, cause, meter_id, tariff_id, first_at,
+                    last_at, tries)
+            SELECT id, site_id, company_id, %(message)s, %(cause)s, %(meter)s, %(tariff)s,
+                   energy_now(), energy_now(), 1
               FROM energy_account WHERE id = %(account)s
                 ON CONFLICT (account_id) DO UPDATE
                SET message = EXCLUDED.message, cause = EXCLUDED.cause,
-                   meter_id = EXCLUDED.meter_id, last_at = EXCLUDED.last_at,
+                   meter_id = EXCLUDED.meter_id, tariff_id = EXCLUDED.tariff_id,
+                   last_at = EXCLUDED.last_at,
                    tries = energy_settlement_problem.tries + 1
             """,
                 message=message,
                 cause=cause,
                 meter=meter_id,
+                tariff=tariff_id,
                 account=account_id,
             )
         )
@@ -81,10 +91,7 @@ class EnergySettlementProblem(models.Model):
 
     def action_try_again(self):
         """Settle these accounts again at once."""
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in ("operator", "engineer", "finance")
-        ):
+        if not self.env.user._is_energy("operator", "engineer", "finance"):
             raise AccessError(_("You do not have the right to settle again."))
         self.check_access("read")
         meters = self.account_id.supply_ids.meter_id

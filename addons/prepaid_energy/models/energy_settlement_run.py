@@ -241,7 +241,8 @@ class EnergySettlement(models.AbstractModel):
 
     @api.model
     def _cron_settle(self):
-        """Scheduled action: settle what is queued, where no connector does it."""
+        """Scheduled action: settle what is queued, where no connector does it, and tell managers
+        what keeps use from being charged."""
         done = self._run(clock.monotonic() + CRON_SECONDS)
         self.env.cr.execute(
             "SELECT count(*) FROM energy_settlement_queue"
@@ -250,6 +251,7 @@ class EnergySettlement(models.AbstractModel):
         # Where nothing was done another worker is at it; the next run looks again.
         remaining = self.env.cr.fetchone()[0] if done else 0
         self.env["ir.cron"]._commit_progress(done, remaining=remaining)
+        self.env["energy.settlement.problem"]._tell_managers()
 
 
 def parts_of(groups, size):

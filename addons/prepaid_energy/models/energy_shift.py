@@ -17,6 +17,8 @@ class EnergyShift(models.Model):
     _name = "energy.shift"
     _description = "Shift"
     _inherit = ["energy.guarded"]
+    _given_fields = frozenset({"name", "state", "opened_at", "closed_at", "previous_id"})
+    _flow_fields = _given_fields | {"difference_move_id", "banked_move_id"}
     _order = "opened_at desc, id desc"
     _check_company_auto = True
 
@@ -172,7 +174,7 @@ class EnergyShift(models.Model):
     def create(self, vals_list):
         made = self.browse()
         for vals in vals_list:
-            self._refuse_guarded(vals)
+            self._refuse_guarded(vals.keys() - self._given_fields)
             company = vals.get("company_id") or self.env.company.id
             values = {
                 key: vals[key]

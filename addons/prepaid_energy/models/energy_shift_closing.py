@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import clock
+from .energy_wallet import stored
 
 
 class EnergyShift(models.Model):
@@ -59,7 +60,7 @@ class EnergyShift(models.Model):
         return True
 
     def _money(self, name):
-        return Decimal(f"{self[name]:.{self.currency_id.decimal_places}f}")
+        return stored(self[name], self.currency_id)
 
     def _check_closing(self, difference, banked):
         if difference and not (self.difference_reason or "").strip():
@@ -160,9 +161,7 @@ class EnergyShift(models.Model):
         sites = self.user_id.energy_site_ids.filtered(
             lambda site: site.company_id == self.company_id
         )
-        site = sites[:1] or self.env["energy.property"].search(
-            [("kind", "=", "site"), ("company_id", "=", self.company_id.id)], order="id", limit=1
-        )
+        site = sites[:1] or self.company_id._energy_first_site()
         return site._today() if site else clock.now(self.env.cr).date()
 
     def action_open_moves(self):

@@ -23,7 +23,7 @@ class EnergyTariff(models.Model):
 
     _name = "energy.tariff"
     _description = "Tariff"
-    _inherit = ["mail.thread"]
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "commodity, sequence, name"
     _check_company_auto = True
 

@@ -12,7 +12,7 @@ CAUSES = [
     ("waiting", "Not settled yet"),
     ("no_account", "No account"),
     ("draft", "Account not opened"),
-    ("silent", "No reading"),
+    ("no_reading", "No reading"),
     ("rejected", "Reading rejected"),
     ("reset", "Register began anew"),
 ]
@@ -27,7 +27,7 @@ RESPONSIBLE = {
     "waiting": "nobody",
     "no_account": "operator",
     "draft": "operator",
-    "silent": "engineer",
+    "no_reading": "engineer",
     "rejected": "nobody",
     "reset": "nobody",
 }
@@ -111,7 +111,7 @@ class EnergyUncharged(models.Model):
             "waiting": _("Nothing: it is settled shortly."),
             "no_account": _("Open an account for the room, or switch the supply off."),
             "draft": _("Open the account, or remove the meter from it."),
-            "silent": _("See to the meter or its gateway, or type a reading."),
+            "no_reading": _("See to the meter or its gateway, or type a reading."),
             "rejected": _(
                 "Nothing: the next reading is charged across it. Accept it if it was right."
             ),

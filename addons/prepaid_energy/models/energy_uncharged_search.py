@@ -23,8 +23,8 @@ CHARGED_ACROSS = SQL("""
                       AND (s.end_at IS NULL OR s.end_at > b.moment)
                       AND COALESCE(k.settled_until, s.start_at)
                           < LEAST(next.moment, COALESCE(s.end_at, next.moment))))""")
-# Hours without a reading after which a meter counts as silent, where the company has no own figure.
-SILENT_HOURS = 24
+# Hours without a reading after which use is not charged, where the company has no figure.
+HOURS_WITHOUT = 24
 
 
 class EnergyUncharged(models.Model):
@@ -66,7 +66,7 @@ class EnergyUncharged(models.Model):
                     self._vacant(now),
                     self._never_served(now),
                     self._drafts(now),
-                    self._silent(now),
+                    self._without_reading(now),
                     self._rejected(now),
                     self._resets(now),
                 )
@@ -181,10 +181,10 @@ class EnergyUncharged(models.Model):
             used=_used("s.opening_register", "r.total", "s.id"),
         )
 
-    def _silent(self, now):
+    def _without_reading(self, now):
         return SQL(
             """
-            SELECT s.id::bigint * %(step)s + 5, 'silent', s.meter_id, s.id, s.account_id,
+            SELECT s.id::bigint * %(step)s + 5, 'no_reading', s.meter_id, s.id, s.account_id,
                    COALESCE(st.read_at, s.start_at), NULL::timestamp, NULL::bigint, st.total, NULL,
                    NULL::numeric, NULL, NULL::integer
               FROM energy_meter m
@@ -197,7 +197,7 @@ class EnergyUncharged(models.Model):
                    - make_interval(hours => COALESCE(NULLIF(c.energy_estimate_after, 0), %(hours)s))
             """,
             step=STEP,
-            hours=SILENT_HOURS,
+            hours=HOURS_WITHOUT,
             now=now,
         )
 

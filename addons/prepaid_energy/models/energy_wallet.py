@@ -308,7 +308,28 @@ def exact(amount, currency):
                 currency=currency.name,
             )
         )
-    return Decimal(f"{rounded:.{currency.decimal_places}f}")
+    return stored(rounded, currency)
+
+
+def stored(amount, currency):
+    """Return an amount as it stands in a field as the decimal that it stands for.
+
+    :param float amount: 0 and False are none
+    :param currency: `res.currency`
+    """
+    return Decimal(f"{amount or 0:.{currency.decimal_places}f}")
+
+
+def typed_amount(env, vals):
+    """Return the amount among the values of a form, before a field rounds it.
+
+    :param dict vals: values of `create` or `write`; without an amount it is 0
+    :raise UserError: where it is no number
+    """
+    amount = float(vals.get("amount") or 0)
+    if not math.isfinite(amount):
+        raise UserError(env._("%s is not an amount of money that can be taken.", amount))
+    return amount
 
 
 def entry_hash(head, row):

@@ -4,6 +4,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..bulk import values
 from ..kept_rows import refuse_changes
 from .energy_wallet import ENTRY_COLUMNS, entry_hash
 
@@ -160,8 +161,8 @@ class EnergyWalletEntry(models.Model):
         """
         broken = []
         wallet, head, number, balance = None, "", 0, Decimal(0)
-        for entry, is_verified, *values in self._links(wallet_ids, span):
-            *row, own_hash = values
+        for entry, is_verified, *columns in self._links(wallet_ids, span):
+            *row, own_hash = columns
             if row[0] != wallet:
                 wallet, head, number, balance = row[0], "", 0, Decimal(0)
             if is_verified:
@@ -192,15 +193,18 @@ class EnergyWalletEntry(models.Model):
         chosen = SQL("TRUE") if wallet_ids is None else SQL("e.wallet_id = ANY(%s)", wallet_ids)
         is_verified, first = SQL("FALSE"), SQL("")
         if span:
-            is_verified = SQL("e.number < f.number")
+            came = self.env.execute_query(
+                SQL(
+                    "SELECT wallet_id, min(number) FROM energy_wallet_entry"
+                    " WHERE id > %s AND id <= %s GROUP BY wallet_id",
+                    span.after,
+                    span.until,
+                )
+            )
+            is_verified = SQL("e.number < v.number")
             first = SQL(
-                """
-                JOIN (SELECT wallet_id, min(number) AS number FROM energy_wallet_entry
-                       WHERE id > %s AND id <= %s GROUP BY wallet_id) f
-                     ON f.wallet_id = e.wallet_id AND e.number >= f.number - 1
-                """,
-                span.after,
-                span.until,
+                "JOIN %s ON v.id = e.wallet_id AND e.number >= v.number - 1",
+                values(came, id="int", number="int"),
             )
             chosen = SQL("%s AND e.id <= %s", chosen, span.until)
         wallet, number = 0, 0

@@ -6,6 +6,7 @@ from decimal import Decimal
 from odoo import api, models
 
 from ..local_time import local_midnight
+from .energy_wallet import stored
 
 PARTS = ("received", "reversed", "refunded")
 
@@ -142,12 +143,12 @@ class ReportDayClosing(models.AbstractModel):
         ]
 
     def _exact(self, day, amount):
-        return Decimal(f"{amount:.{day.company_id.currency_id.decimal_places}f}")
+        return stored(amount, day.company_id.currency_id)
 
     def _shifts(self, day):
         """Return the shifts during that day, which count the money of all sites."""
         shifts = self.env["energy.shift"]
-        site = day._first_site(day.company_id)
+        site = day.company_id._energy_first_site()
         if day.site_id or not site:
             return shifts
         zone = site._zone()

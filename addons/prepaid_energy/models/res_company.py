@@ -51,8 +51,8 @@ class ResCompany(models.Model):
     )
     energy_estimate_after = fields.Integer(
         string="Estimate After (Hours)",
-        help="A meter silent for this long is charged by estimates from comparable days until it "
-        "answers again; then what was estimated is made good. 0: never.",
+        help="A meter without a reading for this long is charged by estimates from comparable "
+        "days until it answers again; then what was estimated is made good. 0: never.",
     )
 
     _check_energy_estimate_after = models.Constraint(
@@ -73,3 +73,10 @@ class ResCompany(models.Model):
         """
         for company in self:
             self.env["energy.payment.method"]._set_up(company)
+
+    def _energy_first_site(self):
+        """Return the site whose days are the company's; none where it has no site."""
+        self.ensure_one()
+        return self.env["energy.property"].search(
+            [("kind", "=", "site"), ("company_id", "=", self.id)], order="id", limit=1
+        )

@@ -32,6 +32,10 @@ class ResUsers(models.Model):
         RECEIPT_PAPERS, string="Print Receipt", default="a5", readonly=True
     )
 
+    def _is_energy(self, *roles):
+        """Return whether this user has one of these roles: "operator", "engineer", …"""
+        return any(self.has_group(f"prepaid_energy.group_energy_{role}") for role in roles)
+
     def write(self, vals):
         result = super().write(vals)
         if "energy_site_ids" in vals:

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError
-from odoo.tests import TransactionCase
+from odoo.tests import TransactionCase, new_test_user
 from odoo.tools import mute_logger
 
 START = datetime(2026, 3, 1, 0, 0) - timedelta(hours=8)  # midnight of 1 March in Shanghai, in UTC
@@ -146,6 +146,18 @@ class EnergyCase(TransactionCase):
         return version
 
     @classmethod
+    def new_user(cls, role, login, company=None, **values):
+        """Return a new user of the company with a role, or several: "operator,cashier"."""
+        return new_test_user(
+            cls.env,
+            login,
+            groups=",".join(f"prepaid_energy.group_energy_{one}" for one in role.split(",")),
+            company_id=(company or cls.company).id,
+            company_ids=[Command.set((company or cls.company).ids)],
+            **values,
+        )
+
+    @classmethod
     def make_meter(cls, name, commodity="electricity", **values):
         room = cls.env["energy.property"].create(
             {
@@ -209,6 +221,19 @@ class EnergyCase(TransactionCase):
         """Settle everything that is queued, in the test's transaction."""
         cls.env["energy.settlement"]._settle_here()
         cls.env.invalidate_all()
+
+    def use(self, hours, total):
+        """Read the test's meter so many hours after the start, and settle."""
+        self.read(self.meter, START + timedelta(hours=hours), total)
+        self.settle()
+
+    def last(self):
+        """Return the last command of the test's meter."""
+        return self.env["energy.command"].search([("meter_id", "=", self.meter.id)], limit=1)
+
+    def receivable(self, move):
+        """Return the items of a journal entry that are due from the customer."""
+        return move.line_ids.filtered(lambda item: item.account_type == "asset_receivable")
 
     def top_up(self, account, amount, key=None):
         wallet = account.wallet_ids[:1]

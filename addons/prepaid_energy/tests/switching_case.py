@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 from odoo import Command
-from odoo.tests import new_test_user
 
 from .common import START, EnergyCase
 from .planting import PropertyCase
@@ -27,12 +26,9 @@ class SwitchingCase(PropertyCase, EnergyCase):
 
     @classmethod
     def make_user(cls, role, site=None):
-        return new_test_user(
-            cls.env,
+        return cls.new_user(
+            role,
             f"switching_{role}_{site.id if site else 0}",
-            groups=f"prepaid_energy.group_energy_{role}",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
             energy_site_ids=[Command.set(site.ids if site else [])],
         )
 

@@ -699,6 +699,20 @@ class TestRights(AccessCase):
         )
         self.assertEqual((made.can_switch, made.cut_priority), (False, 3))
 
+    def test_who_decided_on_a_tariff_is_no_default(self):
+        other = self.users["cashier"].id
+        version = (
+            self.as_user("finance")["energy.tariff.version"]
+            .with_context(default_submitted_by_id=other, default_refusal="Too dear")
+            .create({"tariff_id": self.flat_tariff.id, "date_from": "2031-01-01"})
+        )
+        self.assertEqual((version.submitted_by_id.id, version.refusal), (False, "Too dear"))
+        with self.refused(AccessError, "Who decided"):
+            version.submitted_by_id = other
+        # Whoever may not write tariffs moves none of them on either.
+        with self.refused(AccessError):
+            version.with_env(self.as_user("viewer")).action_submit()
+
     def test_state_of_an_account_is_not_written_by_hand(self):
         operator = self.as_user("operator")
         account = self.account.with_env(operator)

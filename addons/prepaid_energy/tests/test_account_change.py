@@ -73,13 +73,7 @@ class TestAccountChange(ChangeCase):
         self.assertEqual(stranger.name, "Tiger Tea")
 
     def test_rename_changes_no_contact_that_the_user_may_not(self):
-        clerk = new_test_user(
-            self.env,
-            "renaming",
-            groups="prepaid_energy.group_energy_operator",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        clerk = self.new_user("operator", "renaming")
         draft = self.change(self.account, "rename", confirm=False, new_name="Dragon")
         draft = draft.with_user(clerk)
         new_test_user(self.env, "boss", partner_id=self.account.partner_id.id)

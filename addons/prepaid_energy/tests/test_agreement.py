@@ -1,6 +1,5 @@
-from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .common import EnergyCase
@@ -28,13 +27,7 @@ class TestAgreement(EnergyCase):
         self.account.partner_id.write({"name": "Sun <b>Wei</b>", "phone": "13800001111"})
 
     def user(self, role):
-        return new_test_user(
-            self.env,
-            f"agreement_{role}",
-            groups=f"prepaid_energy.group_energy_{role}",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        return self.new_user(role, f"agreement_{role}")
 
     def template(self, body, **values):
         return self.env["energy.agreement.template"].create(

@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START, EnergyCase
 
@@ -27,13 +27,7 @@ class RequestCase(EnergyCase):
 
     @classmethod
     def make_user(cls, role, login=None):
-        return new_test_user(
-            cls.env,
-            f"request_{login or role}",
-            groups=f"prepaid_energy.group_energy_{role}",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
+        return cls.new_user(role, f"request_{login or role}")
 
     def as_user(self, user):
         return self.env(user=user, context={"allowed_company_ids": self.company.ids})
@@ -57,10 +51,6 @@ class RequestCase(EnergyCase):
         sold = wallet.with_env(self.as_user(user or self.cashier)).sudo()
         key = f"sold/{wallet.id}/{wallet.last_number}"
         return sold._top_up(amount, key, method or self.method, shift=shift)
-
-    def use(self, hours, total):
-        self.read(self.meter, START + timedelta(hours=hours), total)
-        self.settle()
 
     def open_shift(self, user):
         return self.env["energy.shift"].create(

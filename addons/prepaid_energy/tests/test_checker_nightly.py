@@ -2,7 +2,7 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..models import energy_checker_nightly, energy_wallet_entry
 from .common import START, EnergyCase
@@ -29,13 +29,7 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
             cls.settle()
         cls.wallet = cls.account.wallet_ids
         cls.first = cls.wallet._top_up(100, "till/1", cls.method)
-        cls.manager = new_test_user(
-            cls.env,
-            "night-manager",
-            "prepaid_energy.group_energy_manager",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
+        cls.manager = cls.new_user("manager", "night-manager")
 
     def plant(self, statement, *args, table="energy_wallet_entry"):
         self.env.flush_all()
@@ -137,11 +131,11 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
 
     def test_use_is_added_to_what_was_verified(self):
         checker = self.env["energy.checker"]
-        self.meter.write({"register_digits": 2, "max_power": 1000})
+        self.meter.write({"register_digits": 3, "max_power": 1000})
         self.assertEqual(self.night(), {})
         supply = self.account.supply_ids.id
         # On, past zero, and months later
-        for hour, total in ((40, "95"), (41, "20"), (24 * 80, "90")):
+        for hour, total in ((40, "995"), (41, "20"), (24 * 80, "90")):
             self.read(self.meter, START + hour * HOUR, total)
             self.settle()
             self.assertIn(supply, checker._still_fitting(), total)
@@ -151,8 +145,8 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
             [supply],
         )
         day, quantity, before = self.env.cr.fetchone()
-        # 70 up to the end of March's second day, and 25 + 25 + 70 later
-        self.assertEqual((str(day), quantity), ("2026-04-09", 190))
+        # 995 up to 2 March, 25 past zero, 70 later
+        self.assertEqual((str(day), quantity), ("2026-04-09", 1090))
         self.assertTrue(70 < before < quantity)
         # A correction of what is long verified does not fit: all is added up, and right.
         self.read(self.meter, START + 3 * HOUR, "40")
@@ -228,20 +222,10 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
 
     def test_told_to_the_managers_of_the_company(self):
         other = self.env["res.company"].create({"name": "Other"})
-        values = {"company_id": self.company.id, "company_ids": [Command.set(self.company.ids)]}
-        group = "prepaid_energy.group_energy_manager"
-        limited = new_test_user(
-            self.env, "night-site", group, energy_site_ids=[Command.set(self.site.ids)], **values
-        )
-        gone = new_test_user(self.env, "night-gone", group, **values)
-        gone.active = False
-        new_test_user(
-            self.env,
-            "night-other",
-            group,
-            company_id=other.id,
-            company_ids=[Command.set(other.ids)],
-        )
+        bound = [Command.set(self.site.ids)]
+        limited = self.new_user("manager", "night-site", energy_site_ids=bound)
+        self.new_user("manager", "night-gone").active = False
+        self.new_user("manager", "night-other", other)
         self.break_register(self.meter)
         self.nightly()
         self.assertEqual(self.activities().user_id, self.manager)

@@ -2,9 +2,8 @@ from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
-from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START
 from .test_account_change import ChangeCase
@@ -248,13 +247,7 @@ class TestClosing(ClosingCase):
         self.company.energy_refund_limit = 1000
         self.top_up(self.account, 50)
         self.set_clock(START + HOUR)
-        operator = new_test_user(
-            self.env,
-            "closing_operator",
-            groups="prepaid_energy.group_energy_operator",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        operator = self.new_user("operator", "closing_operator")
         change = (
             self.env["energy.account.change"]
             .with_user(operator)
@@ -265,13 +258,7 @@ class TestClosing(ClosingCase):
         request = self.account.balance_request_ids
         self.assertEqual((request.state, request.requested_by_id), ("waiting", operator))
         self.assertEqual(self.balance(self.account), "50.00")
-        finance = new_test_user(
-            self.env,
-            "closing_finance",
-            groups="prepaid_energy.group_energy_finance",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        finance = self.new_user("finance", "closing_finance")
         request.with_user(finance).action_approve()
         self.assertEqual(self.balance(self.account), "0.00")
         self.assertEqual(

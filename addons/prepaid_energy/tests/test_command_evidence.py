@@ -32,9 +32,6 @@ class TestCommandEvidence(PropertyCase, EnergyCase):
         self.settle()
         return self.last()
 
-    def last(self):
-        return self.env["energy.command"].search([("meter_id", "=", self.meter.id)], limit=1)
-
     def live_through_orders(self):
         """Orders of every cause and every end; return them."""
         command = self.cut()

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 
 from .common import START, EnergyCase
 
@@ -15,13 +15,7 @@ class TestCounter(EnergyCase):
         cls.meter.property_id.code = "A-0101"
         cls.account = cls.open_account(cls.meter)
         cls.account.partner_id.phone = "+86 138 0013 8000"
-        cls.cashier = new_test_user(
-            cls.env,
-            "counter_cashier",
-            groups="prepaid_energy.group_energy_cashier",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
+        cls.cashier = cls.new_user("cashier", "counter_cashier")
         cls.till = cls.env(
             user=cls.cashier, context={"allowed_company_ids": cls.company.ids, "lang": "en_US"}
         )

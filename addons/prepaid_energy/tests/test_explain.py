@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from odoo import Command
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START, EnergyCase
 from .planting import PropertyCase
@@ -571,13 +571,7 @@ class TestExplain(ExplainCase):
             }
         )
         request.action_submit()
-        finance = new_test_user(
-            self.env,
-            "energy_approver",
-            groups="prepaid_energy.group_energy_finance",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        finance = self.new_user("finance", "energy_approver")
         request.with_user(finance).action_approve()
         explained = self.explain(account, kind="adjustment")
         self.assertEqual(explained["amount"], Decimal("-7.00"))

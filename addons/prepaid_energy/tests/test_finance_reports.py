@@ -290,6 +290,14 @@ class TestFinanceReports(EnergyCase):
         found = entries.search(month.action_open_entries()["domain"])
         self.assertEqual(found.mapped("key"), ["b/t"])
 
+    def test_the_present_month_is_the_sites(self):
+        """In Shanghai, 1 June begins on 31 May at 16:00 UTC."""
+        june = MAY + timedelta(days=31)
+        self.set_clock(june - timedelta(hours=1))
+        self.assertEqual(self.months(self.a)[-1][0], "05")
+        self.set_clock(june + timedelta(hours=1))
+        self.assertEqual(self.months(self.a)[-1][0], "06")
+
     def test_checker_finds_sums_that_differ(self):
         self.plants_defect = True
         for statement in (

@@ -3,7 +3,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..models import energy_meter_finding, energy_meter_finding_search
 from ..models.energy_multiplier_change import EnergyMultiplierChange as Change
@@ -331,13 +331,7 @@ class TestFinding(GapCase, PropertyCase):
         finding = self.findings.search([("meter_id", "=", meter.id)])
         self.assertEqual(finding.details, "Seal broken")
         for role, may in (("viewer", False), ("engineer", True)):
-            user = new_test_user(
-                self.env,
-                f"finding_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=self.company.id,
-                company_ids=[(6, 0, self.company.ids)],
-            )
+            user = self.new_user(role, f"finding_{role}")
             theirs = finding.with_user(user)
             if may:
                 with self.refused(UserError, "Say why"):

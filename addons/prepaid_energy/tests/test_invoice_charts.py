@@ -64,9 +64,6 @@ class ChartCase(EnergyCase):
 class TestCharts(ChartCase):
     """Invoices in the charts of accounts that customers use."""
 
-    def receivable(self, move):
-        return move.line_ids.filtered(lambda item: item.account_type == "asset_receivable")
-
     def test_china(self):
         move = self.in_chart("cn", "cn", "CNY")
         company = move.company_id

@@ -81,9 +81,6 @@ class InvoicingCase(EnergyCase):
             for line in self.env["energy.billing.line"].search(domain, order="id")
         ]
 
-    def receivable(self, move):
-        return move.line_ids.filtered(lambda item: item.account_type == "asset_receivable")
-
     def assertExact(self, move):
         """An invoice and its lines have the money of the period's entries, now and after reset."""
         period = move.energy_period_id

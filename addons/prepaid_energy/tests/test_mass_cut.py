@@ -6,6 +6,7 @@ from odoo.tools import mute_logger
 
 from ..models.energy_command_breaker import EnergyCommand as Held
 from ..models.energy_command_delivery import EnergyCommand as Delivery
+from ..models.energy_command_wish import EnergyCommand as Wish
 from ..models.energy_cut_breaker import EnergyCutBreaker as Breaker
 from ..models.energy_cut_breaker_release import EnergyCutBreaker as Release
 from ..wizard.energy_operation_many import EnergyOperation as Many
@@ -149,7 +150,7 @@ class TestMassCut(SwitchingCase):
 
         self.holds(
             check,
-            (Delivery._check, "elif self.waits_for in UNTIL_RELEASED:", "elif False:"),
+            (Delivery._check, "elif self.waits_for in self._until_released():", "elif False:"),
             (Delivery._set, "THEN waits_for END", "THEN NULL END"),
         )
 
@@ -175,7 +176,7 @@ class TestMassCut(SwitchingCase):
 
         self.holds(
             check,
-            (Release._let_go, "(commands - old)._no_longer_waits()", "pass"),
+            (Wish._release, "(self - old)._no_longer_waits()", "pass"),
             (
                 Breaker._cuts,
                 "WHERE l.command_id = c.id)",
@@ -251,7 +252,7 @@ class TestMassCut(SwitchingCase):
                 "(c.waits_for IN %s) IS NOT NULL",
             ),
             (
-                Release._let_go,
+                Wish._release,
                 "command.expires_at and command.expires_at <= now",
                 "False",
             ),

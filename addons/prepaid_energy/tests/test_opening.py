@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 from odoo.tools import file_open, mute_logger
 
 from .common import START, EnergyCase
@@ -14,21 +14,8 @@ class OpeningCase(EnergyCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.clerk = cls.make_user(
-            "opening_clerk",
-            "prepaid_energy.group_energy_operator,prepaid_energy.group_energy_cashier",
-        )
-        cls.operator = cls.make_user("opening_operator", "prepaid_energy.group_energy_operator")
-
-    @classmethod
-    def make_user(cls, login, groups):
-        return new_test_user(
-            cls.env,
-            login,
-            groups=groups,
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
+        cls.clerk = cls.new_user("operator,cashier", "opening_clerk")
+        cls.operator = cls.new_user("operator", "opening_operator")
 
     def as_user(self, user):
         return self.env(user=user, context={"allowed_company_ids": self.company.ids})
@@ -183,7 +170,7 @@ class TestOpening(OpeningCase):
         self.assertEqual(action["params"]["type"], "success")
 
     def test_viewer_opens_nothing(self):
-        viewer = self.make_user("opening_viewer", "prepaid_energy.group_energy_viewer")
+        viewer = self.new_user("viewer", "opening_viewer")
         draft = self.draft(self.make_meter("O6"))
         with self.refused(AccessError):
             draft.with_env(self.as_user(viewer)).action_open_accounts()

@@ -3,7 +3,7 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..models import energy_price_consequence
 from .common import START, EnergyCase
@@ -217,23 +217,11 @@ class TestPriceConsequence(PropertyCase, EnergyCase):
     def test_only_managers_confirm(self):
         consequence = self.ask(self.version())
         for role in ("viewer", "finance", "engineer"):
-            user = new_test_user(
-                self.env,
-                f"price_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=self.company.id,
-                company_ids=[Command.set(self.company.ids)],
-            )
+            user = self.new_user(role, f"price_{role}")
             with self.refused(AccessError):
                 consequence.with_user(user).action_confirm()
             with self.refused(AccessError):
                 consequence.with_user(user).action_cancel()
-        manager = new_test_user(
-            self.env,
-            "price_manager",
-            groups="prepaid_energy.group_energy_manager",
-            company_id=self.company.id,
-            company_ids=[Command.set(self.company.ids)],
-        )
+        manager = self.new_user("manager", "price_manager")
         consequence.with_user(manager).action_confirm()
         self.assertEqual(consequence.confirmed_by_id, manager)

@@ -2,8 +2,7 @@ import io
 from datetime import datetime, timedelta
 
 import openpyxl
-from odoo import Command
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import file_open, mute_logger
 
 from .common import START, EnergyCase
@@ -34,12 +33,9 @@ class TestImport(EnergyCase):
         ]
         cls.accounts = [cls.open_account(meter, register=50.0) for meter in cls.meters]
         cls.set_clock(START + 30 * DAY)
-        cls.user = new_test_user(
-            cls.env,
+        cls.user = cls.new_user(
+            "operator",
             "import_operator",
-            groups="prepaid_energy.group_energy_operator",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
             tz="Asia/Shanghai",
         )
         cls.sheet = (

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 
 from ..engine import acceptance
 from ..models.energy_reading_sheet_line import EnergyReadingSheetLine
@@ -30,14 +30,7 @@ class TestSheet(EnergyCase, PropertyCase):
         cls.account = cls.open_account(cls.meter, register=100.0)
         cls.water_account = cls.open_account(cls.water, tariff=cls.water_tariff, register=20.0)
         cls.users = {
-            role: new_test_user(
-                cls.env,
-                f"sheet_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=cls.company.id,
-                company_ids=[Command.set(cls.company.ids)],
-            )
-            for role in ("viewer", "operator", "engineer")
+            role: cls.new_user(role, f"sheet_{role}") for role in ("viewer", "operator", "engineer")
         }
 
     def sheet(self, role="operator", registers=None, **values):

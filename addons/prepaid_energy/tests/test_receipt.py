@@ -3,7 +3,7 @@ from unittest.mock import patch
 
 import psycopg2
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from .common import START, EnergyCase
@@ -19,13 +19,7 @@ class ReceiptCase(EnergyCase):
 
     @classmethod
     def as_role(cls, role):
-        user = new_test_user(
-            cls.env,
-            f"receipt_{role}",
-            groups=f"prepaid_energy.group_energy_{role}",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
+        user = cls.new_user(role, f"receipt_{role}")
         return cls.env(user=user, context={"allowed_company_ids": cls.company.ids, "lang": "en_US"})
 
     def pay(self, key, amount=10):

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START, EnergyCase
 
@@ -11,13 +11,7 @@ class TestRoomList(EnergyCase):
         super().setUp()
         self.meter = self.make_meter("RL-1", driver="none")
         self.account = self.open_account(self.meter)
-        self.viewer = new_test_user(
-            self.env,
-            "room_list_viewer",
-            groups="prepaid_energy.group_energy_viewer",
-            company_id=self.company.id,
-            company_ids=self.company.ids,
-        )
+        self.viewer = self.new_user("viewer", "room_list_viewer")
 
     def room(self):
         self.env.invalidate_all()
@@ -33,6 +27,31 @@ class TestRoomList(EnergyCase):
         self.assertEqual(f"{room.balance:.2f}", "2.50")
         self.assertFalse(room.is_in_arrears)
         self.assertFalse(room.is_driven)
+
+    def test_what_was_just_written_is_read(self):
+        """Without a flush in between."""
+        rooms = self.env["energy.room"]
+        status = self.env["energy.meter.status"].search([("meter_id", "=", self.meter.id)])
+        for record, values, name, expected in (
+            (self.policy, {"overdraft": 60}, "is_in_arrears", False),
+            (status, {"power": 1.5}, "power", 1.5),
+            (status, {"supply_state": "off"}, "fee_state", "off"),
+            (self.meter.control_id, {"mode": "held_on"}, "fee_state", "held_on"),
+            (self.meter, {"active": False}, "active", False),
+            (
+                self.company,
+                {"currency_id": self.env.ref("base.EUR").id},
+                "currency_id.id",
+                self.env.ref("base.EUR").id,
+            ),
+        ):
+            self.env.flush_all()
+            with self.subTest(values), self.env.cr.savepoint() as savepoint:
+                rooms.browse(self.meter.id).mapped(name)
+                record.sudo().write(values)
+                rooms.invalidate_model(flush=False)
+                self.assertEqual(rooms.browse(self.meter.id).mapped(name), [expected])
+                savepoint.rollback()
 
     def test_row_in_arrears_is_found_whatever_its_mode(self):
         self.read(self.meter, START + timedelta(hours=5), "1")

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 
 from ..models.energy_command_delivery import EnergyCommand as Delivery
 from ..models.energy_command_service import EnergyCommand as Service
@@ -36,9 +36,6 @@ class TestServiceMode(PropertyCase, EnergyCase):
         if start:
             service.action_start()
         return service
-
-    def last(self):
-        return self.env["energy.command"].search([("meter_id", "=", self.meter.id)], limit=1)
 
     def take(self):
         return [(o["value"]) for o in self.env["energy.command"]._take(self.meter.ids)]
@@ -249,13 +246,7 @@ class TestServiceMode(PropertyCase, EnergyCase):
         self.assertFalse(self.env["energy.meter.finding"].search([("kind", "=", "state")]))
 
     def test_only_its_buttons_change_it(self):
-        operator = new_test_user(
-            self.env,
-            "service_operator",
-            groups="prepaid_energy.group_energy_operator",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        operator = self.new_user("operator", "service_operator")
         service = self.work().with_user(operator)
         with self.assertRaises(AccessError):
             service.state = "ended"
@@ -272,9 +263,7 @@ class TestServiceMode(PropertyCase, EnergyCase):
             service.action_end()
 
     def test_its_form_opens_without_a_place(self):
-        operator = new_test_user(
-            self.env, "service_form", groups="prepaid_energy.group_energy_operator"
-        )
+        operator = self.new_user("operator", "service_form")
         with Form(self.env["energy.service.mode"].with_user(operator)) as form:
             form.property_id = self.meter.property_id
             form.worker = "Zhang San"

@@ -5,7 +5,7 @@ from unittest.mock import patch
 import psycopg2
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 
 from ..models.energy_wallet import Draft
 from .common import START, EnergyCase
@@ -40,20 +40,10 @@ class TestShift(EnergyCase):
             )
         )
         cls.till.write({"loss_account_id": cls.loss.id, "profit_account_id": cls.profit.id})
-        cls.anna = cls.make_user("anna", "prepaid_energy.group_energy_cashier")
-        cls.ben = cls.make_user("ben", "prepaid_energy.group_energy_cashier")
-        cls.fiona = cls.make_user("fiona", "prepaid_energy.group_energy_finance")
-        cls.boss = cls.make_user("boss", "prepaid_energy.group_energy_manager")
-
-    @classmethod
-    def make_user(cls, login, group):
-        return new_test_user(
-            cls.env,
-            f"shift_{login}",
-            groups=group,
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
+        cls.anna = cls.new_user("cashier", "shift_anna")
+        cls.ben = cls.new_user("cashier", "shift_ben")
+        cls.fiona = cls.new_user("finance", "shift_fiona")
+        cls.boss = cls.new_user("manager", "shift_boss")
 
     def shifts(self, user):
         return self.env(user=user, context={"allowed_company_ids": self.company.ids})[

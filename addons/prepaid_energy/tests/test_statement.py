@@ -82,6 +82,39 @@ class TestStatement(EnergyCase):
         for expected in ("2026-03", "600.00", "589.00", "11.00", "434.000", "S1"):
             self.assertIn(expected, text)
 
+    def test_a_month_is_the_sites(self):
+        """In Shanghai, 1 April begins on 31 March at 16:00 UTC."""
+        april = START + timedelta(days=31)
+        hour = timedelta(hours=1)
+        self.set_clock(april - hour)
+        wizard = self.env["energy.statement"]
+        self.assertEqual(wizard.default_get(["month"])["month"], date(2026, 2, 1))
+        self.set_clock(april + hour)
+        for context in (
+            {},
+            {"active_model": "energy.account", "active_ids": self.account.ids},
+        ):
+            fresh = wizard.with_context(**context)
+            self.assertEqual(fresh.default_get(["month"])["month"], MARCH)
+        closed = self.open_account(self.make_meter("S3"))
+        opened = self.open_account(self.make_meter("S4"), start=april + hour)
+        (closed | opened).flush_recordset()
+        for account, name, moment in (
+            (closed, "closed_at", april + hour),
+            (opened, "opened_at", april + hour),
+        ):
+            self.env.cr.execute(
+                f"UPDATE energy_account SET {name} = %s WHERE id = %s", [moment, account.id]
+            )
+        self.env.invalidate_all()
+        for month, expected in (
+            ("2026-03-01", self.account | closed),
+            ("2026-04-01", self.account | closed | opened),
+            ("2026-05-01", self.account | opened),
+        ):
+            action = wizard.create({"month": month, "site_id": self.site.id}).action_print()
+            self.assertEqual(set(action["data"]["account_ids"]), set(expected.ids), month)
+
     def test_several_statements_are_one_file(self):
         self.play()
         accounts = self.account | self.open_account(self.make_meter("S2"))

@@ -9,6 +9,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import SQL
 
+from ..models.energy_meter_control_person import EnergyMeterControl as Persons
 from ..models.energy_meter_control_situation import EnergyMeterControl as Situations
 from .common import START, EnergyCase
 from .planting import PropertyCase
@@ -47,10 +48,6 @@ class TestSupply(PropertyCase, EnergyCase):
         cls.meter = cls.make_meter("S1")
         cls.account = cls.open_account(cls.meter)
         cls.control = cls.meter.control_id
-
-    def use(self, hours, total):
-        self.read(self.meter, START + timedelta(hours=hours), total)
-        self.settle()
 
     def test_site_in_watch_decides_and_cuts_nobody(self):
         self.site.supply_state = "watch"
@@ -139,6 +136,45 @@ class TestSupply(PropertyCase, EnergyCase):
         self.assertEqual(self.control.decision, "granted")
         self.use(6, "12")
         self.assertEqual(self.commands(self.meter)[-1], (3, "supply", "off", "queued"))
+
+    def order_on(self):
+        """Return what a person is told who orders supply on."""
+        try:
+            return self.control._order_by_person("on", "")
+        except UserError as error:
+            return str(error)
+
+    def test_supply_on_ends_forced_off_only(self):
+        """What is held on stays so, and a grant that runs is not shortened; both in arrears."""
+
+        def check():
+            self.env.cr.execute("SAVEPOINT supply")
+            until = START + timedelta(hours=5)
+            self.control._order_by_person("hold", "Hospital bed")
+            self.use(1, "10")
+            self.assertEqual(self.order_on(), "Supply on ordered.")
+            self.assertEqual(self.control.mode, "held_on")
+            self.use(2, "11")
+            self.assertEqual(
+                self.commands(self.meter),
+                [(1, "supply", "on", "queued"), (2, "supply", "on", "queued")],
+            )
+            self.control._order_by_person("off", "Works")
+            self.control._order_by_person("on", "", until)
+            self.assertEqual((self.control.mode, self.control.granted_until), ("prepaid", until))
+            self.assertIn("granted until", self.order_on())
+            self.assertEqual(self.control.granted_until, until)
+            self.set_clock(until)
+            self.assertIn("In arrears", self.order_on())
+            self.env.cr.execute("ROLLBACK TO SAVEPOINT supply")
+            self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (Persons._order_on, '"held_on" if self.mode == "held_on" else "prepaid"', '"prepaid"'),
+            (Persons._order_on, "if self._is_granted():", "if False:"),
+            (Persons._is_granted, "and self.granted_until > clock.now(self.env.cr)", ""),
+        )
 
     def test_held_on_is_never_cut_and_returns_to_the_balance(self):
         self.control._order_by_person("hold", "Hospital bed")

@@ -54,9 +54,6 @@ class TestSupplyFindings(PropertyCase, EnergyCase):
             ]
         )
 
-    def last(self):
-        return self.env["energy.command"].search([("meter_id", "=", self.meter.id)], limit=1)
-
     def cut_and_pay(self):
         """Cut for arrears, confirmed; then pay. Return the order to turn on."""
         self.read(self.meter, START + HOUR, "10")

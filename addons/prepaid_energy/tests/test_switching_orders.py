@@ -257,7 +257,11 @@ class TestSwitchingOrders(SwitchingCase):
         operator = self.make_user("operator")
         self.holds(
             check,
-            (EnergyOperation._check_ready, "if not any(", "if any("),
+            (
+                EnergyOperation._check_ready,
+                "if not self.env.user._is_energy(",
+                "if self.env.user._is_energy(",
+            ),
             (EnergyOperation._check_ready, "not self._reason_text()", "False"),
         )
         other = self.env["energy.property"].create(

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .common import START
 from .test_tariff_engine import TariffCase
@@ -24,14 +24,7 @@ class TestTariffLife(TariffCase):
         )
         cls.tariff = cls.version.tariff_id
         cls.finance, cls.manager = (
-            new_test_user(
-                cls.env,
-                f"tariff_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=cls.company.id,
-                company_ids=[Command.set(cls.company.ids)],
-            )
-            for role in ("finance", "manager")
+            cls.new_user(role, f"tariff_{role}") for role in ("finance", "manager")
         )
 
     def by(self, user, version=None):

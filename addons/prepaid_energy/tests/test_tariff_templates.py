@@ -2,9 +2,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
-from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from .. import tariff_money, tariff_templates
 from .common import START, EnergyCase
@@ -199,13 +198,7 @@ class TestTariffTemplates(PropertyCase, TemplateCase):
 
     def test_who_keeps_tariffs_takes_them_from_templates(self):
         for role, may in (("finance", True), ("manager", True), ("operator", False)):
-            user = new_test_user(
-                self.env,
-                f"templates_{role}",
-                f"prepaid_energy.group_energy_{role}",
-                company_id=self.company.id,
-                company_ids=[Command.set(self.company.ids)],
-            )
+            user = self.new_user(role, f"templates_{role}")
             choices = self.env(user=user)["energy.tariff.choice"]
             values = {"template_id": self.template("cn_zhejiang_household").id}
             if may:

@@ -3,10 +3,12 @@ from decimal import Decimal
 
 import psycopg2
 from odoo import Command
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
+from ..models.energy_settlement_problem_telling import ACTIVITIES
+from ..models.energy_settlement_problem_telling import EnergySettlementProblem as Telling
 from .common import START, EnergyCase
-from .planting import planted
+from .planting import PropertyCase, planted
 
 HOUR = timedelta(hours=1)
 
@@ -136,7 +138,7 @@ class TestUncharged(EnergyCase):
         self.set_clock(START + 25 * HOUR)
         self.assertFalse(self.rows())
         self.set_clock(START + 26 * HOUR)
-        self.assertEqual(self.rows().mapped("cause"), ["silent"])
+        self.assertEqual(self.rows().mapped("cause"), ["no_reading"])
         self.company.energy_estimate_after = 48
         self.assertFalse(self.rows())
 
@@ -177,7 +179,7 @@ class TestUncharged(EnergyCase):
 
 
 @tagged("post_install", "-at_install")
-class TestCauses(EnergyCase):
+class TestCauses(PropertyCase, EnergyCase):
     """Use that cannot be priced is held and told once, at no price; it is charged by itself."""
 
     def hold(self, meter, account, cause, hours):
@@ -238,7 +240,13 @@ class TestCauses(EnergyCase):
         )
         self.env["energy.settlement.problem"].search([]).action_try_again()
         self.env.flush_all()
+        # No tariff lacks anything: the account is told of.
+        self.new_managers()
+        self.assertEqual(
+            {told[:2] for told in self.activities()}, {("Tariff Missing", account.display_name)}
+        )
         self.released(meter, account, "-12.00")
+        self.assertEqual(self.activities(), [])
 
     def test_missing_band(self):
         tariff = self.make_tariff(
@@ -261,6 +269,93 @@ class TestCauses(EnergyCase):
         rest.is_rest = True
         tariff.version_ids.action_approve()
         self.released(meter, account, "-5.00")
+
+    def activities(self):
+        """Tell managers, and return the kinds, tariffs or accounts, and managers of activities."""
+        self.env.flush_all()
+        self.env["energy.settlement.problem"]._tell_managers()
+        self.env.invalidate_all()
+        kinds = [self.env.ref(name).id for name in ACTIVITIES.values()]
+        activities = self.env["mail.activity"].search(
+            [("activity_type_id", "in", kinds), ("user_id", "in", self.managers.ids)]
+        )
+        return activities.mapped(lambda one: (one.activity_type_id.name, one.res_name, one.user_id))
+
+    def new_managers(self):
+        """Two managers of the company, and one of another."""
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        self.managers = self.env["res.users"].union(
+            *(
+                new_test_user(
+                    self.env,
+                    login,
+                    groups="prepaid_energy.group_energy_manager",
+                    company_id=company.id,
+                    company_ids=[Command.set(company.ids)],
+                )
+                for login, company in (
+                    ("first", self.company),
+                    ("second", self.company),
+                    ("third", elsewhere),
+                )
+            )
+        )
+        return self.managers[:2]
+
+    def test_managers_are_told_once_of_each_tariff(self):
+        """Three accounts of two tariffs without a price: one activity a tariff and manager."""
+
+        def check():
+            first, second = self.new_managers()
+            accounts, tariffs = [], []
+            for name, count in (("North", 2), ("South", 1)):
+                tariff = self.make_tariff(name, {"flat": ["0.60"]})
+                tariffs.append(tariff)
+                for number in range(count):
+                    meter = self.make_meter(f"T{name}{number}")
+                    accounts.append(self.open_account(meter, tariff=tariff, register=100))
+                    self.read(meter, START + HOUR, "110")
+                tariff.version_ids.action_draft()
+            self.assertEqual(self.activities(), [])
+            self.settle()
+            told = [
+                ("Price Missing", tariff, user)
+                for tariff in ("North", "South")
+                for user in (first, second)
+            ]
+            self.assertCountEqual(self.activities(), told)
+            self.assertCountEqual(self.activities(), told)
+            north = tariffs[0].activity_ids.filtered(lambda one: one.user_id in self.managers)
+            self.assertIn("“North” has no approved price", north[0].note)
+            # Marked as done, they do not come again while the cause stands.
+            north.action_feedback(feedback="Looking for the sheet")
+            self.assertCountEqual(self.activities(), told[2:])
+            tariffs[0].version_ids.action_approve()
+            self.settle()
+            self.assertCountEqual(self.activities(), told[2:])
+            tariffs[1].version_ids.action_approve()
+            self.settle()
+            self.assertEqual(self.activities(), [])
+
+        self.holds(
+            check,
+            (Telling._tell_managers, "known.add(place)", "pass"),
+            (Telling._tell_managers, "if place in wanted:", "if True:"),
+            (Telling._tell_managers, "active_test=False", "active_test=True"),
+            (Telling._tell_of, "record.company_id not in user.company_ids", "False"),
+        )
+
+    def test_managers_are_told_by_the_scheduled_action(self):
+        tariff = self.make_tariff("Later", {"flat": ["0.60"]})
+        meter = self.make_meter("M5")
+        self.open_account(meter, tariff=tariff, register=100)
+        tariff.version_ids.action_draft()
+        self.read(meter, START + HOUR, "110")
+        managers = self.new_managers()
+        with self.enter_registry_test_mode():
+            self.env.ref("prepaid_energy.ir_cron_settle").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertFalse(managers - tariff.activity_ids.user_id)
 
     def test_missing_policy_is_refused_by_the_database(self):
         account = self.open_account(self.make_meter("M4"))

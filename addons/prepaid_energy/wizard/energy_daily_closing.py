@@ -25,14 +25,7 @@ class EnergyDailyClosing(models.TransientModel):
 
     @api.model
     def _default_date(self):
-        return self._first_site(self.env.company)._today()
-
-    @api.model
-    def _first_site(self, company):
-        """Return the site whose days are the company's."""
-        return self.env["energy.property"].search(
-            [("kind", "=", "site"), ("company_id", "=", company.id)], order="id", limit=1
-        )
+        return self.env.company._energy_first_site()._today()
 
     def action_print(self):
         """Print the sheet as a PDF."""

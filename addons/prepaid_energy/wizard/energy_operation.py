@@ -13,6 +13,7 @@ ACTIONS = [
     ("off", "Supply off"),
     ("hold", "Hold on"),
     ("prepaid", "Return to prepaid"),
+    ("again", "Order again"),
     ("set_tariff", "Set tariff"),
     ("set_addition", "Add to tier limits"),
     ("set_bands", "Rate periods by"),
@@ -24,6 +25,7 @@ GROUPS = {
     "off": ("operator", "engineer"),
     "hold": ("operator", "engineer"),
     "prepaid": ("operator", "engineer"),
+    "again": ("operator", "engineer"),
     "set_tariff": ("manager",),
     "set_addition": ("manager",),
     "set_bands": ("manager", "engineer"),
@@ -164,10 +166,7 @@ class EnergyOperation(models.TransientModel):
         """Refuse what may not, or cannot yet, be carried out."""
         if self.state == "done":
             raise UserError(_("This was carried out already."))
-        if not any(
-            self.env.user.has_group(f"prepaid_energy.group_energy_{role}")
-            for role in GROUPS[self.action]
-        ):
+        if not self.env.user._is_energy(*GROUPS[self.action]):
             _logger.info(
                 "User %s was refused the operation %s on meters %s",
                 self.env.uid,

@@ -231,7 +231,9 @@ class EnergyReadingReview(models.Model):
 
     @api.autovacuum
     def _gc_drafts(self):
-        before = clock.now(self.env.cr) - timedelta(days=1)
+        # When a record was made is real time, like an hour of the one who works on it.
+        self.env.cr.execute("SELECT energy_real_now()")
+        before = self.env.cr.fetchone()[0] - timedelta(days=1)
         self.search([("state", "=", "draft"), ("create_date", "<", before)]).unlink()
 
     # --- consequence ---------------------------------------------------------------------------

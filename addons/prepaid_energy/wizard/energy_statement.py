@@ -2,7 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import clock
-from ..local_time import month_first
+from ..local_time import local_midnight, month_first
 
 
 class EnergyStatement(models.TransientModel):
@@ -13,9 +13,7 @@ class EnergyStatement(models.TransientModel):
 
     month = fields.Date(
         required=True,
-        default=lambda self: month_first(
-            fields.Date.subtract(month_first(clock.now(self.env.cr).date()), days=1)
-        ),
+        default=lambda self: self._default_month(),
         help="Any day of it.",
     )
     account_ids = fields.Many2many("energy.account", string="Accounts")
@@ -24,6 +22,17 @@ class EnergyStatement(models.TransientModel):
         domain=[("kind", "=", "site")],
         help="All accounts of a site that were open in that month.",
     )
+
+    @api.model
+    def _default_month(self):
+        """Return the last month that is over, at the site that is asked about."""
+        places = self.env["energy.property"]
+        if self.env.context.get("active_model") == "energy.account":
+            accounts = self.env["energy.account"].browse(self.env.context.get("active_ids", []))
+            places = accounts.site_id
+        places = places or self.env.user.energy_site_ids or places.search([("kind", "=", "site")])
+        today = min((site._today() for site in places), default=clock.now(self.env.cr).date())
+        return month_first(fields.Date.subtract(month_first(today), days=1))
 
     @api.model
     def default_get(self, fields):
@@ -38,13 +47,14 @@ class EnergyStatement(models.TransientModel):
         month = month_first(self.month)
         accounts = self.account_ids
         if self.site_id:
+            zone = self.site_id._zone()
             accounts |= self.env["energy.account"].search(
                 [
                     ("site_id", "=", self.site_id.id),
-                    ("opened_at", "<", fields.Date.add(month, months=1)),
+                    ("opened_at", "<", local_midnight(fields.Date.add(month, months=1), zone)),
                     "|",
                     ("closed_at", "=", False),
-                    ("closed_at", ">=", month),
+                    ("closed_at", ">=", local_midnight(month, zone)),
                 ]
             )
         if not accounts:

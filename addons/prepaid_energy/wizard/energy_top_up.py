@@ -1,11 +1,11 @@
 import logging
 import math
 import uuid
-from decimal import Decimal
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..models.energy_wallet import stored, typed_amount
 from ..models.res_users import RECEIPT_PAPERS
 
 _logger = logging.getLogger(__name__)
@@ -133,8 +133,7 @@ class EnergyTopUp(models.TransientModel):
                 continue
             # sudo: the company's percentage is for everybody who sells
             wallet = top_up.wallet_id.sudo()
-            money = Decimal(f"{amount:.{top_up.currency_id.decimal_places}f}")
-            top_up.service_fee = wallet._service_fee(money)
+            top_up.service_fee = wallet._service_fee(stored(amount, top_up.currency_id))
 
     @api.depends("company_id")
     def _compute_method_id(self):
@@ -146,26 +145,20 @@ class EnergyTopUp(models.TransientModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        amounts = [self._typed_amount(vals) for vals in vals_list]
+        amounts = [typed_amount(self.env, vals) for vals in vals_list]
         top_ups = super().create(vals_list)
         for top_up, amount in zip(top_ups, amounts, strict=True):
             top_up._check_amount(amount)
         return top_ups
 
     def write(self, vals):
-        amount = self._typed_amount(vals)
+        amount = typed_amount(self.env, vals)
         if ASKED_ABOUT & vals.keys():
             vals = {"state": "typed", **vals}
         result = super().write(vals)
         for top_up in self:
             top_up._check_amount(amount)
         return result
-
-    def _typed_amount(self, vals):
-        amount = float(vals.get("amount") or 0)
-        if not math.isfinite(amount):
-            raise UserError(_("%s is not an amount of money that can be taken.", amount))
-        return amount
 
     def _check_amount(self, amount):
         """Refuse an amount that the field would round: what is credited is what was typed."""
@@ -293,10 +286,8 @@ class EnergyTopUp(models.TransientModel):
         reasons = list(dict.fromkeys(filter(None, off.mapped("decision_reason"))))
         if off:
             result = "\n".join(reasons) or _("Supply stays off.")
-        elif "service" in entry.command_ids.mapped("waits_for"):
-            result = (
-                _("Supply on has been ordered and waits.") + "\n" + entry.account_id.service_notice
-            )
+        elif waits := entry.command_ids._why_waiting():
+            result = "\n".join([_("Supply on has been ordered and waits."), *waits])
             return {"result": result, "stays_off": True}
         elif entry.command_ids:
             result = _("Supply on has been ordered.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from odoo.addons.prepaid_energy.models.energy_command import WAITING
 from odoo.exceptions import UserError
 
 from ..modbus.addresses import Allowed
@@ -43,6 +44,9 @@ def usable_profiles(env):
 def load_field(env):
     """Return every gateway that is in use, by id, and the profiles that cannot be used."""
     profiles, faults = usable_profiles(env)
+    # This database may have been restored, or a meter be behind another gateway than before.
+    waiting = [("kind", "=", "supply"), ("state", "in", WAITING)]
+    env["energy.command"].search(waiting)._wait_for_gateways()
     env.cr.execute(
         """
         SELECT m.id, m.name, m.gateway_id, m.unit_id, m.profile_id, m.reads_every, p.tz,

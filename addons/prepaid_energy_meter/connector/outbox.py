@@ -170,8 +170,8 @@ def may_write(env, command_id, request, holder=""):
     if why:
         command._dropped(why, Evidence(holder))
         return why
-    gateway = command.meter_id.gateway_id
-    why = gateway._write_refusal(command.value, command.cause)
+    # A supply order waits for its gateway; what else is written fails where it is not armed.
+    why = command.meter_id.gateway_id._write_refusal(command.value, command.cause)
     if why:
         command._fail(why, evidence=Evidence(holder))
         return why
@@ -229,6 +229,7 @@ def put_off(env, command_id, outcome, holder=""):
 def fail(env, command_id, outcome, holder=""):
     """Give an order up."""
     if command := _mine(env, command_id, holder):
+        _show_supply(env, command.meter_id.id, outcome)
         command._fail(
             outcome.error, outcome.response or None, Evidence(holder, outcome.frames.text())
         )

@@ -200,7 +200,8 @@ class ModbusDriver:
         reason = await hooks.may_write(order, request)
         if reason:
             return Outcome("dropped", error=reason)
-        response = ""
+        response = refusal = ""
+        is_final = False
         try:
             exchange = await self.client.write_registers(
                 meter.unit,
@@ -212,19 +213,26 @@ class ModbusDriver:
             )
             response = exchange.response
         except ModbusException as error:
-            if error.code not in ModbusException.BUSY | ModbusException.TARGET_SILENT:
-                return Outcome("failed", request=request, error=str(error))
-            response = str(error)
+            # It may have switched all the same, as with silence: only the read-back knows.
+            response = refusal = str(error)
+            is_final = error.code in ModbusException.NOT_POSSIBLE
         except (NoAnswer, WrongAnswer) as error:
-            # It may have arrived all the same: only the read-back knows.
-            response = str(error)
+            response = refusal = str(error)
         except (NotHolder, Refused) as error:
             return Outcome("untouched", request=request, error=str(error))
         except FieldError as error:
             return Outcome("untouched", request=request, error=str(error))
         hooks.reached("before_read_back")
         now = self.now()
-        return Pending(order, request, response, look_at=now, give_up_at=now + control.settle)
+        return Pending(
+            order,
+            request,
+            response,
+            look_at=now,
+            give_up_at=now + control.settle,
+            refusal=refusal,
+            is_final=is_final,
+        )
 
     async def _look(
         self, meter: FieldMeter, pending: Pending, hooks: OrderHooks
@@ -252,8 +260,11 @@ class ModbusDriver:
         look_at = self.now() + control.poll
         if look_at <= pending.give_up_at and silent < MOST_SILENT_LOOKS:
             return replace(pending, response=response, look_at=look_at, silent=silent)
+        ends = "unknown"
         if not error:
             hooks.reached("after_read_back")
+            if pending.is_final:
+                ends = "failed"
             error = f"after {control.settle:g} s the device shows {state}"
             if state == "moving":
                 error += ": it stopped on the way, or is too slow"
@@ -269,7 +280,9 @@ class ModbusDriver:
                     error += " and reports " + " and ".join(told)
             if seen.trip:
                 error += f" (its own protection: {seen.trip})"
-        return Outcome("unknown", state, pending.request, response, error, trip=seen.trip)
+        if pending.refusal and pending.refusal != error:
+            error = f"{pending.refusal}; {error}"
+        return Outcome(ends, state, pending.request, response, error, trip=seen.trip)
 
     async def _compare(self, meter: FieldMeter, order: SupplyOrder) -> None:
         """Make sure that it is this meter that answers.

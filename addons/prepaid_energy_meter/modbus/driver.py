@@ -98,7 +98,8 @@ class Outcome:
     - ``dropped``: the last check before the write said no; nothing was written;
     - ``untouched``: the meter could not be reached before the write; nothing was written;
     - ``unknown``: written, but no read-back showed the wanted state; may be tried again;
-    - ``failed``: trying again cannot help (no control, wrong meter, refused by the device).
+    - ``failed``: trying again cannot help (no control, wrong meter, refused by the device, and the
+      read-back of what was written all the same does not show the wanted state).
 
     ``frames``: what was exchanged. ``trip``: see ``Snapshot``, as the read-back shows it.
     ``gateway_away``: it is the gateway that was not reached.
@@ -118,7 +119,9 @@ class Outcome:
 class Pending:
     """An order that waits for its read-back, due at ``look_at`` (monotonic seconds).
 
-    ``request``: "" where nothing was written, because a valve was moving already. ``silent``: how
+    ``request``: "" where nothing was written, because a valve was moving already. ``refusal``: what
+    came to the write instead of an acknowledgement; ``is_final``: writing again cannot help.
+    ``silent``: how
     often in a row the look was not answered. ``frames``: what was exchanged. ``told``: whether the
     hook has been told that the valve moves.
     """
@@ -128,6 +131,8 @@ class Pending:
     response: str
     look_at: float
     give_up_at: float
+    refusal: str = ""
+    is_final: bool = False
     silent: int = 0
     frames: Frames = NO_FRAMES
     told: bool = False

@@ -94,6 +94,7 @@ class ModbusException(FieldError):
         10: "gateway path unavailable",
         11: "target did not answer the gateway",
     }
+    NOT_POSSIBLE = frozenset({1, 2, 3})
     BUSY = frozenset({5, 6})
     TARGET_SILENT = frozenset({10, 11})
 

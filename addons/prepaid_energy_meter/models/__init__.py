@@ -1,5 +1,6 @@
 # What other models build on comes first.
 # ruff: noqa: I001
+from . import energy_judged_line
 from . import energy_meter_profile_part
 from . import (
     energy_command,
@@ -19,6 +20,7 @@ from . import (
     energy_gateway_scan_line,
     energy_gateway_status,
     energy_gateway_to_do,
+    energy_command_armed,
     energy_meter,
     energy_meter_clock,
     energy_meter_commissioned,

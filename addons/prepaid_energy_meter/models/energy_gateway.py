@@ -216,18 +216,29 @@ class EnergyGateway(models.Model):
             gateway.sudo().write({"armed_identity": False, "cut_release_identity": False})
             gateway.message_post(body=_("Disarmed: meters are read and not written to."))
 
-    def _write_refusal(self, value, cause):
-        """Return why this database must not switch a meter of the gateway; empty if it may.
+    def _lacks(self, value, cause):
+        """Return what this database lacks to switch a meter of the gateway; empty if nothing.
 
         :param str value: "on" or "off"
         :param str cause: the command's cause
+        :return: "armed", "cuts_released" or ""
         """
-        self.ensure_one()
         if self.armed in ("no", "other"):
-            return _("Gateway %s is not armed for this database.", self.name)
-        if value == "off" and cause == "arrears" and self.armed != "all":
-            return _("Gateway %s is armed, but cuts for arrears are not released.", self.name)
+            return "armed"
+        if value == "off" and cause == "arrears" and self.armed == "on_only":
+            return "cuts_released"
         return ""
+
+    def _write_refusal(self, value, cause):
+        """Return why this database must not write to a meter of the gateway; empty if it may."""
+        self.ensure_one()
+        return {
+            "": "",
+            "armed": _("Gateway %s is not armed for this database.", self.name),
+            "cuts_released": _(
+                "Gateway %s is armed, but cuts for arrears are not released.", self.name
+            ),
+        }[self._lacks(value, cause)]
 
     # --- the connector's own -------------------------------------------------------------------
 

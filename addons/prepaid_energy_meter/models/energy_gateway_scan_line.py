@@ -10,7 +10,7 @@ class EnergyGatewayScanLine(models.Model):
 
     _name = "energy.gateway.scan.line"
     _description = "Unit found by a scan"
-    _inherit = ["energy.guarded"]
+    _inherit = ["energy.guarded", "energy.judged.line"]
     _order = "scan_id, unit_id"
     _rec_name = "unit_id"
 
@@ -56,9 +56,6 @@ class EnergyGatewayScanLine(models.Model):
         ],
         readonly=True,
     )
-    finding = fields.Char(string="What It Means", compute="_compute_finding")
-    finding_code = fields.Char(readonly=True)
-    figures = fields.Json(readonly=True)
     meter_id = fields.Many2one(
         "energy.meter", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -128,7 +125,7 @@ class EnergyGatewayScanLine(models.Model):
 
     @api.model
     def _sentences(self):
-        """Return the sentence of each code, with the names of its figures."""
+        """Override of `energy.judged.line`."""
         return {
             "doubled": _(
                 "Two meters with one number, or a bad line: %(doubled)s. Give one of them another "
@@ -160,13 +157,6 @@ class EnergyGatewayScanLine(models.Model):
             ),
             "unsure": _("Only its register speaks for this type: probe it before."),
         }
-
-    @api.depends("finding_code", "figures")
-    @api.depends_context("lang")
-    def _compute_finding(self):
-        sentences = self._sentences()
-        for line in self:
-            line.finding = sentences.get(line.finding_code, "") % (line.figures or {})
 
     def _verdict(self, here, same):
         """Return the verdict, its meter (or None), the code of a sentence and its figures.

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from odoo import _, api, fields, models
 from odoo.addons.prepaid_energy import clock
+from odoo.addons.prepaid_energy.models.energy_meter_control import MODES
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime
 
@@ -25,6 +26,7 @@ class EnergyMeterCommissioning(models.Model):
     _inherit = ["energy.document", "mail.thread", "mail.activity.mixin"]
     _order = "id desc"
 
+    _numbered_by = "meter_id"
     _flow_fields = frozenset(
         {
             "name",
@@ -35,6 +37,8 @@ class EnergyMeterCommissioning(models.Model):
             "probe_id",
             "off_command_id",
             "on_command_id",
+            "mode_before",
+            "granted_before",
             "read_at",
             "serial",
             "gateway_id",
@@ -106,6 +110,13 @@ class EnergyMeterCommissioning(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    mode_before = fields.Selection(
+        MODES,
+        readonly=True,
+        copy=False,
+        help="The supply's mode before it was turned off in the room: it is given back.",
+    )
+    granted_before = fields.Datetime(readonly=True, copy=False)
     off_state = fields.Selection(related="off_command_id.state", string="Supply Off Is")
     on_state = fields.Selection(related="on_command_id.state", string="Supply On Is")
     probe_state = fields.Selection(related="probe_id.state", string="Reading Is")
@@ -167,10 +178,6 @@ class EnergyMeterCommissioning(models.Model):
     def _compute_opening_register(self):
         for sheet in self:
             sheet.opening_register = sheet._line("opening").read_value
-
-    @api.model
-    def _company_of(self, vals):
-        return self.env["energy.meter"].browse(vals.get("meter_id")).company_id
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -335,21 +342,35 @@ class EnergyMeterCommissioning(models.Model):
             raise UserError(_("Say who is in the room: only somebody there sees what goes off."))
         # sudo: an order in arrears is refused, whoever may see the balance
         control = self.sudo().meter_id.control_id
+        mode, granted = control.mode, control.granted_until
+        if mode == "forced_off":
+            # By this button, perhaps: then it is known what was before that.
+            mode, granted = self.mode_before, self.granted_before
+        is_kept = mode == "held_on" or (granted and granted > clock.now(self.env.cr))
         for situation in control._situations(meter_ids=self.meter_id.ids):
             terms, facts = situation.terms, situation.facts
-            if not facts.postpaid and facts.balance + terms.overdraft <= terms.restore:
+            available = facts.balance + terms.overdraft
+            if not is_kept and not facts.postpaid and available <= terms.restore:
                 raise UserError(
                     _("The account is in arrears: what is turned off now could not be turned on.")
                 )
         self._forget_room()
         self._order_supply("off", "off_command_id")
+        # sudo: what the supply was before is written by the flow only
+        self.sudo().write({"mode_before": mode, "granted_before": granted})
 
     def action_room_on(self):
-        """Turn the supply on again."""
+        """Turn the supply on again, held on or granted as it was before."""
         self._check_engineer()
         self.ensure_one()
         self._check_same_meter()
-        self._order_supply("on", "on_command_id")
+        granted = self.granted_before
+        if granted and granted <= clock.now(self.env.cr):
+            granted = None
+        action = "hold" if self.mode_before == "held_on" else "on"
+        self._order_supply(action, "on_command_id", granted or None)
+        # sudo: as above
+        self.sudo().write({"mode_before": False, "granted_before": False})
 
     def action_room_seen(self):
         """Note that the supply of this room, and of no other, went off and came back."""
@@ -372,14 +393,14 @@ class EnergyMeterCommissioning(models.Model):
         self.sudo().write({"room_seen": seen, "room_seen_at": clock.now(self.env.cr)})
         self.line_ids._judge()
 
-    def _order_supply(self, action, field):
+    def _order_supply(self, action, field, granted_until=None):
         meter = self.meter_id
         if not meter.can_switch:
             raise UserError(_("This meter cannot be switched."))
         reason = _("%(sheet)s, in the room: %(who)s", sheet=self.name, who=self.room_person)
         # sudo: persons order, only the flow writes control and command rows; the group and the
         # access to the sheet have been checked
-        meter.sudo().control_id._order_by_person(action, reason)
+        meter.sudo().control_id._order_by_person(action, reason, granted_until)
         command = self.env["energy.command"].search(
             [("meter_id", "=", meter.id), ("kind", "=", "supply")], order="number desc", limit=1
         )

@@ -37,7 +37,7 @@ class EnergyMeterCommissioningCheck(models.Model):
 
     _name = "energy.meter.commissioning.check"
     _description = "Commissioning check"
-    _inherit = ["energy.guarded"]
+    _inherit = ["energy.guarded", "energy.judged.line"]
     _order = "sheet_id, sequence, id"
     _flow_fields = frozenset({"read_value", "state", "finding_code", "figures"})
 
@@ -57,9 +57,6 @@ class EnergyMeterCommissioningCheck(models.Model):
         readonly=True,
         default="open",
     )
-    finding = fields.Char(string="What It Means", compute="_compute_finding")
-    finding_code = fields.Char(readonly=True)
-    figures = fields.Json(readonly=True)
     reason = fields.Char(help="Why it is signed although it is open or differs.")
     site_id = fields.Many2one(related="sheet_id.site_id", store=True, index=True)
     company_id = fields.Many2one(related="sheet_id.company_id", store=True, index=True)
@@ -68,7 +65,7 @@ class EnergyMeterCommissioningCheck(models.Model):
 
     @api.model
     def _sentences(self):
-        """Return the sentence of each code, with the names of its figures."""
+        """Override of `energy.judged.line`."""
         return {
             "no_serial": _(
                 "This meter type does not show its serial number: nothing but its address and its "
@@ -105,13 +102,6 @@ class EnergyMeterCommissioningCheck(models.Model):
             ),
             "failed": "%(error)s",
         }
-
-    @api.depends("finding_code", "figures")
-    @api.depends_context("lang")
-    def _compute_finding(self):
-        sentences = self._sentences()
-        for line in self:
-            line.finding = sentences.get(line.finding_code, "") % (line.figures or {})
 
     @api.depends("check", "finding")
     @api.depends_context("lang")

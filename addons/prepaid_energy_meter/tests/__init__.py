@@ -7,6 +7,7 @@ from . import (
     test_connector_due,
     test_connector_faults,
     test_cron,
+    test_cut_outcomes,
     test_database,
     test_gateway,
     test_health,

@@ -103,6 +103,7 @@ class TestCollecting(FieldCommon):
         self.assertEqual(command.state, "confirmed")
 
     def test_order_comes_with_the_last_believed_register(self):
+        self.gateway.action_arm()
         self.env["energy.reading"]._ingest(
             [
                 (self.meter.id, self.now - timedelta(hours=2), Decimal("500.25"), None, "poll"),
@@ -120,6 +121,7 @@ class TestCollecting(FieldCommon):
         self.assertIsNone(orders[self.valve.id]["most_total"])
 
     def test_order_comes_with_the_most_that_its_register_can_show(self):
+        self.gateway.action_arm()
         """5 kWh an hour at most; twice that, and 1 kWh beside."""
         self.env["ir.config_parameter"].set_param("prepaid_energy.clock_is_adjustable", "1")
         self.env["energy.clock"]._set(self.now, 0)

@@ -9,7 +9,7 @@ from odoo.addons.prepaid_energy.models.energy_meter_control_situation import Ene
 from odoo.addons.prepaid_energy.tests.common import START, EnergyCase
 from odoo.addons.prepaid_energy.tests.planting import PropertyCase
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..connector import outbox, store
 from ..modbus.driver import JobResult, Outcome, Snapshot
@@ -303,6 +303,46 @@ class TestCommissioning(PropertyCase, EnergyCase):
             sheet.action_room_off()
         self.assertEqual(self.commands(meter), [])
 
+    def test_room_check_gives_back_what_the_supply_was(self):
+        """Held on and a grant come back, also where off was pressed twice; in arrears, too."""
+        meter = self.new_meter("12346")
+        account = self.open_account(meter)
+        self.top_up(account, 50)
+        control = meter.control_id
+        until = clock.now(self.env.cr) + timedelta(days=2)
+
+        def check():
+            self.env.cr.execute("SAVEPOINT room")
+            for mode, granted in (("held_on", False), ("prepaid", until), ("prepaid", False)):
+                control._order_by_person("hold" if mode == "held_on" else "on", "", granted or None)
+                sheet = self.open_sheet(meter)
+                sheet.room_person = "Mr Lee"
+                for method in ("action_room_off", "action_room_off", "action_room_on"):
+                    getattr(sheet, method)()
+                self.assertEqual((control.mode, control.granted_until), (mode, granted))
+                self.assertEqual((control.wanted, sheet.on_command_id.mode), ("on", mode))
+                control._order_by_person("off", "")
+            self.env.cr.execute("ROLLBACK TO SAVEPOINT room")
+            self.env.invalidate_all()
+
+        self.holds(
+            check,
+            (Sheet.action_room_on, '"hold" if self.mode_before == "held_on" else "on"', '"on"'),
+            (Sheet.action_room_on, "granted or None", "None"),
+            (Sheet.action_room_off, 'if mode == "forced_off":', "if False:"),
+        )
+        self.read(meter, clock.now(self.env.cr) + timedelta(hours=1), "90")
+        self.settle()
+        self.assertLess(account.balance, 0)
+        sheet = self.open_sheet(meter)
+        sheet.room_person = "Mr Lee"
+        with self.assertRaisesRegex(UserError, "in arrears"):
+            sheet.action_room_off()
+        control._order_by_person("hold", "")
+        sheet.action_room_off()
+        sheet.action_room_on()
+        self.assertEqual((control.mode, control.wanted), ("held_on", "on"))
+
     def ready(self, name):
         """A sheet on which everything agrees."""
         sheet = self.open_sheet(self.new_meter(name))
@@ -410,13 +450,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
         self.assertEqual(sheet.room_seen, "no")
 
     def test_signed_sheet_stays_as_it_is(self):
-        engineer = new_test_user(
-            self.env,
-            login="commissioner",
-            groups="base.group_user,prepaid_energy.group_energy_engineer",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        engineer = self.new_user("engineer", "commissioner")
         sheet = self.signed(self.new_meter()).with_user(engineer)
         with self.refused(UserError, "stays as it is"):
             sheet.note = "x"
@@ -428,13 +462,7 @@ class TestCommissioning(PropertyCase, EnergyCase):
             sheet.unlink()
 
     def user_of(self, role):
-        return new_test_user(
-            self.env,
-            login=f"sign_{role}",
-            groups=f"base.group_user,prepaid_energy.group_energy_{role}",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        return self.new_user(role, f"sign_{role}")
 
     def test_who_may_sign(self):
         sheet = self.open_sheet(self.new_meter())

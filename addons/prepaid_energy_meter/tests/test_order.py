@@ -50,6 +50,7 @@ class TestOrder(FieldCommon):
         self.assertEqual((other_unit | scan | later).mapped("state"), ["queued"] * 3)
 
     def test_order_to_a_gateway_leaves_supply_orders_alone(self):
+        self.gateway.action_arm()
         supply = self.order(self.meter, "off")
         scan = self.gateway._order_job("scan", {})
         self.assertEqual(self.take(), scan.ids)
@@ -137,9 +138,11 @@ class TestOrder(FieldCommon):
                 }
             ],
         )
+        self.gateway.action_arm()
         supply = self.order(self.meter, "off")
         [taken] = self.env["energy.command"]._take(self.meter.ids)
         self.assertEqual(taken["id"], supply.id, "a supply order goes first")
+        self.gateway.action_disarm()
         self.assertEqual(command.state, "queued")
         gateway, order = outbox.take_meter_job(
             self.env, {"id": command.id, "meter_id": self.meter.id, "kind": "clock"}
