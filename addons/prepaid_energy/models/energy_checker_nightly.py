@@ -72,7 +72,8 @@ class EnergyChecker(models.AbstractModel):
             mark["since"] if is_last else None,
         )
         kept = [] if is_new else mark["findings"]
-        findings = [*kept, *rule(span)[1]]
+        # What is no matter of numbers is found with each span.
+        findings = list(dict.fromkeys(map(tuple, [*kept, *rule(span)[1]])))
         self.env.cr.execute(
             SQL(
                 """

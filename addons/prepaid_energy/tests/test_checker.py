@@ -224,17 +224,16 @@ class TestChecker(EnergyCase):
         self.assertFound("readings", "Meter K1:")
 
     def test_register_that_starts_again_is_no_finding(self):
-        meter = self.make_meter("K3", register_digits=2, max_power=100)
-        self.open_account(meter, register=97)
-        # 8 + 55 + 39 + 5 + 91: a fall within a tenth of the range is a rollover.
-        for hour, total in ((1, "5"), (2, "60"), (3, "99"), (4, "4"), (5, "95")):
+        meter = self.make_meter("K3", register_digits=3, max_power=100)
+        self.open_account(meter, register=990)
+        for hour, total in ((1, "5"), (2, "60"), (12, "999"), (13, "20"), (14, "95")):
             self.read(meter, START + timedelta(hours=30 + hour), total)
         self.settle()
         self.assertChecked()
         self.plant(
             "UPDATE energy_usage SET quantity = quantity + 100 WHERE meter_id = %s", meter.id
         )
-        self.assertFound("usage", "Meter K3: its registers show 198", "398")
+        self.assertFound("usage", "Meter K3: its registers show 1105", "1305")
 
     def test_top_up_booked_with_another_amount(self):
         booking = self.env["energy.booking"]._book(self.entry("till/1")).booking_id

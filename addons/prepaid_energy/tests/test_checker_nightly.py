@@ -186,6 +186,13 @@ class TestNightlyCheck(PropertyCase, EnergyCase):
         self.assertGreater(len(calls), len(checker.RULES) + 10)
         self.assertTrue(all(reached is None for _verified, reached in self.marks().values()))
 
+    def test_what_each_span_finds_is_one_finding(self):
+        self.plant("UPDATE energy_wallet SET last_number = 9 WHERE id = %s", self.wallet.id)
+        found = self.nightly()
+        with patch.object(energy_checker_nightly, "STEP", self.first.id // 3 + 1):
+            self.assertEqual(self.nightly(), found)
+        self.assertEqual(len(found["chains"]), 1)
+
     def test_a_rule_that_fails_is_a_finding(self):
         def fail(_checker):
             raise ValueError("no such column")
