@@ -1,8 +1,10 @@
 from datetime import timedelta
 
+from lxml import etree
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..wizard.energy_operation import ASKS
 from .common import START, EnergyCase
 
 
@@ -61,6 +63,14 @@ class TestOperation(EnergyCase):
         self.assertEqual(
             read.line_ids.result, "Nothing reads this meter: its readings are typed or imported."
         )
+
+    def test_what_asks_can_be_confirmed(self):
+        arch = etree.fromstring(self.env["energy.operation"].get_view(view_type="form")["arch"])
+        conditions = [
+            button.get("invisible") for button in arch.findall(".//button[@name='action_confirm']")
+        ]
+        for action in ASKS:
+            self.assertTrue(any(f"'{action}'" in condition for condition in conditions), action)
 
     def test_tariff_is_set_for_all(self):
         dear = self.make_tariff("Dear", {"flat": ["2.000000"]})

@@ -27,7 +27,7 @@ class EnergyCommand(models.Model):
 
     def _wait_for_gateways(self):
         """Have these orders wait for what their gateways lack, or go on where nothing lacks."""
-        lacking, others = {}, super()._until_released()
+        lacking, others = {}, set(self._until_released()).difference(LACKS)
         # sudo: orders belong to the flow, whoever gives them
         for order in self.sudo().filtered(lambda order: order.kind == "supply"):
             lacks = order.meter_id.gateway_id._lacks(order.value, order.cause)
