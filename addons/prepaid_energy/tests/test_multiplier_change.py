@@ -193,7 +193,9 @@ class TestMultiplierChange(EnergyCase, PropertyCase):
 
     def test_consequence_is_in_the_smallest_unit_of_the_currency(self):
         """A currency of three decimals: 31 x 1.0025 and 29 x 1.0025 kWh at 0.60"""
-        self.company.currency_id.rounding = 0.001
+        self.company.currency_id = self.env["res.currency"].create(
+            {"name": "MIL", "symbol": "M", "rounding": 0.001}
+        )
         _meter, account = self.new_account()
         change = self.change(account, 1.0025, confirm=False, kind="correction")
         # 18.6465 - 18.600, and 17.4435 - 17.400, half up

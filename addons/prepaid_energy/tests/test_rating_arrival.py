@@ -14,7 +14,6 @@ from odoo.tests import tagged
 
 from ..engine import splitting
 from ..models.energy_rating_rows import EnergyRating as Rows
-from ..models.energy_reading_review import EnergyReading as Review
 from .common import EnergyCase
 from .planting import PropertyCase
 from .rating_case import RatingCase
@@ -289,7 +288,6 @@ class TestRatingArrival(PropertyCase, RatingCase):
 
         self.holds(
             check,
-            (Review._review, "= history.since or now", "= now"),
             (
                 Rows._load_points,
                 "Point(moment, Decimal(total), is_baseline)",
