@@ -58,7 +58,7 @@ class EnergyGuarded(models.AbstractModel):
         if not defaults & self.env.context.keys():
             return super().create(vals_list)
         context = {key: value for key, value in self.env.context.items() if key not in defaults}
-        cleaned = self.with_context(context)
+        cleaned = self.with_env(self.env(context=context))
         return super(EnergyGuarded, cleaned).create(vals_list).with_env(self.env)
 
     def write(self, vals):

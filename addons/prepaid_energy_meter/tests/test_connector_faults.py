@@ -32,6 +32,17 @@ class OneTransaction:
             return function(self.env, *args)
 
 
+class Broken(OneTransaction):
+    """Fails as long as it is broken."""
+
+    is_broken = True
+
+    async def run(self, function, *args, around_commit=None):
+        if self.is_broken:
+            raise ValueError("bad")
+        return await super().run(function, *args, around_commit=around_commit)
+
+
 class ToldDesk:
     """A desk that notes what it is told of readings."""
 
@@ -99,23 +110,15 @@ class TestConnectorFaults(PropertyCase, FieldCommon):
         )
 
     def test_nothing_is_lost_where_nothing_can_be_stored(self):
-        broken = [True]
-
-        class Broken(OneTransaction):
-            async def run(self, function, *args, around_commit=None):
-                if broken:
-                    raise ValueError("bad")
-                return await super().run(function, *args)
-
-        desk = ToldDesk()
-        collector = Collector(Broken(self.env), desk)
+        database, desk = Broken(self.env), ToldDesk()
+        collector = Collector(database, desk)
         now = clock.now(self.env.cr)
         for meter in (self.meter.id, self.valve.id):
             collector.snapshot(Snapshot(meter, now, Decimal(10)))
         with self.assertRaisesRegex(ValueError, "bad"):
             run(collector.flush())
         self.assertFalse(collector.is_idle)
-        broken.clear()
+        database.is_broken = False
         run(collector.flush())
         self.assertEqual((desk.has, desk.has_not), ([self.meter.id, self.valve.id], []))
 
