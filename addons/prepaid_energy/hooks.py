@@ -7,6 +7,9 @@ SQL_LEFT_BEHIND = """
     DROP TABLE IF EXISTS energy_settlement_queue;
     DROP FUNCTION IF EXISTS energy_entry_refuse_change() CASCADE;
     DROP TABLE IF EXISTS energy_entry_day_mark;
+    DROP TABLE IF EXISTS energy_task_done;
+    DROP TABLE IF EXISTS energy_checker_mark;
+    DROP TABLE IF EXISTS energy_checker_supply;
     DROP FUNCTION IF EXISTS energy_shift_use() CASCADE;
     DROP FUNCTION IF EXISTS energy_receipt_refuse_change() CASCADE;
     DROP FUNCTION IF EXISTS energy_command_notify() CASCADE;
