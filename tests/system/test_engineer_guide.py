@@ -70,6 +70,11 @@ def build(site):
             make(room, "room", parent)
 
 
+def save(page):
+    press(page, "Save manually")
+    expect(page.get_by_role("button", name="Save manually")).to_be_hidden()
+
+
 @pytest.mark.needs("chromium")
 def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path):
     build(demo)
@@ -83,7 +88,9 @@ def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path)
         def picture(name):
             """Take a picture as high as what is on the page."""
             height = page.evaluate(
-                "() => document.querySelector('.o_form_sheet_bg').getBoundingClientRect().bottom"
+                "() => { const find = (name) => document.querySelector(name);"
+                " find('.o_content').scrollTop = 0;"
+                " return find('.o_form_sheet_bg').getBoundingClientRect().bottom }"
             )
             page.set_viewport_size({"width": WIDTH, "height": int(height) + 60})
             page.screenshot(path=folder / f"engineer-{name}.png")
@@ -94,7 +101,7 @@ def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path)
         choose(page, "site_id", "Harbour Gardens")
         type_in(page, "host", "127.0.0.1")
         type_in(page, "port", str(bus.list()[0]["port"]))
-        press(page, "Save manually")
+        save(page)
         held = """
             SELECT g.id, s.lease_holder FROM energy_gateway_status s
               JOIN energy_gateway g ON g.id = s.gateway_id
@@ -133,7 +140,7 @@ def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path)
                 if not by_code:
                     type_in(line, "name", serial)
                     line.locator("td[name=is_chosen] input").check()
-        press(page, "Save manually")
+        save(page)
         picture("scan")
         press(page, "Create Chosen Meters")
         expect(page.locator(".o_last_breadcrumb_item")).to_have_text("Meters")
@@ -169,7 +176,7 @@ def test_the_guide_leads_from_a_gateway_to_a_signed_sheet(demo, visit, tmp_path)
         ):
             check(name).locator("td[name=typed_value]").click()
             type_in(check(name), "typed_value", text)
-        press(page, "Save manually")
+        save(page)
         states = checks.locator("td[name=state]")
         expect(states).to_have_text(
             ["Agrees"] * 3 + ["Not needed"] + ["Agrees"] * 5 + ["Open"], use_inner_text=True
