@@ -55,7 +55,10 @@ def take_orders(env, meter_ids):
         meters = {order["meter_id"] for order in orders}
         env.cr.execute(
             """
-            SELECT m.id, r.total::text, energy_now() - r.moment
+            SELECT m.id, r.total::text, energy_now() - r.moment, NULLIF(m.max_power, 0)::text,
+                   (SELECT t.multiplier::text FROM energy_supply s
+                      JOIN energy_supply_term t ON t.supply_id = s.id
+                     WHERE s.meter_id = m.id ORDER BY t.since DESC, s.id DESC LIMIT 1)
               FROM energy_meter m
               JOIN LATERAL (SELECT total, moment FROM energy_reading_data
                              WHERE meter_id = m.id AND state = 'accepted' AND source <> 'estimate'
@@ -64,28 +67,26 @@ def take_orders(env, meter_ids):
             """,
             [list(meters)],
         )
-        last = {meter: (Decimal(total), passed) for meter, total, passed in env.cr.fetchall()}
-        facts = env["energy.reading"]._meter_facts(last.keys()) if last else {}
+        last = {meter: (Decimal(total), *limit) for meter, total, *limit in env.cr.fetchall()}
         for order in orders:
-            total, passed = last.get(order["meter_id"], (None, None))
-            most = None
-            if total is not None:
-                _site, _company, limits = facts[order["meter_id"]]
-                most = _most(total, passed, limits)
-            order.update(last_total=total, most_total=most)
+            known = last.get(order["meter_id"])
+            order.update(
+                last_total=known[0] if known else None, most_total=_most(*known) if known else None
+            )
     return orders
 
 
-def _most(total, passed, limits):
+def _most(total, passed, max_power, multiplier):
     """Return the most that a register can show so long after it showed ``total``.
 
-    :param Limits limits: of the meter, see :mod:`engine.acceptance`
+    :param max_power: the most that the meter counts in an hour, as text; None: not known
+    :param multiplier: of its supply, as text; None: it serves nobody
     :return: None where no limit is known
     """
-    if limits.max_power is None:
+    if max_power is None:
         return None
     hours = Decimal(max(passed, AT_LEAST) / timedelta(hours=1))
-    return total + GENEROUS * limits.max_power * hours / limits.multiplier + STEP
+    return total + GENEROUS * Decimal(max_power) * hours / Decimal(multiplier or 1) + STEP
 
 
 def take_jobs(env, gateway_ids, under_way, news, holder=""):

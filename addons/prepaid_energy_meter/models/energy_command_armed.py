@@ -51,9 +51,13 @@ class EnergyCommand(models.Model):
 
     def _check(self):
         """Override of `prepaid_energy`: the gateway may have been disarmed meanwhile."""
-        self.invalidate_recordset(flush=False)
+        why = super()._check()
+        if why or self.kind != "supply":
+            return why
         self._wait_for_gateways()
-        return super()._check()
+        if self.waits_for not in LACKS:
+            return ""
+        return self.meter_id.gateway_id._write_refusal(self.value, self.cause)
 
     def _why_waiting(self):
         """Override of `prepaid_energy`: what the gateway lacks."""
