@@ -18,6 +18,16 @@ class RatingCase(EnergyCase):
             cls.set_clock(start)
         return super().open_account(*meters, start=start, **values)
 
+    @classmethod
+    def make_peak_and_valley(cls):
+        """Return a tariff of 1.00 from 8:00 to 20:00 and of 0.50 at night."""
+        return cls.make_tariff(
+            "Meter",
+            {"peak": ["1.000000"], "valley": ["0.500000"]},
+            windows=[("peak", 8, 20)],
+            rest="valley",
+        )
+
     def day(self, number, hours=0):
         """Return midnight, plus hours, of the local day that lies so many days after 1 March."""
         return START + number * DAY + hours * HOUR

@@ -17,12 +17,7 @@ class TestBandRegisters(RatingCase, PropertyCase):
     def setUpClass(cls):
         super().setUpClass()
         # By the plan a day's 24 kWh cost 12 x 1.00 + 12 x 0.50 = 18.00
-        cls.tariff = cls.make_tariff(
-            "Meter",
-            {"peak": ["1.000000"], "valley": ["0.500000"]},
-            windows=[("peak", 8, 20)],
-            rest="valley",
-        )
+        cls.tariff = cls.make_peak_and_valley()
 
     def new_account(self, source="meter"):
         self.set_clock(self.day(0))

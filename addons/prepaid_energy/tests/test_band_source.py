@@ -2,7 +2,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 from psycopg2 import IntegrityError
 
 from .. import rating_work
@@ -19,22 +19,9 @@ class TestBandSource(PropertyCase, RatingCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.tariff = cls.make_tariff(
-            "Meter",
-            {"peak": ["1.000000"], "valley": ["0.500000"]},
-            windows=[("peak", 8, 20)],
-            rest="valley",
-        )
-        cls.engineer, cls.operator = (
-            new_test_user(
-                cls.env,
-                f"bands_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=cls.company.id,
-                company_ids=[(6, 0, cls.company.ids)],
-            )
-            for role in ("engineer", "operator")
-        )
+        cls.tariff = cls.make_peak_and_valley()
+        cls.engineer = cls.new_user("engineer", "bands_engineer")
+        cls.operator = cls.new_user("operator", "bands_operator")
 
     def holding(self, slots):
         """Let all meters hold plans of so many times a day."""

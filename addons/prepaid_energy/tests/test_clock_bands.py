@@ -21,12 +21,7 @@ class TestClockBands(RatingCase, PropertyCase):
     def setUpClass(cls):
         super().setUpClass()
         # By the plan half of a day's 24 kWh are peak: 12 x 1.00 + 12 x 0.50 = 18.00
-        cls.tariff = cls.make_tariff(
-            "Meter",
-            {"peak": ["1.000000"], "valley": ["0.500000"]},
-            windows=[("peak", 8, 20)],
-            rest="valley",
-        )
+        cls.tariff = cls.make_peak_and_valley()
 
     def new_account(self):
         self.set_clock(START)

@@ -1,5 +1,5 @@
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 
 from ..models.energy_price_consequence import EnergyPriceConsequence
 from ..models.energy_supply_term_change import EnergySupply
@@ -16,16 +16,8 @@ class TestLimitAddition(PropertyCase, RatingCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.tariff = cls.make_tariff("Tiers", {"flat": ["0.500000", "1.000000"]}, limits=(100,))
-        cls.manager, cls.operator = (
-            new_test_user(
-                cls.env,
-                f"addition_{role}",
-                groups=f"prepaid_energy.group_energy_{role}",
-                company_id=cls.company.id,
-                company_ids=[(6, 0, cls.company.ids)],
-            )
-            for role in ("manager", "operator")
-        )
+        cls.manager = cls.new_user("manager", "addition_manager")
+        cls.operator = cls.new_user("operator", "addition_operator")
 
     def as_user(self, user):
         return self.env(user=user, context={"allowed_company_ids": self.company.ids})

@@ -34,8 +34,9 @@ class EnergyCommand(models.Model):
             waits_for = order.waits_for or ""
             # Other releases come first; what they let go is asked again before the write.
             if lacks != waits_for and waits_for not in others:
-                lacking[lacks] = lacking.get(lacks, order.browse()) | order
-        for lacks, orders in lacking.items():
+                lacking.setdefault(lacks, []).append(order.id)
+        for lacks, ids in lacking.items():
+            orders = self.sudo().browse(ids)
             if lacks:
                 orders._let_wait(lacks)
             else:
